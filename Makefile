@@ -1,0 +1,58 @@
+# Everything starts here: `make up` and `make test` are each enough on a fresh Debian or Ubuntu.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+UV     := 0.13.9
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help up test lint format types sql unit setup lock clean
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: setup  ## set everything up, then run the whole platform (ARGS="--simulate 50")
+	@gcc-platform up $(ARGS)
+
+test: setup lint types sql unit  ## set everything up, then lint, types, SQL and the test suite
+
+lint: setup
+	ruff check .
+	ruff format --check .
+
+types: setup
+	mypy
+
+sql: setup
+	sqlfluff lint --processes 2 --disable-progress-bar dbt_project
+
+unit: setup
+	pytest $(PYTEST_ARGS)
+
+format: setup  ## format Python and SQL
+	ruff check --fix .
+	ruff format .
+	sqlfluff fix --processes 2 dbt_project
+
+setup: $(VENV)/.installed $(VENV)/.rabbitmq  ## virtual environment, locked packages, RabbitMQ
+
+$(VENV)/.uv: gcc_platform/local_stack/create_venv.sh
+	@PYTHON=$(PYTHON) UV_VERSION=$(UV) sh $< $(VENV)
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.uv requirements.lock pyproject.toml
+	@echo "installing the locked packages"
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip sync --quiet --require-hashes requirements.lock
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.rabbitmq: gcc_platform/local_stack/install_rabbitmq.sh | $(VENV)/.uv
+	@sh $<
+	@touch $@
+
+lock: $(VENV)/.uv  ## resolve pyproject.toml into requirements.lock again
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	    --extra platform --extra local --extra dev pyproject.toml --output-file requirements.lock
+
+clean:  ## remove the virtual environment and the local stack's data
+	rm -rf $(VENV) .local .dagster

@@ -1,0 +1,1 @@
+"""The Dagster code location: raw tables, dbt models and the PostgreSQL sync as assets."""
