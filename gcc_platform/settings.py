@@ -1,0 +1,59 @@
+"""Everything the platform reads from its environment, in one place.
+
+Each server has one URL per duty, so that every duty can have a user with no more rights than it needs. A duty whose
+URL is not set uses the server's main URL.
+"""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class MissingUrl(Exception):
+    """A server's URL is needed and neither the environment nor a running local stack gives it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name} is not set. Set it to your server's URL, or start a local one: gcc-platform stack start"
+        )
+
+
+class Settings(BaseSettings):
+    """The platform's settings. URLs hold passwords, hence SecretStr: they show as ``**********`` in logs."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", populate_by_name=True)
+
+    amqp_url: SecretStr | None = Field(None, alias="AMQP_URL")
+    clickhouse_url: SecretStr | None = Field(None, alias="CLICKHOUSE_URL")
+    """The ingest service's: writes ``_e.*``."""
+    postgres_url: SecretStr | None = Field(None, alias="POSTGRES_URL")
+    """The sync's: owns ``serving`` and ``serving_data``."""
+
+    dbt_clickhouse_url: SecretStr | None = Field(None, alias="GCC_DBT_CLICKHOUSE_URL")
+    """dbt's: reads ``_e.*``, owns ``warehouse``."""
+    sync_clickhouse_url: SecretStr | None = Field(None, alias="GCC_SYNC_CLICKHOUSE_URL")
+    """The sync's and the observers': reads ``_e.*`` and ``warehouse.*``."""
+    dbt_postgres_url: SecretStr | None = Field(None, alias="GCC_DBT_POSTGRES_URL")
+    """dbt's: reads ``serving.*``, owns ``api``."""
+
+    http_port: int = Field(8081, alias="GCC_HTTP_PORT", description="the ingest service's HTTP port")
+    dagster_port: int = Field(3000, alias="GCC_DAGSTER_PORT")
+
+    local_dir: Path = Field(Path(".local"), alias="GCC_LOCAL_DIR", description="the local stack's data")
+    local_amqp_port: int = Field(5673, alias="GCC_LOCAL_AMQP_PORT")
+    local_management_port: int = Field(15673, alias="GCC_LOCAL_MANAGEMENT_PORT")
+    local_clickhouse_http_port: int = Field(8124, alias="GCC_LOCAL_CLICKHOUSE_HTTP_PORT")
+    local_clickhouse_tcp_port: int = Field(9124, alias="GCC_LOCAL_CLICKHOUSE_TCP_PORT")
+    local_postgres_port: int = Field(5433, alias="GCC_LOCAL_POSTGRES_PORT")
+
+    def url(self, duty: str) -> str:
+        """The URL for a duty: amqp, clickhouse, postgres, dbt_clickhouse, sync_clickhouse or dbt_postgres.
+
+        Raises MissingUrl where neither the duty's own variable nor its server's main one is set.
+        """
+        server = duty.rpartition("_")[2]
+        secret: SecretStr | None = getattr(self, f"{duty}_url") or getattr(self, f"{server}_url")
+        if secret is None:
+            raise MissingUrl(f"{server.upper()}_URL")
+        return secret.get_secret_value()

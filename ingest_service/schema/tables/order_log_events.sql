@@ -1,0 +1,18 @@
+-- An order seen on a store.
+CREATE TABLE IF NOT EXISTS _e.order_log_events $on_cluster
+(
+    event_id UUID,
+    source LowCardinality(String),
+    platform LowCardinality(String),
+    platform_order_id String,
+    store LowCardinality(String),
+    event_timestamp DateTime64(6, 'UTC') CODEC(Delta, ZSTD(1)),
+    metrics String DEFAULT '{}' CODEC(ZSTD(1)),
+    dimensions String DEFAULT '{}' CODEC(ZSTD(1)),
+    extra String DEFAULT '{}' CODEC(ZSTD(1)),
+    insert_timestamp DateTime64(3, 'UTC') DEFAULT now64(3) CODEC(Delta, ZSTD(1))
+)
+ENGINE = $replacing_merge_tree(insert_timestamp)
+PARTITION BY toYYYYMM(event_timestamp)
+ORDER BY (platform, store, platform_order_id, event_timestamp, event_id)
+SETTINGS $settings

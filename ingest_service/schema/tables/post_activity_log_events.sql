@@ -1,0 +1,20 @@
+-- A like, a comment, ... by an actor on a post; profile_id is the post's owner where it is known.
+CREATE TABLE IF NOT EXISTS _e.post_activity_log_events $on_cluster
+(
+    event_id UUID,
+    source LowCardinality(String),
+    platform LowCardinality(String),
+    activity_type LowCardinality(String),
+    actor_profile_id String,
+    shortcode String,
+    profile_id Nullable(String),
+    event_timestamp DateTime64(6, 'UTC') CODEC(Delta, ZSTD(1)),
+    metrics String DEFAULT '{}' CODEC(ZSTD(1)),
+    dimensions String DEFAULT '{}' CODEC(ZSTD(1)),
+    extra String DEFAULT '{}' CODEC(ZSTD(1)),
+    insert_timestamp DateTime64(3, 'UTC') DEFAULT now64(3) CODEC(Delta, ZSTD(1))
+)
+ENGINE = $replacing_merge_tree(insert_timestamp)
+PARTITION BY toYYYYMM(event_timestamp)
+ORDER BY (platform, shortcode, actor_profile_id, event_timestamp, event_id)
+SETTINGS $settings

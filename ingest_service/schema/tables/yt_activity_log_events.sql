@@ -1,0 +1,20 @@
+-- What a channel did: an upload, a like, a comment, ...
+CREATE TABLE IF NOT EXISTS _e.yt_activity_log_events $on_cluster
+(
+    event_id UUID,
+    source LowCardinality(String),
+    platform LowCardinality(String),
+    activity_id String,
+    activity_type LowCardinality(String),
+    actor_channel_id String,
+    shortcode Nullable(String),
+    event_timestamp DateTime64(6, 'UTC') CODEC(Delta, ZSTD(1)),
+    metrics String DEFAULT '{}' CODEC(ZSTD(1)),
+    dimensions String DEFAULT '{}' CODEC(ZSTD(1)),
+    extra String DEFAULT '{}' CODEC(ZSTD(1)),
+    insert_timestamp DateTime64(3, 'UTC') DEFAULT now64(3) CODEC(Delta, ZSTD(1))
+)
+ENGINE = $replacing_merge_tree(insert_timestamp)
+PARTITION BY toYYYYMM(event_timestamp)
+ORDER BY (platform, actor_channel_id, activity_id, event_timestamp, event_id)
+SETTINGS $settings
