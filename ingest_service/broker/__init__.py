@@ -1,0 +1,1 @@
+"""RabbitMQ: topology, what a delivery is, consuming and publishing."""

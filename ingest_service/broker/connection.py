@@ -1,0 +1,67 @@
+"""A connection to the broker, with errors that say whose URL and what to do."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aio_pika
+from aio_pika.abc import AbstractConnection
+from aio_pika.exceptions import (
+    AMQPConnectionError,
+    AMQPError,
+    AuthenticationError,
+    ConnectionClosed,
+    ProbableAuthenticationError,
+)
+
+from ingest_service.settings import without_password
+
+CONNECT_SECONDS = 10
+CLOSE_SECONDS = 5
+
+
+class BrokerUnavailable(Exception):
+    """The broker cannot be used now; the message says why and names the URL without its password."""
+
+
+async def connect(url: str, name: str) -> AbstractConnection:
+    """A connection that does not reconnect by itself; `name` is shown in the broker's management UI.
+
+    Raises BrokerUnavailable.
+    """
+    shown = without_password(url)
+    try:
+        return await aio_pika.connect(url, client_properties={"connection_name": name}, timeout=CONNECT_SECONDS)
+    except (AuthenticationError, ProbableAuthenticationError):
+        raise BrokerUnavailable(
+            f"AMQP_URL: {shown} refused the user's password, or the user may not use this virtual host"
+        ) from None
+    except (ConnectionClosed, AMQPError) as error:
+        if isinstance(error, AMQPConnectionError) and not isinstance(error, ConnectionClosed):
+            raise BrokerUnavailable(f"AMQP_URL: no broker answers at {shown} ({_reason(error)})") from None
+        raise BrokerUnavailable(f"AMQP_URL: {shown} closed the connection: {_reason(error)}") from None
+    except (OSError, TimeoutError) as error:
+        raise BrokerUnavailable(f"AMQP_URL: no broker answers at {shown} ({_reason(error)})") from None
+
+
+@asynccontextmanager
+async def connected(url: str, name: str) -> AsyncIterator[AbstractConnection]:
+    """`connect`, closed at the end."""
+    connection = await connect(url, name)
+    try:
+        yield connection
+    finally:
+        await close(connection)
+
+
+async def close(connection: AbstractConnection) -> None:
+    """Close politely, but not for ever: a broker that is gone cannot say goodbye."""
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await connection.close()
+    except (AMQPError, OSError, TimeoutError, RuntimeError):
+        return  # it is closed either way
+
+
+def _reason(error: BaseException) -> str:
+    return str(error) or type(error).__name__

@@ -1,0 +1,22 @@
+"""gcc-ingest: the ingest service's commands."""
+
+import click
+
+from ingest_service.commands.init import init
+from ingest_service.commands.publish import publish
+from ingest_service.commands.run import run
+from ingest_service.commands.simulate import simulate
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="gcc")
+def main() -> None:
+    """Crawl events from RabbitMQ into ClickHouse, in batches, losing nothing.
+
+    Servers are named by AMQP_URL and CLICKHOUSE_URL; `gcc-platform stack start` runs local ones. Every setting is
+    listed in .env.example.
+    """
+
+
+for command in (init, run, publish, simulate):
+    main.add_command(command)

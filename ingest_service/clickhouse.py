@@ -1,0 +1,119 @@
+"""ClickHouse as the service uses it: commands at set-up, and raw inserts with a deduplication token."""
+
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from urllib.parse import unquote, urlsplit
+
+import aiohttp
+import clickhouse_connect
+from clickhouse_connect.driver.asyncclient import AsyncClient
+from clickhouse_connect.driver.exceptions import ClickHouseError, Error
+
+from ingest_service.settings import without_password
+from ingest_service.verdicts import InsertFailed
+
+CONNECT_SECONDS = 5
+_DEFAULT_PORTS = {"http": 8123, "https": 8443}
+_AUTHENTICATION_FAILED = 516
+
+_INSERT_SETTINGS: Mapping[str, str | int] = {
+    "async_insert": 0,  # an asynchronous insert is confirmed before it is checked
+    "date_time_input_format": "best_effort",
+    "input_format_json_read_objects_as_strings": 1,  # metrics and dimensions: the bytes that came
+    "input_format_null_as_default": 1,
+    "input_format_skip_unknown_fields": 0,
+    "insert_deduplicate": 1,
+}
+
+
+class ClickHouseUnavailable(Exception):
+    """ClickHouse cannot be used now; the message says why and names the URL without its password."""
+
+
+class ClickHouse:
+    """A lazily connected client: every call connects if need be, so the server may come and go."""
+
+    def __init__(self, url: str, timeout_seconds: float) -> None:
+        self._url = url
+        self._timeout = timeout_seconds
+        self._client: AsyncClient | None = None
+        self.shown = without_password(url)
+
+    async def command(self, statement: str, parameters: dict[str, object] | None = None) -> None:
+        """Run one statement. Raises ClickHouseUnavailable with the server's words."""
+        with self._explained():
+            await (await self._connected()).command(statement, parameters)
+
+    async def column(self, query: str) -> list[str]:
+        """The first column of a query's result. Raises ClickHouseUnavailable with the server's words."""
+        with self._explained():
+            result = await (await self._connected()).query(query)
+            return [str(row[0]) for row in result.result_rows]
+
+    async def ping(self) -> None:
+        """Returns if the server answers this user. Raises ClickHouseUnavailable."""
+        await self.command("SELECT 1")
+
+    async def insert(self, table: str, rows: bytes, token: str, comment: Mapping[str, str | int]) -> None:
+        """Insert JSON objects, one after the other, into a table; the same token never inserts twice.
+
+        `comment` identifies the insert in system.query_log. Raises InsertFailed.
+        """
+        settings = {
+            **_INSERT_SETTINGS,
+            "insert_deduplication_token": token,
+            "log_comment": json.dumps(comment),
+        }
+        try:
+            client = await self._connected()
+            await client.raw_insert(table, insert_block=rows, settings=settings, fmt="JSONEachRow")
+        except Error as error:
+            raise InsertFailed(error.code, self._explain(error)) from None
+        except (ClickHouseError, aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise InsertFailed(None, self._explain(error)) from None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._client is not None:
+            await self._client.close()
+
+    async def _connected(self) -> AsyncClient:
+        if self._client is None:
+            parts = urlsplit(self._url)
+            self._client = await clickhouse_connect.get_async_client(
+                host=parts.hostname,
+                port=parts.port or _DEFAULT_PORTS.get(parts.scheme, 8123),
+                username=unquote(parts.username or "default"),
+                password=unquote(parts.password or ""),
+                secure=parts.scheme == "https",
+                connect_timeout=CONNECT_SECONDS,
+                send_receive_timeout=self._timeout,
+                autogenerate_session_id=False,  # a session would allow one query at a time
+                client_name="gcc-ingest",
+            )
+        return self._client
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (ClickHouseError, aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise ClickHouseUnavailable(self._explain(error)) from None
+
+    def _explain(self, error: BaseException) -> str:
+        if isinstance(error, Error) and error.code == _AUTHENTICATION_FAILED:
+            return f"CLICKHOUSE_URL: {self.shown} refused the user or its password"
+        if isinstance(error, Error) and error.code is not None:
+            return f"CLICKHOUSE_URL: {self.shown} said: {error}"
+        return f"CLICKHOUSE_URL: no ClickHouse answers at {self.shown} ({str(error).strip() or type(error).__name__})"
+
+
+@asynccontextmanager
+async def connected(url: str, timeout_seconds: float) -> AsyncIterator[ClickHouse]:
+    """A client, closed at the end."""
+    clickhouse = ClickHouse(url, timeout_seconds)
+    try:
+        yield clickhouse
+    finally:
+        await clickhouse.close()

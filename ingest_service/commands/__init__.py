@@ -1,0 +1,1 @@
+"""What each gcc-ingest command does; cli.py puts them together."""

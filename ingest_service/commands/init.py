@@ -1,0 +1,43 @@
+"""gcc-ingest init: topology and tables."""
+
+import asyncio
+
+import click
+
+from ingest_service import clickhouse
+from ingest_service.broker import topology
+from ingest_service.broker.connection import connected
+from ingest_service.commands.outcome import told
+from ingest_service.events.registry import EVENT_TYPES
+from ingest_service.schema import apply
+from ingest_service.settings import Settings
+
+_STATEMENT_SECONDS = 60
+
+
+@click.command()
+def init() -> None:
+    """Create the exchange, queues and raw tables that are missing.
+
+    Safe to run again: what exists is left as it is.
+
+    \b
+    Example:
+      gcc-ingest init
+    """
+    with told():
+        declared, changes = asyncio.run(initialise(Settings.load()))
+    click.echo(f"broker: {len(declared.created)} created, {len(declared.existing)} there already")
+    click.echo(f"ClickHouse: {len(EVENT_TYPES)} raw tables, {len(changes)} changes applied now")
+
+
+async def initialise(settings: Settings) -> tuple[topology.Declared, list[str]]:
+    """What was declared, and the names of the schema changes applied.
+
+    Raises BrokerUnavailable, ClickHouseUnavailable or MissingUrl.
+    """
+    async with clickhouse.connected(settings.clickhouse(), _STATEMENT_SECONDS) as warehouse:
+        changes = await apply.apply(warehouse, settings.clickhouse_cluster)
+    async with connected(settings.amqp(), "gcc-ingest init") as connection:
+        declared = await topology.declare(connection, EVENT_TYPES.values())
+    return declared, changes

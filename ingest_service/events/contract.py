@@ -1,0 +1,73 @@
+"""What every event has, and what an event type is (the contract with the crawlers)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from msgspec import Meta, Raw, Struct
+
+EXCHANGE = "beat.dx"
+
+JsonObject = Raw
+"""An open set of names: checked to be a JSON object, carried to the table as the bytes that came."""
+
+EMPTY_OBJECT = Raw(b"{}")
+
+Int32 = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
+Uint64 = Annotated[int, Meta(ge=0)]
+
+
+class Event(Struct, kw_only=True, gc=False, forbid_unknown_fields=True):
+    """One thing that happened, as a crawler saw it. event_id identifies it across redeliveries and replays."""
+
+    event_id: UUID
+    platform: str
+    event_timestamp: datetime
+    """When it happened, by the publisher's clock; without a zone it is UTC."""
+
+
+class SourcedEvent(Event, kw_only=True, gc=False, forbid_unknown_fields=True):
+    """An event that says where the crawl came from: graphapi, rapidapi, ..."""
+
+    source: str
+
+
+class SnapshotEvent(SourcedEvent, kw_only=True, gc=False, forbid_unknown_fields=True):
+    """An event with measurements: metrics are name -> number, dimensions name -> string, number, bool or null."""
+
+    metrics: JsonObject = EMPTY_OBJECT
+    dimensions: JsonObject = EMPTY_OBJECT
+
+
+@dataclass(frozen=True)
+class EventType:
+    """One type of event: its name fixes its routing key, its queues and its table."""
+
+    name: str
+    struct: type[Event]
+
+    @property
+    def description(self) -> str:
+        """What one event of this type says, in a sentence."""
+        return (self.struct.__doc__ or "").strip()
+
+    @property
+    def routing_key(self) -> str:
+        """The routing key crawlers publish with, to EXCHANGE."""
+        return f"{self.name}_events"
+
+    @property
+    def queue(self) -> str:
+        """The queue the service consumes."""
+        return f"{self.routing_key}_q"
+
+    @property
+    def error_queue(self) -> str:
+        """The queue of dead letters, which is also their routing key."""
+        return f"error.{self.queue}"
+
+    @property
+    def table(self) -> str:
+        """The raw table in ClickHouse, with its database."""
+        return f"_e.{self.name}_events"

@@ -1,0 +1,13 @@
+"""The profile_log event."""
+
+from ingest_service.events.contract import EventType, SnapshotEvent
+
+
+class ProfileLog(SnapshotEvent):
+    """A profile as it was at a crawl."""
+
+    profile_id: str
+    handle: str | None = None
+
+
+EVENT_TYPE = EventType("profile_log", ProfileLog)

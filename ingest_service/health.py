@@ -1,0 +1,93 @@
+"""Where each event type stands: what it does, why, and what has become of its messages."""
+
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """What an event type is doing."""
+
+    WAITING = "waiting"
+    """Not consuming yet, or not any more: the broker or the queue is away."""
+    RUNNING = "running"
+    RETRYING = "retrying"
+    """The server is ill; its messages are held and tried again."""
+    HALTED = "halted"
+    """Something must be mended by hand; its messages stay in the broker and it goes on by itself when it is."""
+
+
+@dataclass
+class TypeHealth:
+    """One event type's state and counts of messages since the service started. The one place where they are kept."""
+
+    event_type: str
+    state: State = State.WAITING
+    why: str = "starting"
+    received: int = 0
+    redelivered: int = 0
+    landed: int = 0
+    dead_lettered: dict[str, int] = field(default_factory=dict)
+    """By reason."""
+    given_back: int = 0
+    """Received under a lease that died before they were settled; the broker sends them again."""
+    batches: int = 0
+    retries: dict[str, int] = field(default_factory=dict)
+    """By verdict."""
+
+    @property
+    def in_flight(self) -> int:
+        """Messages received and not yet settled."""
+        return self.received - self.landed - sum(self.dead_lettered.values()) - self.given_back
+
+    def running(self) -> None:
+        """It consumes, and what it has can be settled."""
+        self.state, self.why = State.RUNNING, ""
+
+    def waiting(self, why: str) -> None:
+        """It cannot consume."""
+        self.state, self.why = State.WAITING, why
+
+    def retrying(self, why: str) -> None:
+        """It holds messages that it tries again."""
+        self.state, self.why = State.RETRYING, why
+
+    def halted(self, why: str) -> None:
+        """It holds messages until someone mends something."""
+        self.state, self.why = State.HALTED, why
+
+    def count_dead_letters(self, reason: str, count: int) -> None:
+        """Add confirmed dead letters."""
+        self.dead_lettered[reason] = self.dead_lettered.get(reason, 0) + count
+
+    def count_retry(self, verdict: str) -> None:
+        """Add one failed attempt."""
+        self.retries[verdict] = self.retries.get(verdict, 0) + 1
+
+
+@dataclass
+class Health:
+    """The service's state as `/ready`, `/status` and `/metrics` show it."""
+
+    broker: str = "connecting"
+    """What the broker connection is doing: `connected`, or why not."""
+    clickhouse: str = "connecting"
+    types: dict[str, TypeHealth] = field(default_factory=dict)
+
+    def obstacles(self) -> dict[str, str]:
+        """Why messages do not move, by broker, clickhouse or event type; empty when they do."""
+        found = {
+            name: why for name, why in (("broker", self.broker), ("clickhouse", self.clickhouse)) if why != "connected"
+        }
+        for name, health in self.types.items():
+            if health.state is not State.RUNNING:
+                found[name] = f"{health.state}: {health.why}"
+        return found
+
+    def as_dict(self) -> dict[str, object]:
+        """For `/status`."""
+        return {
+            "ready": not self.obstacles(),
+            "broker": self.broker,
+            "clickhouse": self.clickhouse,
+            "types": {name: {**asdict(health), "in_flight": health.in_flight} for name, health in self.types.items()},
+        }

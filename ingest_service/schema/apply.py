@@ -1,0 +1,68 @@
+"""Creates the raw tables and applies the numbered changes that were not applied yet; idempotent.
+
+`tables/<name>_events.sql` is a table as it is created today. A table that exists elsewhere already is brought there by
+`changes/NNNN_<what>.sql`, one statement each, written so that it does no harm to a table created today
+(`ADD COLUMN IF NOT EXISTS`). What was applied is recorded in `_e.schema_changes`.
+"""
+
+from pathlib import Path
+from string import Template
+
+from ingest_service.clickhouse import ClickHouse
+
+_HERE = Path(__file__).parent
+_DEDUPLICATION_WINDOW = 1_000  # insert tokens the server remembers per table
+
+
+class Dialect:
+    """The words in which a single server and a cluster differ."""
+
+    def __init__(self, cluster: str | None) -> None:
+        self._words = {
+            "on_cluster": f"ON CLUSTER '{cluster}'" if cluster else "",
+            "merge_tree": "ReplicatedMergeTree" if cluster else "MergeTree",
+            "replacing_merge_tree": "ReplicatedReplacingMergeTree" if cluster else "ReplacingMergeTree",
+            "settings": ", ".join(
+                [
+                    f"{'replicated' if cluster else 'non_replicated'}_deduplication_window = {_DEDUPLICATION_WINDOW}",
+                    "fsync_after_insert = 1",  # acknowledged means on disk, not in the page cache
+                    "fsync_part_directory = 1",
+                ]
+            ),
+        }
+
+    def statement(self, sql: str) -> str:
+        """A file's SQL for this kind of server. Raises KeyError for a $word that does not exist."""
+        return Template(sql).substitute(self._words)
+
+
+async def apply(clickhouse: ClickHouse, cluster: str | None = None, changes: Path = _HERE / "changes") -> list[str]:
+    """Bring the database to where the files are; the names of the changes applied now.
+
+    Raises ClickHouseUnavailable.
+    """
+    dialect = Dialect(cluster)
+    await clickhouse.command(dialect.statement("CREATE DATABASE IF NOT EXISTS _e $on_cluster"))
+    for sql in _statements(_HERE / "tables").values():
+        await clickhouse.command(dialect.statement(sql))
+    return await _apply_changes(clickhouse, dialect, changes)
+
+
+async def _apply_changes(clickhouse: ClickHouse, dialect: Dialect, folder: Path) -> list[str]:
+    await clickhouse.command(
+        dialect.statement(
+            "CREATE TABLE IF NOT EXISTS _e.schema_changes $on_cluster"
+            " (name String, applied_at DateTime DEFAULT now()) ENGINE = $merge_tree ORDER BY name"
+        )
+    )
+    done = await clickhouse.column("SELECT name FROM _e.schema_changes")
+    missing = {name: sql for name, sql in _statements(folder).items() if name not in done}
+    for name, sql in missing.items():
+        await clickhouse.command(dialect.statement(sql))
+        await clickhouse.command("INSERT INTO _e.schema_changes (name) VALUES ({name:String})", {"name": name})
+    return list(missing)
+
+
+def _statements(folder: Path) -> dict[str, str]:
+    """The SQL of a folder's files by name, in order."""
+    return {path.stem: path.read_text() for path in sorted(folder.glob("*.sql"))}

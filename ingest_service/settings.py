@@ -1,0 +1,78 @@
+"""Everything the ingest service reads from its environment, in one place."""
+
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class MissingUrl(Exception):
+    """A server's URL is needed and the environment does not give it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name} is not set. Set it to your server's URL, or start a local one: gcc-platform stack start"
+        )
+
+
+def local_environment() -> tuple[Path, ...]:
+    """Files of NAME=value lines read after the environment: the running local stack's, then ``.env``."""
+    return (Path(os.environ.get("GCC_LOCAL_DIR", ".local")) / "env", Path(".env"))
+
+
+class Settings(BaseSettings):
+    """The service's settings. URLs hold passwords, hence SecretStr: they show as ``**********`` in logs."""
+
+    model_config = SettingsConfigDict(extra="ignore", populate_by_name=True)
+
+    amqp_url: SecretStr | None = Field(None, alias="AMQP_URL")
+    clickhouse_url: SecretStr | None = Field(None, alias="CLICKHOUSE_URL")
+    clickhouse_cluster: str | None = Field(None, alias="GCC_CLICKHOUSE_CLUSTER")
+    """Create the raw tables ON CLUSTER of this name, replicated."""
+
+    http_host: str = Field("127.0.0.1", alias="GCC_HTTP_HOST")
+    http_port: int = Field(8081, alias="GCC_HTTP_PORT")
+
+    flush_rows: PositiveInt = Field(10_000, alias="GCC_FLUSH_ROWS")
+    flush_bytes: PositiveInt = Field(16 * 2**20, alias="GCC_FLUSH_BYTES")
+    flush_seconds: PositiveFloat = Field(5.0, alias="GCC_FLUSH_SECONDS")
+    """A batch goes when it is full, or its oldest message has waited this long."""
+    prefetch: PositiveInt = Field(20_000, alias="GCC_PREFETCH", le=65_535)
+    """Unacknowledged messages the broker hands over per event type; bounds memory. At least flush_rows."""
+
+    retry_first_seconds: PositiveFloat = Field(0.2, alias="GCC_RETRY_FIRST_SECONDS")
+    retry_most_seconds: PositiveFloat = Field(30.0, alias="GCC_RETRY_MOST_SECONDS")
+    insert_timeout_seconds: PositiveFloat = Field(120.0, alias="GCC_INSERT_TIMEOUT_SECONDS")
+    stop_seconds: PositiveFloat = Field(20.0, alias="GCC_STOP_SECONDS")
+    """How long SIGTERM may take to flush what is in flight before it is given back to the broker."""
+
+    log_format: str = Field("auto", alias="GCC_LOG_FORMAT", pattern="^(auto|console|json)$")
+
+    @classmethod
+    def load(cls) -> "Settings":
+        """The settings of this process. Raises pydantic.ValidationError for a value that does not fit."""
+        return cls(_env_file=local_environment())
+
+    def amqp(self) -> str:
+        """The broker's URL. Raises MissingUrl."""
+        return _required(self.amqp_url, "AMQP_URL")
+
+    def clickhouse(self) -> str:
+        """ClickHouse's URL. Raises MissingUrl."""
+        return _required(self.clickhouse_url, "CLICKHOUSE_URL")
+
+
+def _required(secret: SecretStr | None, name: str) -> str:
+    if secret is None:
+        raise MissingUrl(name)
+    return secret.get_secret_value()
+
+
+def without_password(url: str) -> str:
+    """The URL as it may be shown: scheme, user, host and port."""
+    parts = urlsplit(url)
+    user = f"{parts.username}@" if parts.username else ""
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{user}{parts.hostname}{port}"
