@@ -1,0 +1,21 @@
+"""gcc-platform: the platform's commands, put together."""
+
+import click
+
+from gcc_platform.local_stack.commands import stack
+
+
+@click.group()
+@click.version_option(package_name="gcc")
+def main() -> None:
+    """Crawl events from RabbitMQ to ClickHouse, dbt and PostgreSQL.
+
+    \b
+    Examples:
+      gcc-platform stack start      the three servers, in the background
+      gcc-platform stack status
+      gcc-platform stack stop
+    """
+
+
+main.add_command(stack)

