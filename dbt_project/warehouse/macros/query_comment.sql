@@ -1,0 +1,8 @@
+{#- One line of JSON before each statement: which model or test it serves, and of which invocation. -#}
+{%- macro query_comment(node) -%}
+    {%- set comment = {"app": "dbt", "project": project_name, "invocation_id": invocation_id} -%}
+    {%- if node is not none -%}
+        {%- do comment.update(node=node.unique_id) -%}
+    {%- endif -%}
+    {{ return(tojson(comment)) }}
+{%- endmacro -%}
