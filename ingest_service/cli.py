@@ -2,6 +2,7 @@
 
 import click
 
+from ingest_service import logs
 from ingest_service.commands.init import init
 from ingest_service.commands.publish import publish
 from ingest_service.commands.run import run
@@ -16,6 +17,7 @@ def main() -> None:
     Servers are named by AMQP_URL and CLICKHOUSE_URL; `gcc-platform stack start` runs local ones. Every setting is
     listed in .env.example.
     """
+    logs.silence_libraries()
 
 
 for command in (init, run, publish, simulate):

@@ -23,6 +23,9 @@ def configure(log_format: str, level: str = "INFO") -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    # The libraries' own loggers say nothing here that our errors do not say better.
+
+
+def silence_libraries() -> None:
+    """What the AMQP libraries would log, with tracebacks, our own errors say in a line."""
     for library in ("aiormq", "aio_pika"):
-        logging.getLogger(library).setLevel(logging.CRITICAL)
+        logging.getLogger(library).setLevel(logging.CRITICAL + 1)

@@ -10,7 +10,7 @@ from aio_pika.exceptions import AMQPError
 
 from ingest_service import clickhouse, http
 from ingest_service.backoff import Backoff
-from ingest_service.broker.connection import BrokerUnavailable, close, connect
+from ingest_service.broker.connection import BrokerUnavailable, close, connect, is_alive
 from ingest_service.broker.consumer import QueueMissing
 from ingest_service.broker.publisher import Publisher
 from ingest_service.buffer import Limits
@@ -133,7 +133,7 @@ class Service:
     async def _keep_running(self, pipeline: Pipeline, health: TypeHealth, connection: AbstractConnection) -> None:
         """Run a pipeline again and again, for as long as its connection lives."""
         attempt = 0
-        while not (self._stopping.is_set() or connection.is_closed):
+        while is_alive(connection) and not self._stopping.is_set():
             attempt += 1
             try:
                 await pipeline.run(connection)
@@ -144,7 +144,7 @@ class Service:
             except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
                 why = str(error) or type(error).__name__
             health.waiting(why)
-            if not connection.is_closed:
+            if is_alive(connection):
                 await self._wait(f"waiting to consume {health.event_type}", why, attempt)
 
     def _pipeline(self, event_type: EventType, publisher: Publisher, warehouse: ClickHouse) -> Pipeline:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import aio_pika
-from aio_pika.abc import AbstractConnection
+from aio_pika.abc import AbstractChannel, AbstractConnection
 from aio_pika.exceptions import (
     AMQPConnectionError,
     AMQPError,
@@ -54,11 +54,16 @@ async def connected(url: str, name: str) -> AsyncIterator[AbstractConnection]:
         await close(connection)
 
 
-async def close(connection: AbstractConnection) -> None:
+def is_alive(connection: AbstractConnection) -> bool:
+    """Whether the connection can still be used. aio-pika's own `is_closed` only tells whether we closed it."""
+    return connection.connected.is_set()
+
+
+async def close(closing: AbstractConnection | AbstractChannel) -> None:
     """Close politely, but not for ever: a broker that is gone cannot say goodbye."""
     try:
         async with asyncio.timeout(CLOSE_SECONDS):
-            await connection.close()
+            await closing.close()
     except (AMQPError, OSError, TimeoutError, RuntimeError):
         return  # it is closed either way
 

@@ -8,6 +8,7 @@ import aiormq.abc
 from aio_pika.abc import AbstractConnection
 from aio_pika.exceptions import AMQPError, ChannelNotFoundEntity
 
+from ingest_service.broker.connection import close
 from ingest_service.broker.deliveries import Deliveries, Receive
 
 RPC_SECONDS = 10
@@ -101,17 +102,20 @@ async def consuming(
 
     `prefetch` is in messages. Raises QueueMissing, or what aio-pika raises when the connection fails.
     """
-    async with connection.channel(publisher_confirms=False) as outer:
+    outer = connection.channel(publisher_confirms=False)
+    await outer.initialize(timeout=RPC_SECONDS)
+    try:
         channel = await outer.get_underlay_channel()
         try:
             await channel.queue_declare(queue, passive=True, timeout=RPC_SECONDS)
         except ChannelNotFoundEntity:
             raise QueueMissing(f"there is no queue {queue!r}: gcc-ingest init creates it") from None
         await channel.basic_qos(prefetch_count=prefetch, timeout=RPC_SECONDS)
-        lease = ChannelLease(channel)
-        consumer = Consumer(channel, lease)
+        consumer = Consumer(channel, ChannelLease(channel))
         try:
             await consumer.start(queue, receive, ended)
             yield consumer
         finally:
-            lease.end()
+            consumer.lease.end()
+    finally:
+        await close(outer)

@@ -6,8 +6,9 @@ from types import TracebackType
 
 from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, HeadersType
-from aio_pika.exceptions import AMQPError, DeliveryError
+from aio_pika.exceptions import AMQPError, ChannelNotFoundEntity, DeliveryError
 
+from ingest_service.broker.connection import close
 from ingest_service.events.contract import EXCHANGE
 
 CONFIRM_SECONDS = 30
@@ -32,8 +33,8 @@ class Publisher:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._channel is not None and not self._channel.is_closed:
-            await self._channel.close()
+        if self._channel is not None:
+            await close(self._channel)
 
     async def publish(
         self, routing_key: str, bodies: Sequence[bytes], headers: Sequence[Mapping[str, str]] | None = None
@@ -58,6 +59,8 @@ class Publisher:
                 f"the broker returned a message for routing key {routing_key!r} of exchange {EXCHANGE!r}: {error}. "
                 "Is a queue bound to it? gcc-ingest init creates them"
             ) from None
+        except ChannelNotFoundEntity:
+            raise NotConfirmed(f"there is no exchange {EXCHANGE!r}: gcc-ingest init creates it") from None
         except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
             raise NotConfirmed(f"the broker did not confirm a message ({type(error).__name__}: {error})") from None
 
@@ -66,5 +69,5 @@ class Publisher:
         async with self._opening:
             if self._channel is None or self._channel.is_closed:
                 self._channel = self._connection.channel(publisher_confirms=True, on_return_raises=True)
-                await self._channel.initialize()
+                await self._channel.initialize(timeout=CONFIRM_SECONDS)
             return await self._channel.get_exchange(EXCHANGE, ensure=False)
