@@ -1,0 +1,1 @@
+"""The data platform as Dagster sees it, a folder per step of the flow: raw -> warehouse -> serving."""

@@ -1,0 +1,1 @@
+"""The raw tables, which the ingest service writes: seen from outside."""

@@ -1,0 +1,1 @@
+"""The marts in PostgreSQL, where the API reads them."""

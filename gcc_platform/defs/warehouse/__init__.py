@@ -1,0 +1,1 @@
+"""dbt on ClickHouse: raw tables -> staging views -> marts."""

@@ -1,0 +1,57 @@
+"""The marts that are served, as the warehouse's dbt manifest declares them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_INDEXES: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "mart_leaderboard": (("platform", "leaderboard", "rank"),),
+    "mart_post_timeseries": (("shortcode", "date"),),
+}
+"""What the API asks for beyond a mart's grain."""
+
+
+class NoGrain(Exception):
+    """A mart does not say what makes a row unique; the message says where to say it."""
+
+    def __init__(self, mart: str) -> None:
+        super().__init__(
+            f"{mart} has no grain: give it a unique_combination test (or meta.grain) in its yml. "
+            "The grain becomes the primary key in PostgreSQL."
+        )
+
+
+@dataclass(frozen=True)
+class Mart:
+    """A table of the warehouse that is served; its grain is what makes a row unique, hence the primary key."""
+
+    name: str
+    grain: tuple[str, ...]
+    indexes: tuple[tuple[str, ...], ...] = ()
+    """Each one the columns of an index, in order."""
+    database: str = "warehouse"
+    description: str = ""
+
+
+def marts_of(manifest: Mapping[str, Any]) -> list[Mart]:
+    """The models of the folder `marts`, by name. Raises NoGrain."""
+    models = [
+        node for node in manifest["nodes"].values() if node["resource_type"] == "model" and "marts" in node["fqn"][:-1]
+    ]
+    return [_mart(manifest, model) for model in sorted(models, key=lambda model: str(model["name"]))]
+
+
+def _mart(manifest: Mapping[str, Any], model: Mapping[str, Any]) -> Mart:
+    name = str(model["name"])
+    grain = model["config"]["meta"].get("grain") or _tested_grain(manifest, model["unique_id"])
+    if not grain:
+        raise NoGrain(name)
+    return Mart(name, tuple(grain), _INDEXES.get(name, ()), model["schema"], model["description"])
+
+
+def _tested_grain(manifest: Mapping[str, Any], model_id: str) -> list[str]:
+    """The columns of the model's unique_combination test: the grain is stated once and tested on both sides."""
+    for node in manifest["nodes"].values():
+        if node.get("attached_node") == model_id and node["test_metadata"]["name"] == "unique_combination":
+            return list(node["test_metadata"]["kwargs"]["columns"])
+    return []
