@@ -3,6 +3,7 @@
 import click
 
 from gcc_platform.local_stack.commands import stack
+from gcc_platform.up import up
 
 
 @click.group()
@@ -12,10 +13,12 @@ def main() -> None:
 
     \b
     Examples:
-      gcc-platform stack start      the three servers, in the background
+      gcc-platform up --simulate 50   everything, with made-up events
+      gcc-platform stack start        the three servers, in the background
       gcc-platform stack status
       gcc-platform stack stop
     """
 
 
-main.add_command(stack)
+for command in (stack, up):
+    main.add_command(command)

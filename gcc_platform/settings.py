@@ -9,20 +9,13 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-
-class MissingUrl(Exception):
-    """A server's URL is needed and neither the environment nor a running local stack gives it."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(
-            f"{name} is not set. Set it to your server's URL, or start a local one: gcc-platform stack start"
-        )
+from ingest_service.settings import MissingUrl, local_environment
 
 
 class Settings(BaseSettings):
     """The platform's settings. URLs hold passwords, hence SecretStr: they show as ``**********`` in logs."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(env_file=local_environment(), extra="ignore", populate_by_name=True)
 
     amqp_url: SecretStr | None = Field(None, alias="AMQP_URL")
     clickhouse_url: SecretStr | None = Field(None, alias="CLICKHOUSE_URL")

@@ -18,14 +18,14 @@ class MissingUrl(Exception):
 
 
 def local_environment() -> tuple[Path, ...]:
-    """Files of NAME=value lines read after the environment: the running local stack's, then ``.env``."""
+    """Files of NAME=value lines for what the environment does not set: ``.env``, then the local stack's own."""
     return (Path(os.environ.get("GCC_LOCAL_DIR", ".local")) / "env", Path(".env"))
 
 
 class Settings(BaseSettings):
     """The service's settings. URLs hold passwords, hence SecretStr: they show as ``**********`` in logs."""
 
-    model_config = SettingsConfigDict(extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(env_file=local_environment(), extra="ignore", populate_by_name=True)
 
     amqp_url: SecretStr | None = Field(None, alias="AMQP_URL")
     clickhouse_url: SecretStr | None = Field(None, alias="CLICKHOUSE_URL")
@@ -49,11 +49,6 @@ class Settings(BaseSettings):
     """How long SIGTERM may take to flush what is in flight before it is given back to the broker."""
 
     log_format: str = Field("auto", alias="GCC_LOG_FORMAT", pattern="^(auto|console|json)$")
-
-    @classmethod
-    def load(cls) -> "Settings":
-        """The settings of this process. Raises pydantic.ValidationError for a value that does not fit."""
-        return cls(_env_file=local_environment())
 
     def amqp(self) -> str:
         """The broker's URL. Raises MissingUrl."""

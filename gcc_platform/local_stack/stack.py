@@ -17,6 +17,7 @@ from gcc_platform.local_stack.errors import StackError
 from gcc_platform.local_stack.lock import exclusive
 from gcc_platform.local_stack.ports import Ports
 from gcc_platform.local_stack.postgres import Postgres
+from gcc_platform.local_stack.private_files import write_private
 from gcc_platform.local_stack.rabbitmq import RabbitMQ
 from gcc_platform.local_stack.record import Record
 from gcc_platform.local_stack.server import Server
@@ -71,6 +72,7 @@ class Stack:
         environment: dict[str, str] = {}
         for server in self._servers:
             environment |= replaced[server.name] or server.environment()
+        write_private(self.directory / "env", "".join(f"{name}={value}\n" for name, value in environment.items()))
         return environment
 
     def stop(self, report: Callable[[str], None] = lambda _: None) -> None:
@@ -164,7 +166,7 @@ def _replacement(server: Server) -> dict[str, str]:
 
 def _configured(names: Mapping[str, str]) -> dict[str, str]:
     """Those of the names that the platform's settings or the environment give a value."""
-    settings = Settings()
+    settings = Settings(_env_file=".env")  # not the file that an earlier start has written
     aliases = {field.alias: getattr(settings, name) for name, field in Settings.model_fields.items()}
     secrets = {name: value.get_secret_value() for name, value in aliases.items() if isinstance(value, SecretStr)}
     found = {name: secrets.get(name) or os.environ.get(name, "") for name in names}

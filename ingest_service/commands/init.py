@@ -26,7 +26,7 @@ def init() -> None:
       gcc-ingest init
     """
     with told():
-        declared, changes = asyncio.run(initialise(Settings.load()))
+        declared, changes = asyncio.run(initialise(Settings()))
     click.echo(f"broker: {len(declared.created)} created, {len(declared.existing)} there already")
     click.echo(f"ClickHouse: {len(EVENT_TYPES)} raw tables, {len(changes)} changes applied now")
 

@@ -35,7 +35,7 @@ def publish(type_: str, file: str) -> None:
       jq -c .events[] dump.json | gcc-ingest publish profile_log -
     """
     with told(), open_lines(file) as lines, _progress() as progress:
-        settings = Settings.load()
+        settings = Settings()
         sent = _Sent(progress, lines)
         try:
             asyncio.run(_publish(settings, EVENT_TYPES[type_], lines, sent))

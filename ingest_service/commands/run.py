@@ -27,7 +27,7 @@ def run(verbose: bool) -> None:
       curl http://127.0.0.1:8081/status
     """
     with told():
-        settings = Settings.load()
+        settings = Settings()
         logs.configure(settings.log_format, "DEBUG" if verbose else "INFO")
         asyncio.run(_run(settings))
 

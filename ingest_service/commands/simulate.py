@@ -36,7 +36,7 @@ def simulate(rate: float, seconds: float | None, seed: int | None) -> None:
       gcc-ingest simulate --rate 2000 --seconds 30
     """
     with told():
-        settings = Settings.load()
+        settings = Settings()
         logs.configure(settings.log_format)
         settings.amqp()
         count = asyncio.run(_simulate(settings, rate, seconds, Simulator(seed).events()))

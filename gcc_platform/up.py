@@ -1,0 +1,226 @@
+"""gcc-platform up: the local stack, the ingest service and Dagster together, until Ctrl-C."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from gcc_platform.local_stack.commands import directory_option, exits_on_stack_error, stack_of
+from gcc_platform.local_stack.errors import StackError
+from gcc_platform.local_stack.ports import LOOPBACK, is_free
+from gcc_platform.local_stack.process import Command, Process
+from gcc_platform.local_stack.stack import Stack
+from gcc_platform.settings import Settings
+from ingest_service.settings import without_password
+
+ROOT = Path(__file__).parents[1]
+PROGRAMS = Path(sys.executable).parent
+
+_READY_SECONDS = 180
+_STOP_SECONDS = 12
+_WATCH_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Service:
+    """One of our own processes: what runs, where it logs, and the URL that answers once it works."""
+
+    name: str
+    process: Process
+    argv: Sequence[str]
+    ready_url: str | None = None
+
+    def start(self, environment: Mapping[str, str]) -> None:
+        """Start it. One that an `up` that was killed has left behind is stopped first."""
+        self.process.directory.mkdir(parents=True, exist_ok=True)
+        self.stop()
+        self.process.start(Command(self.argv, environment))
+
+    def wait(self) -> None:
+        """Wait until it works. Raises StackError with the end of its log."""
+        try:
+            self.process.wait_until(self._ready, seconds=_READY_SECONDS)
+        except StackError as error:
+            raise StackError(f"{self.name} did not start: {error}") from error
+
+    def stop(self) -> None:
+        """Stop it in order, or after a while by force."""
+        self.process.stop(signal.SIGINT, seconds=_STOP_SECONDS)
+
+    def _ready(self) -> bool:
+        if self.ready_url is None:
+            return True
+        try:
+            with urllib.request.urlopen(self.ready_url, timeout=2) as answer:  # noqa: S310  our own loopback URL
+                return int(answer.status) == 200
+        except OSError:
+            return False
+
+
+@click.command()
+@click.option(
+    "--simulate", type=click.FloatRange(min=0.1), metavar="RATE", help="Publish made-up events, so many a second."
+)
+@directory_option
+@exits_on_stack_error
+def up(simulate: float | None, directory: Path | None) -> None:
+    """Run everything: RabbitMQ, ClickHouse, PostgreSQL, the ingest service and Dagster.
+
+    Servers whose URL is in the environment are used instead of started. Ctrl-C stops all of it in order; the data
+    stays.
+
+    \b
+    Examples:
+      gcc-platform up
+      gcc-platform up --simulate 50
+    """
+    settings = Settings()
+    stack = stack_of(directory)
+    services = _services(stack.directory, settings, simulate)
+    try:
+        with _interruptible():
+            _check_ports(settings, services)
+            environment = _start(stack, services, settings)
+            _show(environment, settings, services)
+            _watch(services)
+    except KeyboardInterrupt:
+        click.echo("\nstopping", err=True)
+    finally:
+        _stop(stack, services)
+
+
+def _services(directory: Path, settings: Settings, rate: float | None) -> list[Service]:
+    """Ours, in the order they start."""
+    dagster = ["dev", "--workspace", str(ROOT / "workspace.yaml"), "--host", LOOPBACK]
+    found = [
+        Service(
+            "the ingest service",
+            Process(directory / "ingest"),
+            [str(PROGRAMS / "gcc-ingest"), "run"],
+            f"http://{LOOPBACK}:{settings.http_port}/ready",
+        ),
+        Service(
+            "Dagster",
+            Process(directory / "dagster"),
+            [str(PROGRAMS / "dagster"), *dagster, "--port", str(settings.dagster_port)],
+            f"http://{LOOPBACK}:{settings.dagster_port}/server_info",
+        ),
+    ]
+    if rate is not None:
+        simulator = [str(PROGRAMS / "gcc-ingest"), "simulate", "--rate", str(rate)]
+        found.append(Service("the simulator", Process(directory / "simulator"), simulator))
+    return found
+
+
+def _check_ports(settings: Settings, services: Sequence[Service]) -> None:
+    if any(service.process.running() for service in services):
+        return  # left behind by an `up` that was killed: they are about to be replaced
+    for name, variable, port in (
+        ("the ingest service", "GCC_HTTP_PORT", settings.http_port),
+        ("Dagster", "GCC_DAGSTER_PORT", settings.dagster_port),
+    ):
+        if not is_free(port):
+            raise StackError(f"port {port} for {name} is in use; stop what listens there, or set {variable}")
+
+
+def _start(stack: Stack, services: Sequence[Service], settings: Settings) -> dict[str, str]:
+    urls = stack.start(_report)
+    environment = {
+        **os.environ,
+        **urls,
+        "GCC_LOCAL_DIR": str(stack.directory),
+        "GCC_HTTP_PORT": str(settings.http_port),
+        "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}",  # Dagster starts dbt by name
+    }
+    _initialise(environment)
+    for service in services:
+        service.start(environment)
+    for service in services:
+        service.wait()
+        _report(f"{service.name} is ready")
+    return environment
+
+
+def _initialise(environment: Mapping[str, str]) -> None:
+    done = subprocess.run(
+        [PROGRAMS / "gcc-ingest", "init"], env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise StackError(f"gcc-ingest init failed: {done.stderr.strip()}")
+    _report("topology and raw tables are there")
+
+
+def _show(environment: Mapping[str, str], settings: Settings, services: Sequence[Service]) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("", "URL", "for"):
+        table.add_column(heading, overflow="fold")
+    table.add_row("Dagster", f"http://{LOOPBACK}:{settings.dagster_port}", "assets, runs, checks, alerts")
+    table.add_row("Ingest", f"http://{LOOPBACK}:{settings.http_port}/status", "also /ready, /metrics")
+    for name, variable, purpose in (
+        ("RabbitMQ", "RABBITMQ_MANAGEMENT_URL", "queues"),
+        ("ClickHouse", "GCC_READER_CLICKHOUSE_URL", "raw tables (_e), marts (warehouse), read only; /play"),
+        ("PostgreSQL", "GCC_READER_POSTGRES_URL", "what the API reads (serving, api), read only"),
+    ):
+        if variable in environment:
+            table.add_row(name, without_password(environment[variable]), purpose)
+    console = Console(highlight=False)
+    console.print(table)
+    logs = ", ".join(str(service.process.output) for service in services)
+    console.print(
+        "\nThe schedule refreshes every 15 minutes; to refresh now: gcc-platform refresh\n"
+        f"URLs with their passwords: {environment['GCC_LOCAL_DIR']}/env\nLogs: {logs}\nCtrl-C stops everything.",
+        soft_wrap=True,
+    )
+
+
+def _watch(services: Sequence[Service]) -> NoReturn:
+    while True:
+        for service in services:
+            if not service.process.running():
+                raise StackError(f"{service.name} ended by itself.{service.process.tail()}")
+        time.sleep(_WATCH_SECONDS)
+
+
+def _stop(stack: Stack, services: Sequence[Service]) -> None:
+    """Stop ours side by side, then the servers they use."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it running
+    with ThreadPoolExecutor() as threads:
+        for stopped in [threads.submit(_stop_one, service) for service in reversed(services)]:
+            stopped.result()
+    stack.stop(_report)
+
+
+def _stop_one(service: Service) -> None:
+    if service.process.running():
+        service.stop()
+        _report(f"{service.name} is stopped")
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """SIGTERM ends us as Ctrl-C does."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    handlers: dict[int, Callable[[int, object], None]] = {signal.SIGINT: interrupt, signal.SIGTERM: interrupt}
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    yield
+
+
+def _report(message: str) -> None:
+    click.echo(message, err=True)
