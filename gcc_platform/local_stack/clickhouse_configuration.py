@@ -10,16 +10,19 @@ from gcc_platform.local_stack.ports import LOOPBACK, Ports
 
 _RAW = "_e.*"
 _READ_SYSTEM = "SELECT ON system.*"
+# Engines that reach outside (File, URL, S3, ...) ask for a READ or WRITE of their own, which nobody has.
+_ENGINES = "TABLE ENGINE ON *"
 _WRITE = (
     "CREATE DATABASE, CREATE TABLE, CREATE VIEW, CREATE DICTIONARY, ALTER, DROP, INSERT, SELECT, TRUNCATE, OPTIMIZE"
 )
 
 GRANTS: dict[str, tuple[str, ...]] = {
-    "ingest": (f"{_WRITE} ON {_RAW}", "TABLE ENGINE ON *", _READ_SYSTEM),
+    "ingest": (f"{_WRITE} ON {_RAW}", _READ_SYSTEM, _ENGINES),
     "dbt": (
         f"{_WRITE}, dictGet ON warehouse.*",
         f"SELECT ON {_RAW}",
         _READ_SYSTEM,
+        _ENGINES,
         "CREATE TEMPORARY TABLE ON *.*",
     ),
     "sync": (f"SELECT ON {_RAW}", "SELECT, dictGet ON warehouse.*", _READ_SYSTEM),
