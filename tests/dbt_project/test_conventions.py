@@ -1,0 +1,173 @@
+"""What every dbt model and source must have, read from the manifests dbt itself writes."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PROJECTS = {name: ROOT / "dbt_project" / name for name in ("warehouse", "serving")}
+RAW_TABLES = ROOT / "ingest_service" / "schema" / "tables"
+
+Node = dict[str, Any]
+
+COMMENT = re.compile(r"--.*|\{#.*?#\}")
+RELATION = re.compile(r"\b(_e|warehouse|serving|serving_data|api)\.\w+")
+
+
+@pytest.fixture(scope="module")
+def manifests(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Node]:
+    return {name: parse(path, tmp_path_factory.mktemp(name)) for name, path in PROJECTS.items()}
+
+
+def parse(project: Path, target: Path) -> Node:
+    dbt = [str(Path(sys.executable).with_name("dbt")), "--quiet", "--warn-error", "parse", "--no-partial-parse"]
+    places = ["--project-dir", str(project), "--profiles-dir", str(project)]
+    outputs = ["--target-path", str(target), "--log-path", str(target)]
+    done = subprocess.run([*dbt, *places, *outputs], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    manifest: Node = json.loads((target / "manifest.json").read_text())
+    return manifest
+
+
+@pytest.fixture(scope="module")
+def models(manifests: dict[str, Node]) -> list[Node]:
+    return [node for node in every(manifests, "nodes") if node["resource_type"] == "model"]
+
+
+@pytest.fixture(scope="module")
+def marts(models: list[Node]) -> list[Node]:
+    return [model for model in models if "marts" in model["fqn"]]
+
+
+def every(manifests: dict[str, Node], kind: str) -> Iterator[Node]:
+    return (node for manifest in manifests.values() for node in manifest[kind].values())
+
+
+def generic_tests(manifests: dict[str, Node], model: Node, name: str) -> list[Node]:
+    return [
+        node
+        for node in every(manifests, "nodes")
+        if node.get("attached_node") == model["unique_id"] and node["test_metadata"]["name"] == name
+    ]
+
+
+def test_there_are_models_to_look_at(models: list[Node], marts: list[Node]) -> None:
+    assert (len(models), len(marts)) >= (8, 3)
+
+
+def test_every_model_has_one_sql_and_one_yml_of_its_name(models: list[Node]) -> None:
+    for model in models:
+        assert Path(model["original_file_path"]).stem == model["name"]
+        assert Path(model["patch_path"]).name == f"{model['name']}.yml"
+
+
+def test_the_warehouses_models_are_named_after_their_layer(models: list[Node]) -> None:
+    prefixes = {"staging": "stg_beat_", "intermediate": "int_", "marts": "mart_"}
+    for model in models:
+        if model["package_name"] == "warehouse":
+            layer = model["fqn"][1]
+            assert model["name"].startswith(prefixes[layer]), f"{model['name']} in {layer}"
+
+
+def test_every_model_and_every_column_selected_is_described(models: list[Node]) -> None:
+    for model in models:
+        assert model["description"].strip(), model["name"]
+        undescribed = [name for name, column in model["columns"].items() if not column["description"].strip()]
+        assert undescribed == [], model["name"]
+        assert list(model["columns"]) == selected_columns(model), model["name"]
+
+
+def selected_columns(model: Node) -> list[str]:
+    """The columns of the last CTE, which `select * from` hands on."""
+    code = without_comments(model["raw_code"])
+    last_cte = code[code.rindex("as (") :]
+    between = re.search(r"\bselect\b(.*?)\n    from\b", last_cte, re.DOTALL)
+    assert between, f"{model['name']}: its last CTE is not `select ... from ...`"
+    columns = re.split(r",\n", between[1].strip())
+    return [column.split()[-1] for column in columns]
+
+
+def test_every_model_has_an_owner(models: list[Node]) -> None:
+    assert [model["name"] for model in models if not model["config"]["meta"].get("owner")] == []
+
+
+def test_every_mart_enforces_a_contract_with_types_that_sync(marts: list[Node]) -> None:
+    scalar = r"String|Date|Int64|Float64|DateTime64\(6, 'UTC'\)"
+    syncable = re.compile(rf"({scalar})|Nullable\(({scalar})\)")
+    for mart in marts:
+        assert mart["config"]["contract"]["enforced"], mart["name"]
+        for name, column in mart["columns"].items():
+            assert syncable.fullmatch(column["data_type"]), f"{mart['name']}.{name}: {column['data_type']}"
+
+
+def test_every_model_is_unique_and_not_null_in_its_grain(models: list[Node], manifests: dict[str, Node]) -> None:
+    for model in models:
+        [unique] = generic_tests(manifests, model, "unique_combination")
+        grain = unique["test_metadata"]["kwargs"]["columns"]
+        assert f"one row per {', '.join(grain)}" in model["description"], model["name"]
+        not_null = {test["column_name"] for test in generic_tests(manifests, model, "not_null")}
+        assert set(grain) <= not_null, model["name"]
+
+
+def test_every_data_test_says_what_it_proves(manifests: dict[str, Node]) -> None:
+    tests = [node for node in every(manifests, "nodes") if node["resource_type"] == "test"]
+    assert [test["name"] for test in tests if not test["description"]] == []
+
+
+def test_every_model_with_arithmetic_has_a_unit_test(manifests: dict[str, Node], models: list[Node]) -> None:
+    tested = {test["model"] for test in every(manifests, "unit_tests")}
+    arithmetic = re.compile(r"argMax|rank\(\)|count|sum\(|uniqExact", re.IGNORECASE)
+    assert {model["name"] for model in models if arithmetic.search(without_comments(model["raw_code"]))} <= tested
+
+
+def test_relations_are_named_by_ref_and_source_only(models: list[Node]) -> None:
+    for model in models:
+        assert RELATION.findall(without_comments(model["raw_code"])) == [], model["name"]
+
+
+def test_every_table_takes_its_engine_from_the_macro(models: list[Node]) -> None:
+    tables = [model for model in models if model["config"]["materialized"] not in {"view", "ephemeral"}]
+    for table in tables:
+        assert "engine=merge_tree()" in table["raw_code"], table["name"]
+        assert table["config"]["order_by"], table["name"]
+
+
+def test_the_raw_tables_are_the_sources_with_their_sorting_keys(manifests: dict[str, Node]) -> None:
+    described = {source["name"]: source["description"] for source in manifests["warehouse"]["sources"].values()}
+    files = {path.stem: path.read_text() for path in RAW_TABLES.glob("*.sql")}
+    assert described.keys() == files.keys()
+    for name, sql in files.items():
+        key = re.search(r"ORDER BY (\(.*\))", sql)
+        assert key, name
+        assert f"Sorted by {key[1]}" in described[name]
+
+
+def test_every_raw_table_says_when_it_is_stale(manifests: dict[str, Node]) -> None:
+    for source in manifests["warehouse"]["sources"].values():
+        assert source["loaded_at_field"] == "insert_timestamp", source["name"]
+        warn, error = (source["freshness"][level] for level in ("warn_after", "error_after"))
+        assert minutes(warn) < minutes(error), source["name"]
+
+
+def minutes(limit: Node) -> int:
+    return int(limit["count"]) * {"minute": 1, "hour": 60, "day": 24 * 60}[limit["period"]]
+
+
+def test_the_api_reads_what_the_marts_hold(manifests: dict[str, Node]) -> None:
+    """The serving views stand on copies of the marts: dbt cannot see across, so their columns are compared here."""
+    nodes = {node["name"]: node for node in every(manifests, "nodes") if node["resource_type"] == "model"}
+    sources = manifests["serving"]["sources"]
+    for view in (node for node in nodes.values() if node["package_name"] == "serving"):
+        [source] = view["depends_on"]["nodes"]
+        mart = nodes[sources[source]["name"]]
+        assert view["columns"].keys() <= mart["columns"].keys(), view["name"]
+
+
+def without_comments(sql: str) -> str:
+    return COMMENT.sub("", sql)
