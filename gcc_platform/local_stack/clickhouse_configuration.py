@@ -10,8 +10,21 @@ from gcc_platform.local_stack.ports import LOOPBACK, Ports
 
 _RAW = "_e.*"
 _READ_SYSTEM = "SELECT ON system.*"
-# Engines that reach outside (File, URL, S3, ...) ask for a READ or WRITE of their own, which nobody has.
-_ENGINES = "TABLE ENGINE ON *"
+
+# By name, for TABLE ENGINE ON * would include File, URL and S3: every file of ours and all of the network.
+_MERGE_TREES = ("", "Replacing", "Summing", "Aggregating", "Collapsing", "VersionedCollapsing")
+_ENGINES = ", ".join(
+    f"TABLE ENGINE ON {engine}"
+    for engine in (
+        *(f"{kind}MergeTree" for kind in _MERGE_TREES),
+        *(f"Replicated{kind}MergeTree" for kind in _MERGE_TREES),
+        "Dictionary",
+        "Distributed",
+        "Memory",
+        "Null",
+    )
+)
+
 _WRITE = (
     "CREATE DATABASE, CREATE TABLE, CREATE VIEW, CREATE DICTIONARY, ALTER, DROP, INSERT, SELECT, TRUNCATE, OPTIMIZE"
 )
