@@ -18,28 +18,26 @@ _ENGINES = ", ".join(
     for engine in (
         *(f"{kind}MergeTree" for kind in _MERGE_TREES),
         *(f"Replicated{kind}MergeTree" for kind in _MERGE_TREES),
-        "Dictionary",
         "Distributed",
         "Memory",
         "Null",
     )
 )
 
-_WRITE = (
-    "CREATE DATABASE, CREATE TABLE, CREATE VIEW, CREATE DICTIONARY, ALTER, DROP, INSERT, SELECT, TRUNCATE, OPTIMIZE"
-)
+# No CREATE DICTIONARY: one whose source is a command runs that command.
+_WRITE = "CREATE DATABASE, CREATE TABLE, CREATE VIEW, ALTER, DROP, INSERT, SELECT, TRUNCATE, OPTIMIZE"
 
 GRANTS: dict[str, tuple[str, ...]] = {
     "ingest": (f"{_WRITE} ON {_RAW}", _READ_SYSTEM, _ENGINES),
     "dbt": (
-        f"{_WRITE}, dictGet ON warehouse.*",
+        f"{_WRITE} ON warehouse.*",
         f"SELECT ON {_RAW}",
         _READ_SYSTEM,
         _ENGINES,
         "CREATE TEMPORARY TABLE ON *.*",
     ),
-    "sync": (f"SELECT ON {_RAW}", "SELECT, dictGet ON warehouse.*", _READ_SYSTEM),
-    "analyst": (f"SELECT ON {_RAW}", "SELECT, dictGet ON warehouse.*", _READ_SYSTEM),
+    "sync": (f"SELECT ON {_RAW}", "SELECT ON warehouse.*", _READ_SYSTEM),
+    "analyst": (f"SELECT ON {_RAW}", "SELECT ON warehouse.*", _READ_SYSTEM),
 }
 """What each user may do, and nothing else. On a server of your own: one GRANT per line."""
 
