@@ -1,0 +1,143 @@
+"""The warehouse, built once by dbt on a real ClickHouse from random events of a platform nobody else uses."""
+
+import asyncio
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import clickhouse_connect
+import pytest
+from pydantic import SecretStr
+
+from gcc_platform.resources.dbt_environment import dbt_environment
+from gcc_platform.settings import Settings
+from ingest_service import clickhouse
+from ingest_service.schema import apply
+from tests import oracle
+
+WAREHOUSE = Path(__file__).parents[2] / "dbt_project" / "warehouse"
+PLATFORM = "ORACLE"
+
+Event = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Build:
+    """What dbt made of the events."""
+
+    outcomes: dict[str, str]
+    """The status of every node by its unique id."""
+    profile_events: list[Event]
+    post_events: list[Event]
+    clickhouse_url: str
+
+    def rows(self, mart: str) -> list[dict[str, Any]]:
+        """The rows of a mart for these events' platform."""
+        with clickhouse_connect.get_client(dsn=self.clickhouse_url) as client:
+            query = f"SELECT * FROM warehouse.{mart} WHERE platform = {{platform:String}}"
+            return list(client.query(query, {"platform": PLATFORM}, tz_mode="aware").named_results())
+
+
+@pytest.fixture(scope="package")
+def build(stack: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Build]:
+    """`dbt build`, unit tests included: they read the types of their inputs from the server."""
+    chance = random.Random(20180614)
+    posts = _twice([_post(chance) for _ in range(3000)], chance)
+    profiles = _twice([_profile(chance) for _ in range(1500)], chance)
+    asyncio.run(_land(stack["CLICKHOUSE_URL"], {"post_log": posts, "profile_log": profiles}))
+
+    target = tmp_path_factory.mktemp("warehouse")
+    done = _dbt_build(stack, target)
+    results = target / "run_results.json"
+    assert results.exists(), done.stdout + done.stderr
+    outcomes = {node["unique_id"]: node["status"] for node in json.loads(results.read_text())["results"]}
+    yield Build(outcomes, profiles, posts, stack["GCC_DBT_CLICKHOUSE_URL"])
+
+    asyncio.run(_forget(stack["CLICKHOUSE_URL"]))
+
+
+def _dbt_build(stack: Mapping[str, str], target: Path) -> subprocess.CompletedProcess[str]:
+    settings = Settings(
+        _env_file=None,
+        dbt_clickhouse_url=SecretStr(stack["GCC_DBT_CLICKHOUSE_URL"]),
+        dbt_postgres_url=SecretStr(stack["GCC_DBT_POSTGRES_URL"]),
+    )
+    return subprocess.run(
+        [
+            *(str(Path(sys.executable).with_name("dbt")), "--quiet", "build"),
+            *("--project-dir", str(WAREHOUSE), "--profiles-dir", str(WAREHOUSE)),
+            *("--target-path", str(target), "--log-path", str(target)),
+        ],
+        env=os.environ | dbt_environment(settings),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+async def _land(url: str, events: Mapping[str, list[Event]]) -> None:
+    async with clickhouse.connected(url, timeout_seconds=60) as connection:
+        await apply.apply(connection)
+        for name, batch in events.items():
+            # Two parts, so that the copies are not merged away while they are written.
+            for rows in (batch[::2], batch[1::2]):
+                body = "\n".join(map(json.dumps, rows)).encode()
+                await connection.insert(f"_e.{name}_events", body, str(uuid4()), {})
+
+
+async def _forget(url: str) -> None:
+    async with clickhouse.connected(url, timeout_seconds=60) as connection:
+        for name in ("post_log", "profile_log"):
+            await connection.command(f"ALTER TABLE _e.{name}_events DELETE WHERE platform = '{PLATFORM}'")
+
+
+def _twice(events: list[Event], chance: random.Random) -> list[Event]:
+    """The events and copies of some of them, in no order: as an at-least-once delivery lands them."""
+    delivered = [*events, *chance.sample(events, len(events) // 5)]
+    chance.shuffle(delivered)
+    return delivered
+
+
+def _post(chance: random.Random) -> Event:
+    keys = {"profile_id": chance.choice("pqr"), "shortcode": chance.choice("abcdef")}
+    published = chance.choice([None, _timestamp(chance)])
+    metrics = oracle.POST_COUNTS + oracle.POST_AVERAGES
+    return {**keys, "publish_time": published, **_snapshot(chance, metrics)}
+
+
+def _profile(chance: random.Random) -> Event:
+    metrics = oracle.PROFILE_COUNTS + oracle.PROFILE_AVERAGES
+    return {"profile_id": str(chance.randrange(15)), **_snapshot(chance, metrics)}
+
+
+def _snapshot(chance: random.Random, metrics: tuple[str, ...]) -> Event:
+    return {
+        "event_id": str(UUID(int=chance.getrandbits(128))),
+        "source": "test",
+        "platform": PLATFORM,
+        "handle": chance.choice([None, "before", "after", "d'après"]),
+        "event_timestamp": _timestamp(chance),
+        "metrics": {name: _number(chance) for name in metrics if chance.random() < 0.5},
+        "dimensions": {},
+    }
+
+
+def _timestamp(chance: random.Random) -> str:
+    """Half-hours around the end of a leap February, so that ties are many; in each notation the contract allows."""
+    at = datetime(2024, 2, 27, 22) + timedelta(minutes=30 * chance.randrange(150))
+    notations = (" ", "T"), ("", ".5", ".000001"), ("", "Z", "+05:30", "-03:00")
+    separator, fraction, zone = (chance.choice(choices) for choices in notations)
+    return f"{at.isoformat(separator)}{fraction}{zone}"
+
+
+def _number(chance: random.Random) -> float | None:
+    few = chance.randrange(10)  # equal values, for ties in rank
+    return chance.choice([None, 0, few, chance.randrange(10**6), -chance.random() * 10, 2**63 - 1])
