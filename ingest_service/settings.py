@@ -17,6 +17,10 @@ class MissingUrl(Exception):
         )
 
 
+class BadUrl(Exception):
+    """A server's URL cannot be understood; the message names the variable and the form, never the value."""
+
+
 def local_environment() -> tuple[Path, ...]:
     """Files of NAME=value lines for what the environment does not set: ``.env``, then the local stack's own."""
     return (Path(os.environ.get("GCC_LOCAL_DIR", ".local")) / "env", Path(".env"))
@@ -25,7 +29,9 @@ def local_environment() -> tuple[Path, ...]:
 class Settings(BaseSettings):
     """The service's settings. URLs hold passwords, hence SecretStr: they show as ``**********`` in logs."""
 
-    model_config = SettingsConfigDict(env_file=local_environment(), extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_file=local_environment(), env_ignore_empty=True, extra="ignore", populate_by_name=True
+    )
 
     amqp_url: SecretStr | None = Field(None, alias="AMQP_URL")
     clickhouse_url: SecretStr | None = Field(None, alias="CLICKHOUSE_URL")
@@ -51,18 +57,27 @@ class Settings(BaseSettings):
     log_format: str = Field("auto", alias="GCC_LOG_FORMAT", pattern="^(auto|console|json)$")
 
     def amqp(self) -> str:
-        """The broker's URL. Raises MissingUrl."""
-        return _required(self.amqp_url, "AMQP_URL")
+        """The broker's URL. Raises MissingUrl or BadUrl."""
+        return _checked(self.amqp_url, "AMQP_URL", ("amqp", "amqps"))
 
     def clickhouse(self) -> str:
-        """ClickHouse's URL. Raises MissingUrl."""
-        return _required(self.clickhouse_url, "CLICKHOUSE_URL")
+        """ClickHouse's URL. Raises MissingUrl or BadUrl."""
+        return _checked(self.clickhouse_url, "CLICKHOUSE_URL", ("http", "https"))
 
 
-def _required(secret: SecretStr | None, name: str) -> str:
+def _checked(secret: SecretStr | None, name: str, schemes: tuple[str, ...]) -> str:
     if secret is None:
         raise MissingUrl(name)
-    return secret.get_secret_value()
+    url = secret.get_secret_value()
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in schemes and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        # Not the value itself: it may hold a password.
+        raise BadUrl(f"{name} is not a URL of the form {schemes[0]}://user:password@host:port")
+    return url
 
 
 def without_password(url: str) -> str:

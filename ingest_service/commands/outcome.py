@@ -12,9 +12,10 @@ from ingest_service.broker.publisher import NotConfirmed
 from ingest_service.clickhouse import ClickHouseUnavailable
 from ingest_service.http import PortTaken
 from ingest_service.ndjson import NotNdjson
-from ingest_service.settings import MissingUrl
+from ingest_service.settings import BadUrl, MissingUrl
 
 _EXPECTED = (
+    BadUrl,
     BrokerUnavailable,
     ClickHouseUnavailable,
     MissingUrl,

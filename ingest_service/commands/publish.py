@@ -3,7 +3,6 @@
 import asyncio
 import sys
 from collections.abc import Iterable, Iterator
-from itertools import islice
 
 import click
 from rich.console import Console
@@ -14,7 +13,7 @@ from ingest_service.broker.publisher import Publisher
 from ingest_service.commands.outcome import told
 from ingest_service.events.contract import EventType
 from ingest_service.events.registry import EVENT_TYPES
-from ingest_service.ndjson import Lines, open_lines
+from ingest_service.ndjson import Lines, NotNdjson, open_lines
 from ingest_service.settings import Settings
 
 _AT_ONCE = 500  # unconfirmed messages: more are not faster with aio-pika
@@ -80,6 +79,15 @@ async def _publish(settings: Settings, event_type: EventType, lines: Iterable[by
 
 
 def _chunks(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
-    iterator = iter(lines)
-    while chunk := list(islice(iterator, _AT_ONCE)):
+    """Lines by the chunk; where reading fails, what was read before comes first."""
+    chunk: list[bytes] = []
+    try:
+        for line in lines:
+            chunk.append(line)
+            if len(chunk) == _AT_ONCE:
+                yield chunk
+                chunk = []
+    except NotNdjson:
         yield chunk
+        raise
+    yield chunk

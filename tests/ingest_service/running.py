@@ -37,7 +37,7 @@ def run(environment: Mapping[str, str], *arguments: str, stdin: bytes = b"") -> 
         env={**os.environ, **environment},
         input=stdin,
         capture_output=True,
-        timeout=120,
+        timeout=60,
         check=False,
     )
 
