@@ -40,9 +40,11 @@ class ClickHouse:
         self._comment = json.dumps(dict(comment))
 
     def rows(self, query: str, parameters: Mapping[str, Any] | None = None) -> Sequence[Sequence[Any]]:
-        """The rows of a small answer."""
+        """The rows of a small answer; times have their zone. Raises ClickHouseFailed."""
         try:
-            result = self._client.query(query, dict(parameters or {}), settings={"log_comment": self._comment})
+            result = self._client.query(
+                query, dict(parameters or {}), settings={"log_comment": self._comment}, tz_mode="aware"
+            )
         except ClickHouseError as error:
             raise ClickHouseFailed(f"ClickHouse refused `{_head(query)}`: {error}") from None
         return result.result_rows

@@ -1,0 +1,40 @@
+"""Everything Dagster knows of this platform: the folders below defs/, merged, and the servers they use."""
+
+import dagster as dg
+
+from gcc_platform.defs import schedules
+from gcc_platform.defs.raw import assets as raw_assets
+from gcc_platform.defs.raw import checks as raw_checks
+from gcc_platform.defs.raw import sensors as raw_sensors
+from gcc_platform.defs.serving import assets as serving_assets
+from gcc_platform.defs.serving import checks as serving_checks
+from gcc_platform.defs.warehouse import assets as warehouse_assets
+from gcc_platform.resources.clickhouse import ClickHouseResource
+from gcc_platform.resources.dbt import dbt_resource
+from gcc_platform.resources.postgres import PostgresResource
+
+raw = dg.Definitions(
+    assets=raw_assets.raw_tables,
+    asset_checks=[raw_checks.recent_arrivals, raw_checks.copies_of_events],
+    sensors=[raw_sensors.raw_arrivals],
+)
+
+warehouse = dg.Definitions(assets=[warehouse_assets.warehouse])
+
+serving = dg.Definitions(
+    assets=[*serving_assets.served_marts, serving_assets.api_views],
+    asset_checks=[serving_checks.row_parity],
+)
+
+timetable = dg.Definitions(jobs=[schedules.refresh], schedules=[schedules.every_15_minutes])
+
+servers = dg.Definitions(
+    resources={
+        "clickhouse": ClickHouseResource(),
+        "postgres": PostgresResource(),
+        "dbt_warehouse": dbt_resource("warehouse"),
+        "dbt_serving": dbt_resource("serving"),
+    }
+)
+
+defs = dg.Definitions.merge(raw, warehouse, serving, timetable, servers)

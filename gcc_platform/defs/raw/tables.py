@@ -1,0 +1,65 @@
+"""The raw tables as they are declared: columns from their DDL, freshness from the warehouse's dbt sources."""
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from importlib.resources import files
+from typing import Any
+
+import dagster as dg
+
+from gcc_platform.resources.dbt_project import manifest
+from ingest_service.events.contract import EventType
+from ingest_service.events.registry import EVENT_TYPES
+
+_COLUMN = re.compile(r"^    (\w+) ((?:[A-Z]\w*)(?:\(.*?\)+)?)(?= (?:DEFAULT|MATERIALIZED|CODEC)\b|,?$)", re.MULTILINE)
+
+
+def key(event_type: EventType) -> dg.AssetKey:
+    """The asset of an event type's raw table."""
+    return dg.AssetKey(["raw", table_name(event_type)])
+
+
+def table_name(event_type: EventType) -> str:
+    """The table without its database."""
+    return event_type.table.rpartition(".")[2]
+
+
+BY_KEY: Mapping[dg.AssetKey, EventType] = {key(event_type): event_type for event_type in EVENT_TYPES.values()}
+
+
+def column_schema(event_type: EventType) -> dg.TableSchema:
+    """The columns of the CREATE TABLE that the ingest service runs."""
+    ddl = files("ingest_service.schema").joinpath("tables", f"{table_name(event_type)}.sql").read_text()
+    return dg.TableSchema([_column(name, type_) for name, type_ in _COLUMN.findall(ddl)])
+
+
+def _column(name: str, type_: str) -> dg.TableColumn:
+    nullable = "Nullable(" in type_
+    return dg.TableColumn(name, type_, constraints=dg.TableColumnConstraints(nullable=nullable))
+
+
+def freshness(event_type: EventType) -> tuple[timedelta | None, timedelta] | None:
+    """After how long without an arrival dbt's source warns (None: never) and fails; None where it has no limits."""
+    limits = _source(event_type).get("freshness") or {}
+    fail = _duration(limits.get("error_after"))
+    return (_duration(limits.get("warn_after")), fail) if fail else None
+
+
+def owner(event_type: EventType) -> str:
+    """Who is asked when the table's data is odd."""
+    return str(_source(event_type).get("config", {}).get("meta", {}).get("owner", "team:ingest"))
+
+
+def _source(event_type: EventType) -> Mapping[str, Any]:
+    for source in manifest("warehouse")["sources"].values():
+        if f"{source['schema']}.{source['identifier']}" == event_type.table:
+            found: Mapping[str, Any] = source
+            return found
+    return {}
+
+
+def _duration(limit: Mapping[str, Any] | None) -> timedelta | None:
+    if not limit or limit.get("count") is None:
+        return None
+    return timedelta(**{f"{limit['period']}s": limit["count"]})

@@ -1,0 +1,102 @@
+"""The 15-minute job once, in this process: `gcc-platform refresh`."""
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import click
+import dagster as dg
+
+from gcc_platform.dagster_home import dagster_home
+from gcc_platform.resources.dbt_environment import dbt_environment
+from gcc_platform.settings import Settings
+from ingest_service.settings import MissingUrl
+
+# Dagster's own log repeats every event with its stack trace; what went wrong is told below, in a line each.
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+def refresh(settings: Settings) -> int:
+    """Build and check everything, and say how it went. 0: all well; 1: a step or an ERROR check failed.
+
+    Raises MissingUrl before anything runs.
+    """
+    for duty in ("sync_clickhouse", "postgres"):
+        settings.url(duty)
+    dbt_environment(settings)
+    started = time.monotonic()
+    with dg.DagsterInstance.from_config(str(dagster_home())) as instance:
+        result = _run(instance)
+    failed_checks = 0
+    for line, is_failure in _lines(result):
+        click.echo(line)
+        failed_checks += is_failure
+    ok = result.success and not failed_checks
+    click.echo(f"{'refreshed' if ok else 'FAILED'} in {time.monotonic() - started:.1f} s (run {result.run_id})")
+    return 0 if ok else 1
+
+
+@click.command("refresh")
+def refresh_command() -> None:
+    """Build and check everything once: raw tables -> marts -> PostgreSQL. The exit code tells."""
+    try:
+        sys.exit(refresh(Settings()))
+    except MissingUrl as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _run(instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    # Loaded here, not above: it parses dbt projects, and `gcc-platform --help` should not.
+    from gcc_platform.definitions import defs  # noqa: PLC0415
+
+    # dagster-dbt repeats what dbt prints, line by line; it is in dbt's own log as well.
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+        return defs.resolve_job_def("refresh").execute_in_process(
+            instance=instance, raise_on_error=False, run_config=_QUIET
+        )
+
+
+def _lines(result: dg.ExecuteInProcessResult) -> Iterator[tuple[str, bool]]:
+    """What to say, and whether it is a failure."""
+    for event in result.all_events:
+        if event.is_step_materialization and event.asset_key is not None:
+            yield _materialized(event), False
+        elif event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            yield from _checked(event)
+        elif event.is_step_failure:
+            yield f"  FAILED   {event.step_key}: {_why(event)}", True
+        elif event.is_step_skipped:
+            yield f"  skipped  {event.step_key}", False
+
+
+def _materialized(event: dg.DagsterEvent) -> str:
+    rows = event.materialization.metadata.get("dagster/row_count")
+    key = event.asset_key.to_user_string() if event.asset_key else ""
+    return f"  built    {key}" + (f" ({rows.value} rows)" if rows else "")
+
+
+def _checked(event: dg.DagsterEvent) -> Iterator[tuple[str, bool]]:
+    """Only what failed: there are many checks."""
+    check = event.asset_check_evaluation_data
+    if check.passed:
+        return
+    is_error = check.severity == dg.AssetCheckSeverity.ERROR
+    word = "FAILED  " if is_error else "warning "
+    asset = check.asset_key.to_user_string()
+    yield f"  {word} {asset} {check.check_name}: {check.description or 'see its metadata'}", is_error
+
+
+def _why(event: dg.DagsterEvent) -> str:
+    """The innermost cause, without the stack."""
+    data = event.step_failure_data
+    if data.user_failure_data and data.user_failure_data.description:
+        return data.user_failure_data.description
+    error = data.error
+    while error and error.cause:
+        error = error.cause
+    return error.message.strip() if error else "no reason was given"
