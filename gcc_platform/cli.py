@@ -1,12 +1,33 @@
-"""gcc-platform: the platform's commands, put together."""
+"""gcc-platform: the platform's commands, each imported when it is used, because Dagster takes seconds to import."""
+
+from importlib import import_module
 
 import click
 
-from gcc_platform.local_stack.commands import stack
-from gcc_platform.up import up
+_COMMANDS = {
+    "up": ("gcc_platform.up", "up", "Run everything: the local stack, the ingest service and Dagster."),
+    "refresh": ("gcc_platform.refresh", "refresh_command", "Build and check everything once; the exit code tells."),
+    "stack": ("gcc_platform.local_stack.commands", "stack", "The three servers alone, in the background."),
+}
 
 
-@click.group()
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        module, attribute, _summary = _COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, _, summary) in _COMMANDS.items()])
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="gcc")
 def main() -> None:
     """Crawl events from RabbitMQ to ClickHouse, dbt and PostgreSQL.
@@ -15,10 +36,5 @@ def main() -> None:
     Examples:
       gcc-platform up --simulate 50   everything, with made-up events
       gcc-platform stack start        the three servers, in the background
-      gcc-platform stack status
-      gcc-platform stack stop
+      gcc-platform refresh
     """
-
-
-for command in (stack, up):
-    main.add_command(command)

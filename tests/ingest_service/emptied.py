@@ -1,0 +1,26 @@
+"""Queues and raw tables with nothing in them."""
+
+import asyncio
+from collections.abc import Mapping
+
+from ingest_service.broker.connection import connected
+from ingest_service.broker.topology import UNROUTABLE_QUEUE
+from ingest_service.events.registry import EVENT_TYPES
+from tests.ingest_service.running import query
+
+
+def empty(environment: Mapping[str, str]) -> None:
+    """Purge every queue and truncate every raw table."""
+    asyncio.run(_purge(environment["AMQP_URL"]))
+    for each in EVENT_TYPES.values():
+        query(environment["CLICKHOUSE_URL"], f"TRUNCATE TABLE {each.table}")
+
+
+async def _purge(url: str) -> None:
+    queues = [UNROUTABLE_QUEUE]
+    for each in EVENT_TYPES.values():
+        queues += [each.queue, each.error_queue]
+    async with connected(url, "tests") as connection, connection.channel() as channel:
+        for name in queues:
+            queue = await channel.get_queue(name, ensure=False)
+            await queue.purge()
