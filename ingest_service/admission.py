@@ -1,5 +1,7 @@
 """Decides whether a message's body may go into its table, and in what bytes."""
 
+import json
+from collections import Counter
 from datetime import datetime
 from enum import StrEnum
 
@@ -59,6 +61,8 @@ class Admission:
             fields = _FIELDS.decode(body)
         except msgspec.DecodeError as other:
             raise Rejected(Reason.NOT_JSON, f"not a JSON object: {other}") from None
+        if repeated := _repeated_field(body):
+            raise Rejected(Reason.INVALID_FIELD, f"the field {repeated!r} is there more than once") from None
         known = {name: value for name, value in fields.items() if name in self._known}
         if len(known) == len(fields):
             raise Rejected(Reason.INVALID_FIELD, str(error)) from None
@@ -78,6 +82,17 @@ class Admission:
                 Reason.IMPLAUSIBLE_TIME,
                 f"event_timestamp {event.event_timestamp.isoformat()} is not between {_FIRST_YEAR} and {_LAST_YEAR}",
             )
+
+
+def _repeated_field(body: bytes) -> str | None:
+    """A name that the outermost object has twice: moving fields would keep only one of its values."""
+    outermost: list[str] = []
+
+    def note(pairs: list[tuple[str, object]]) -> None:
+        outermost[:] = [name for name, _ in pairs]  # called for inner objects first
+
+    json.loads(body, object_pairs_hook=note)
+    return next((name for name, count in Counter(outermost).items() if count > 1), None)
 
 
 def _plausible(moment: datetime) -> bool:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from uuid import uuid4
 
 import structlog
@@ -53,8 +54,9 @@ class Sinker:
 
         Raises LeaseLost when the batch's channel closes first; everything in it then comes again.
         """
-        rows, letters = self._admit(batch.bodies)
-        letters += await self._land(batch.lease, rows, str(uuid4()))
+        rows, letters, received = self._admit(batch.bodies)
+        refused = await self._land(batch.lease, rows, str(uuid4()))
+        letters += [replace(letter, body=received.get(letter.body, letter.body)) for letter in refused]
         await self._bury(batch.lease, letters)
         if not await batch.lease.ack(batch.last_tag, multiple=True):
             raise LeaseLost
@@ -64,14 +66,19 @@ class Sinker:
         self._health.batches += 1
         self._health.running()
 
-    def _admit(self, bodies: Sequence[bytes]) -> tuple[list[bytes], list[DeadLetter]]:
-        rows, letters = [], []
+    def _admit(self, bodies: Sequence[bytes]) -> tuple[list[bytes], list[DeadLetter], dict[bytes, bytes]]:
+        """The rows to insert, the bodies that cannot be, and what was received for each row that is not the same."""
+        rows, letters, received = [], [], {}
         for body in bodies:
             try:
-                rows.append(self._admission.admit(body))
+                row = self._admission.admit(body)
             except Rejected as rejected:
                 letters.append(DeadLetter(body, rejected.reason, rejected.detail))
-        return rows, letters
+            else:
+                rows.append(row)
+                if row is not body:
+                    received[row] = body
+        return rows, letters, received
 
     async def _land(self, lease: Lease, rows: Sequence[bytes], token: str) -> list[DeadLetter]:
         """Make rows durable; the ones ClickHouse can never take come back as dead letters."""

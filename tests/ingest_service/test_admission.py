@@ -60,6 +60,7 @@ def test_unknown_fields_are_kept_in_extra_with_their_bytes_unchanged() -> None:
         (body(metrics=None), Reason.INVALID_FIELD, r"\$.metrics"),
         (body(metrics=[1]), Reason.INVALID_FIELD, r"\$.metrics"),
         (body(platform=7, new=1), Reason.INVALID_FIELD, r"\$.platform"),
+        (body(new=1)[:-1] + b', "new": 2}', Reason.INVALID_FIELD, "'new' is there more than once"),
         (b'{"new": 1}', Reason.INVALID_FIELD, "missing required field"),
         (body(event_timestamp=1768469400), Reason.INVALID_FIELD, r"\$.event_timestamp"),
         (body(event_timestamp="0001-01-01 00:00:00"), Reason.IMPLAUSIBLE_TIME, "1970"),

@@ -114,19 +114,25 @@ def test_what_cannot_be_decoded_is_dead_lettered_with_its_reason_and_its_batch_m
     assert ready_in_queue(environment, "order_log_events_q") == 0
 
 
-def test_a_row_that_clickhouse_refuses_is_alone_in_being_dead_lettered(
-    environment: Environment, tmp_path: Path
+@pytest.mark.parametrize("more", [b"}", b', "new_field": 1}'])
+def test_a_row_that_clickhouse_refuses_is_alone_in_being_dead_lettered_as_it_was_received(
+    environment: Environment, tmp_path: Path, more: bytes
 ) -> None:
-    refused = order(50)[:-1] + b', "store": "twice"}'  # a duplicate field is valid to msgspec, not to ClickHouse
-    table = Table(environment, "_e.order_log_events")
+    def affiliate_order(number: int, amount: float = 9.99) -> bytes:
+        fields = {"order_id": "A", "status": "new", "amount": amount, "currency": "INR"}
+        event = json.loads(order(number, updated_at="2026-01-15 09:30:00", **fields))
+        del event["platform_order_id"]
+        return json.dumps(event).encode()
+
+    refused = affiliate_order(50, amount=1e60)[:-1] + more  # a number, but none that the column's Decimal holds
+    bodies = [*map(affiliate_order, range(50)), refused, *map(affiliate_order, range(51, 99))]
+    table = Table(environment, "_e.affiliate_order_events")
     with service(environment, tmp_path) as running:
         running.wait_ready()
-        publish(
-            environment, "order_log_events", *(order(n) for n in range(50)), refused, *(order(n) for n in range(51, 99))
-        )
-        eventually(lambda: table.count() == 98, what=running.log.read_text()[-2000:])
-        eventually(lambda: running.status("order_log")["dead_lettered"] == {"refused_by_table": 1})
-    (letter,) = messages(environment, "error.order_log_events_q")
+        publish(environment, "affiliate_order_events", *bodies)
+        eventually(lambda: table.count() == 98, what="the others land")
+        eventually(lambda: running.status("affiliate_order")["dead_lettered"] == {"refused_by_table": 1})
+    (letter,) = messages(environment, "error.affiliate_order_events_q")
     assert letter.body == refused
 
 
