@@ -1,0 +1,56 @@
+"""The servers that the tests share: one local stack for the whole session, on free ports, in a directory of its own."""
+
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from gcc_platform.local_stack.ports import Ports
+from gcc_platform.local_stack.stack import Stack
+
+STOP_AT_END_OF_INPUT = "import sys; sys.stdin.read(); from gcc_platform.cli import main; main()"
+
+NAMES = (
+    "AMQP_URL",
+    "RABBITMQ_MANAGEMENT_URL",
+    "CLICKHOUSE_URL",
+    "GCC_DBT_CLICKHOUSE_URL",
+    "GCC_SYNC_CLICKHOUSE_URL",
+    "GCC_READER_CLICKHOUSE_URL",
+    "POSTGRES_URL",
+    "GCC_DBT_POSTGRES_URL",
+    "GCC_READER_POSTGRES_URL",
+)
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
+    """The environment of RabbitMQ, ClickHouse and PostgreSQL, as `gcc-platform stack start` prints it.
+
+    Never the servers that the environment or .env names: tests drop what they find.
+    """
+    directory = tmp_path_factory.mktemp("stack")
+    servers = Stack(directory, Ports.free(), fast=True)
+    with pytest.MonkeyPatch.context() as outside:
+        for name in NAMES:
+            outside.delenv(name, raising=False)
+        outside.chdir(directory)
+        environment = servers.start(print)
+    guard = _stop_when_we_die(directory)
+    yield environment
+    servers.stop()
+    guard.kill()
+    guard.communicate()
+
+
+def _stop_when_we_die(directory: Path) -> subprocess.Popen[bytes]:
+    """Stop the servers when our end of the pipe closes, however pytest ends: by SIGKILL too."""
+    return subprocess.Popen(
+        [sys.executable, "-c", STOP_AT_END_OF_INPUT, "stack", "stop", "--dir", directory],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )

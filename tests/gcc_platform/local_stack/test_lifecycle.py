@@ -1,0 +1,223 @@
+"""A whole stack from the command line, in a directory with spaces: start, status, start again, stop, restart."""
+
+import asyncio
+import fcntl
+import json
+import re
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from urllib.request import urlopen
+
+import aio_pika
+import psycopg
+import pytest
+from clickhouse_connect import get_client
+
+from gcc_platform.local_stack.ports import Ports, is_free
+from tests.conftest import NAMES
+from tests.gcc_platform.local_stack.conftest import run_stack
+
+SECRET = re.compile(r"[\w-]{32}")
+
+
+@dataclass
+class Started:
+    """A stack that was started by the command line."""
+
+    directory: Path
+    ports: Ports
+    printed: subprocess.CompletedProcess[str]
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return run_stack(
+            *arguments, "--dir", self.directory, ports=self.ports, cwd=self.directory.parent, **environment
+        )
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return dict(line.split("=", 1) for line in self.printed.stdout.splitlines())
+
+    def pids(self) -> list[int]:
+        return [server["pid"] for server in json.loads(self.run("status", "--json").stdout)]
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
+    directory = tmp_path_factory.mktemp("lifecycle") / "with spaces & 'quotes'"
+    ports = Ports.free()
+    started = Started(directory, ports, run_stack("start", "--dir", directory, ports=ports, cwd=directory.parent))
+    assert started.printed.returncode == 0, started.printed.stderr
+    yield started
+    assert started.run("stop").returncode == 0
+
+
+def test_start_prints_a_name_value_line_for_every_url_and_nothing_else(started: Started) -> None:
+    lines = started.printed.stdout.splitlines()
+    assert sorted(line.split("=", 1)[0] for line in lines) == sorted(NAMES)
+    assert not [line for line in lines if re.search(r"[\s'\"$\\]", line)]
+
+
+def test_progress_goes_to_stderr_without_secrets(started: Started) -> None:
+    for name in ("RabbitMQ", "ClickHouse", "PostgreSQL"):
+        assert f"{name} is ready" in started.printed.stderr
+    assert not SECRET.search(started.printed.stderr)
+
+
+def test_every_url_has_a_password_of_its_own(started: Started) -> None:
+    passwords = {re.sub(r".*://\w+:(.+)@.*", r"\1", url) for url in started.environment.values()}
+    assert len(passwords) == len(NAMES) - 1  # RabbitMQ has two URLs for one user
+    assert all(len(password) >= 32 for password in passwords)
+
+
+def test_passwords_are_only_in_files_nobody_else_can_read(started: Started) -> None:
+    passwords = [url.split(":")[2].split("@")[0].encode() for url in started.environment.values()]
+    for path in (path for path in started.directory.rglob("*") if path.is_file()):
+        if any(password in path.read_bytes() for password in passwords):
+            assert path.stat().st_mode & 0o077 == 0, path
+    assert (started.directory / "stack.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_everything_listens_on_loopback_only(started: Started) -> None:
+    sessions = {_session(pid) for pid in started.pids()}
+    listening = subprocess.run(["ss", "-Hltnp"], capture_output=True, text=True, check=False)
+    if listening.returncode != 0:
+        pytest.skip("ss is not installed")
+    ours = [
+        line.split()[3]
+        for line in listening.stdout.splitlines()
+        if any(_session(int(pid)) in sessions for pid in re.findall(r"pid=(\d+)", line))
+    ]
+    assert len(ours) >= len(asdict(started.ports))
+    assert all(address.startswith("127.0.0.1:") for address in ours), ours
+
+
+def test_status_of_running_servers_exits_with_0_and_tells_ports_and_logs(started: Started) -> None:
+    status = started.run("status", "--json")
+    assert status.returncode == 0
+    servers = json.loads(status.stdout)
+    assert [server["state"] for server in servers] == ["running"] * 3
+    assert {name: port for server in servers for name, port in server["ports"].items()} == asdict(started.ports)
+    assert all(Path(server["log"]).exists() for server in servers)
+    table = started.run("status")
+    assert [line.split()[:2] for line in table.stdout.splitlines()] == [
+        ["RabbitMQ", "running"],
+        ["ClickHouse", "running"],
+        ["PostgreSQL", "running"],
+    ]
+
+
+def test_a_second_start_reuses_running_servers_even_with_their_urls_exported(started: Started) -> None:
+    pids = started.pids()
+    again = started.run("start", **started.environment)
+    assert (again.returncode, again.stdout) == (0, started.printed.stdout)
+    assert again.stderr.count("was running") == 3
+    assert started.pids() == pids
+
+
+def test_a_running_server_keeps_its_port_when_the_configured_one_changes(started: Started) -> None:
+    again = started.run("start", GCC_LOCAL_POSTGRES_PORT="1", GCC_LOCAL_AMQP_PORT="2")
+    assert (again.returncode, again.stdout) == (0, started.printed.stdout)
+
+
+@pytest.mark.parametrize("command", ["start", "stop"])
+def test_a_locked_directory_is_refused_with_who_holds_it(started: Started, command: str) -> None:
+    with (started.directory / "lock").open("r+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write("process 4711 (gcc-platform stack stop)\n")
+        lock.flush()
+        refused = started.run(command)
+        lock.truncate(0)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(f"error: {started.directory} is locked by process 4711 (gcc-platform stack stop)")
+
+
+def test_the_management_plugin_serves_its_pages(started: Started) -> None:
+    with urlopen(f"http://127.0.0.1:{started.ports.management}/") as page:
+        assert b"RabbitMQ" in page.read()
+
+
+def test_stop_leaves_no_process_and_a_restart_has_the_same_urls_and_the_data(started: Started) -> None:
+    environment = started.environment
+    asyncio.run(_publish(environment["AMQP_URL"]))
+    with get_client(dsn=environment["CLICKHOUSE_URL"]) as clickhouse:
+        clickhouse.command("CREATE DATABASE IF NOT EXISTS _e")
+        clickhouse.command("CREATE TABLE _e.kept (id UInt64) ENGINE = MergeTree ORDER BY id")
+        clickhouse.command("INSERT INTO _e.kept VALUES (7)")
+    with psycopg.connect(environment["POSTGRES_URL"]) as postgres:
+        postgres.execute("CREATE TABLE serving_data.kept AS SELECT 7 AS id")
+
+    pids = started.pids()
+    sessions = {_session(pid) for pid in pids}
+    stopped = started.run("stop")
+    assert (stopped.returncode, stopped.stdout) == (0, "")
+    assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
+    assert _mentioning(started.directory, sessions) == []
+    assert all(map(is_free, asdict(started.ports).values()))
+    assert started.run("status").returncode == 3
+    assert started.run("stop").returncode == 0
+
+    again = started.run("start")
+    assert (again.returncode, again.stdout) == (0, started.printed.stdout), again.stderr
+    assert asyncio.run(_receive(environment["AMQP_URL"])) == b"kept"
+    with get_client(dsn=environment["CLICKHOUSE_URL"]) as clickhouse:
+        assert clickhouse.query("SELECT id FROM _e.kept").result_rows == [(7,)]
+        logged = "SELECT count() FROM system.query_log WHERE query LIKE 'INSERT INTO _e.kept%'"
+        assert clickhouse.query(logged).result_rows[0][0] > 0
+    with psycopg.connect(environment["POSTGRES_URL"]) as postgres:
+        assert postgres.execute("SELECT id FROM serving_data.kept").fetchall() == [(7,)]
+
+
+def test_a_stack_works_as_an_ordinary_user(ordinary_user: Sequence[str], tmp_path: Path) -> None:
+    ports = Ports.free()
+
+    def run(command: str) -> subprocess.CompletedProcess[str]:
+        return run_stack(command, "--dir", tmp_path / "stack", ports=ports, cwd=tmp_path, prefix=ordinary_user)
+
+    started = run("start")
+    assert started.returncode == 0, started.stderr
+    environment = dict(line.split("=", 1) for line in started.stdout.splitlines())
+    with psycopg.connect(environment["GCC_DBT_POSTGRES_URL"]) as postgres:
+        assert postgres.execute("SELECT current_user").fetchone() == ("dbt",)
+    stopped = run("stop")
+    assert stopped.returncode == 0, stopped.stderr
+    assert all(map(is_free, asdict(ports).values()))
+
+
+async def _publish(url: str) -> None:
+    async with await aio_pika.connect(url) as connection:
+        channel = await connection.channel()
+        queue = await channel.declare_queue("kept", durable=True, arguments={"x-queue-type": "quorum"})
+        message = aio_pika.Message(b"kept", delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
+        await channel.default_exchange.publish(message, queue.name)
+
+
+async def _receive(url: str) -> bytes:
+    async with await aio_pika.connect(url) as connection:
+        channel = await connection.channel()
+        queue = await channel.get_queue("kept")
+        message = await queue.get(timeout=10)
+        await message.ack()
+        return message.body
+
+
+def _session(pid: int) -> int | None:
+    """The session of a process: the pid of the server that it belongs to."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[3])
+    except (OSError, ValueError):
+        return None
+
+
+def _mentioning(directory: Path, sessions: set[int | None]) -> list[int]:
+    """The processes that belong to the sessions, or have the directory in their command or environment."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            text = (process / "environ").read_bytes() + (process / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if text and (_session(int(process.name)) in sessions or str(directory).encode() in text):
+            found.append(int(process.name))
+    return found
