@@ -63,15 +63,17 @@ def _run(instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
 
 def _lines(result: dg.ExecuteInProcessResult) -> Iterator[tuple[str, bool]]:
     """What to say, and whether it is a failure."""
+    missing = set(result.job_def.asset_layer.executable_asset_keys)
     for event in result.all_events:
         if event.is_step_materialization and event.asset_key is not None:
+            missing.discard(event.asset_key)
             yield _materialized(event), False
         elif event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             yield from _checked(event)
         elif event.is_step_failure:
             yield f"  FAILED   {event.step_key}: {_why(event)}", True
-        elif event.is_step_skipped:
-            yield f"  skipped  {event.step_key}", False
+    for key in sorted(missing):
+        yield f"  skipped  {key.to_user_string()}: what it is made of failed", False
 
 
 def _materialized(event: dg.DagsterEvent) -> str:

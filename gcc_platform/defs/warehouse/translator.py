@@ -29,6 +29,14 @@ class Translator(DagsterDbtTranslator):
             owners=_owners(resource) or spec.owners,
         )
 
+    def get_asset_check_spec(
+        self, asset_spec: dg.AssetSpec, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
+    ) -> dg.AssetCheckSpec | None:
+        """The check of a test, in the test's words: dagster-dbt looks for them in its meta only."""
+        spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
+        described = self.get_resource_props(manifest, unique_id)["description"]
+        return spec and spec._replace(description=described or spec.description)
+
 
 def _group(resource: Mapping[str, Any]) -> str | None:
     if resource["resource_type"] == "source":

@@ -1,0 +1,117 @@
+"""Dagster knows what arrives in the raw tables, and says so once per arrival."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import uuid4
+
+import dagster as dg
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from gcc_platform.defs.raw import checks
+from gcc_platform.defs.raw.assets import raw_tables as specs
+from gcc_platform.defs.raw.sensors import raw_arrivals
+from gcc_platform.resources.clickhouse import ClickHouseResource
+
+ASSETS = dg.AssetKey(["raw", "asset_log_events"])
+ORDERS = dg.AssetKey(["raw", "order_log_events"])
+
+
+@pytest.fixture(autouse=True)
+def _empty(platform: Mapping[str, str], ingest: Client) -> None:
+    for table in ("asset_log_events", "order_log_events"):
+        ingest.command(f"TRUNCATE TABLE _e.{table}")
+
+
+def insert(ingest: Client, event_ids: list[str], minutes_ago: int = 0) -> None:
+    for event_id in event_ids:
+        ingest.command(
+            "INSERT INTO _e.asset_log_events (event_id, platform, asset_id, event_timestamp, insert_timestamp) "
+            f"SELECT '{event_id}', 'INSTAGRAM', 'a', '2026-01-01 00:00:00', now64(3) - INTERVAL {minutes_ago} MINUTE"
+        )
+
+
+def tick(cursor: str | None) -> tuple[list[dg.AssetKey], list[dg.AssetKey], str]:
+    """What one evaluation reports as observed and as materialized, and its cursor."""
+    context = dg.build_sensor_context(cursor=cursor)
+    result = raw_arrivals(context, clickhouse=ClickHouseResource())
+    assert isinstance(result, dg.SensorResult)
+    assert result.cursor is not None
+    observed = [event.asset_key for event in result.asset_events if isinstance(event, dg.AssetObservation)]
+    moved = [event.asset_key for event in result.asset_events if isinstance(event, dg.AssetMaterialization)]
+    return observed, moved, result.cursor
+
+
+def test_the_sensor_materializes_only_what_moved(ingest: Client) -> None:
+    insert(ingest, [str(uuid4())])
+
+    observed, moved, cursor = tick(None)
+    assert len(observed) == 12
+    assert ASSETS in moved
+    assert ORDERS not in moved
+
+    observed, moved, cursor = tick(cursor)
+    assert len(observed) == 12
+    assert moved == []
+
+    insert(ingest, [str(uuid4())])
+    observed, moved, _ = tick(cursor)
+    assert moved == [ASSETS]
+
+
+def run(check: dg.AssetsDefinition) -> dict[dg.AssetKey, Any]:
+    job = dg.define_asset_job("only_checks", selection=dg.AssetSelection.all_asset_checks())
+    defs = dg.Definitions(
+        assets=specs, asset_checks=[check], jobs=[job], resources={"clickhouse": ClickHouseResource()}
+    )
+    result = defs.resolve_job_def("only_checks").execute_in_process()
+    return {evaluation.asset_key: evaluation for evaluation in result.get_asset_check_evaluations()}
+
+
+def test_a_table_without_any_event_passes_and_says_so() -> None:
+    evaluation = run(checks.recent_arrivals)[ASSETS]
+    assert evaluation.passed
+    assert evaluation.description == "no event has ever arrived"
+
+
+def test_a_table_that_gets_rows_passes(ingest: Client) -> None:
+    insert(ingest, [str(uuid4())])
+    evaluation = run(checks.recent_arrivals)[ASSETS]
+    assert evaluation.passed
+    assert evaluation.metadata["rows"].value == 1
+    assert evaluation.metadata["minutes_since_insert"].value < 1
+
+
+def test_a_table_that_gets_no_rows_any_more_warns(ingest: Client) -> None:
+    insert(ingest, [str(uuid4())], minutes_ago=600)
+    evaluation = run(checks.recent_arrivals)[ASSETS]
+    assert not evaluation.passed
+    assert evaluation.severity == dg.AssetCheckSeverity.WARN
+    assert evaluation.metadata["minutes_since_insert"].value == pytest.approx(600, abs=1)
+    assert evaluation.description == "the newest row came 600 minutes ago, the limit is 15"
+
+
+def test_copies_are_counted(ingest: Client) -> None:
+    again = str(uuid4())
+    insert(ingest, [str(uuid4()), again])
+    assert run(checks.copies_of_events)[ASSETS].passed
+
+    ingest.command("OPTIMIZE TABLE _e.asset_log_events FINAL")
+    insert(ingest, [again])
+    evaluation = run(checks.copies_of_events)[ASSETS]
+    assert not evaluation.passed
+    assert evaluation.severity == dg.AssetCheckSeverity.WARN
+    assert (evaluation.metadata["rows"].value, evaluation.metadata["events"].value) == (3, 2)
+    assert evaluation.metadata["share"].value == pytest.approx(1 / 3, abs=1e-5)
+
+
+def test_a_check_runs_alone_for_the_assets_selected(ingest: Client) -> None:
+    job = dg.define_asset_job("one", selection=dg.AssetSelection.checks_for_assets(ASSETS))
+    defs = dg.Definitions(
+        assets=specs,
+        asset_checks=[checks.copies_of_events],
+        jobs=[job],
+        resources={"clickhouse": ClickHouseResource()},
+    )
+    result = defs.resolve_job_def("one").execute_in_process()
+    assert [evaluation.asset_key for evaluation in result.get_asset_check_evaluations()] == [ASSETS]
