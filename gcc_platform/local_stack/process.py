@@ -13,7 +13,7 @@ from pathlib import Path
 from gcc_platform.local_stack.errors import StackError
 
 POLL_SECONDS = 0.02
-REPEAT_SECONDS = 1
+REPEAT_SECONDS = 2
 TAIL_LINES = 20
 
 # What a script starts in the background ignores SIGINT, and so would the server; a shell may not undo that, so this

@@ -28,7 +28,6 @@ class Server(ABC):
     """Which of Ports are its own."""
     boot_seconds: ClassVar[float] = 60
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
-    stop_seconds: ClassVar[float] = 30
 
     def __init__(self, directory: Path, ports: Ports, passwords: Mapping[str, str], *, fast: bool) -> None:
         self.directory = directory
@@ -56,6 +55,11 @@ class Server(ABC):
     @abstractmethod
     def environment(self) -> dict[str, str]:
         """The URLs that clients of this server need, by environment variable."""
+
+    @property
+    def stop_seconds(self) -> float:
+        """How long an orderly stop may take before the server is killed."""
+        return 30
 
     def arrange(self) -> None:  # noqa: B027  most have nothing to tell
         """Once healthy: what only a running server can be told. Must be idempotent."""
