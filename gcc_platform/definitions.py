@@ -13,28 +13,24 @@ from gcc_platform.resources.clickhouse import ClickHouseResource
 from gcc_platform.resources.dbt import dbt_resource
 from gcc_platform.resources.postgres import PostgresResource
 
-raw = dg.Definitions(
-    assets=raw_assets.raw_tables,
-    asset_checks=[raw_checks.recent_arrivals, raw_checks.copies_of_events],
-    sensors=[raw_sensors.raw_arrivals],
+defs = dg.Definitions.merge(
+    dg.Definitions(
+        assets=raw_assets.raw_tables,
+        asset_checks=[raw_checks.recent_arrivals, raw_checks.copies_of_events],
+        sensors=[raw_sensors.raw_arrivals],
+    ),
+    dg.Definitions(assets=[warehouse_assets.warehouse]),
+    dg.Definitions(
+        assets=[*serving_assets.served_marts, serving_assets.api_views],
+        asset_checks=[serving_checks.row_parity],
+    ),
+    dg.Definitions(jobs=[schedules.refresh], schedules=[schedules.every_15_minutes]),
+    dg.Definitions(
+        resources={
+            "clickhouse": ClickHouseResource(),
+            "postgres": PostgresResource(),
+            "dbt_warehouse": dbt_resource("warehouse"),
+            "dbt_serving": dbt_resource("serving"),
+        }
+    ),
 )
-
-warehouse = dg.Definitions(assets=[warehouse_assets.warehouse])
-
-serving = dg.Definitions(
-    assets=[*serving_assets.served_marts, serving_assets.api_views],
-    asset_checks=[serving_checks.row_parity],
-)
-
-timetable = dg.Definitions(jobs=[schedules.refresh], schedules=[schedules.every_15_minutes])
-
-servers = dg.Definitions(
-    resources={
-        "clickhouse": ClickHouseResource(),
-        "postgres": PostgresResource(),
-        "dbt_warehouse": dbt_resource("warehouse"),
-        "dbt_serving": dbt_resource("serving"),
-    }
-)
-
-defs = dg.Definitions.merge(raw, warehouse, serving, timetable, servers)

@@ -1,5 +1,6 @@
 """gcc-platform up: the local stack, the ingest service and Dagster together, until Ctrl-C."""
 
+import json
 import os
 import signal
 import subprocess
@@ -12,11 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
+from urllib.parse import urlencode
 
 import click
 from rich.console import Console
 from rich.table import Table
 
+from gcc_platform.dagster_home import dagster_home
 from gcc_platform.local_stack.commands import directory_option, exits_on_stack_error, stack_of
 from gcc_platform.local_stack.errors import StackError
 from gcc_platform.local_stack.ports import LOOPBACK, is_free
@@ -32,15 +35,20 @@ _READY_SECONDS = 180
 _STOP_SECONDS = 12
 _WATCH_SECONDS = 0.5
 
+_LOCATIONS = """
+{ workspaceOrError { ... on Workspace {
+    locationEntries { locationOrLoadError { __typename ... on PythonError { message } } } } } }
+"""
+
 
 @dataclass(frozen=True)
 class Service:
-    """One of our own processes: what runs, where it logs, and the URL that answers once it works."""
+    """One of our own processes: what runs, where it logs, and how to tell that it works."""
 
     name: str
     process: Process
     argv: Sequence[str]
-    ready_url: str | None = None
+    ready: Callable[[], bool] = lambda: True
 
     def start(self, environment: Mapping[str, str]) -> None:
         """Start it. One that an `up` that was killed has left behind is stopped first."""
@@ -51,22 +59,13 @@ class Service:
     def wait(self) -> None:
         """Wait until it works. Raises StackError with the end of its log."""
         try:
-            self.process.wait_until(self._ready, seconds=_READY_SECONDS)
+            self.process.wait_until(self.ready, seconds=_READY_SECONDS)
         except StackError as error:
             raise StackError(f"{self.name} did not start: {error}") from error
 
     def stop(self) -> None:
         """Stop it in order, or after a while by force."""
         self.process.stop(signal.SIGINT, seconds=_STOP_SECONDS)
-
-    def _ready(self) -> bool:
-        if self.ready_url is None:
-            return True
-        try:
-            with urllib.request.urlopen(self.ready_url, timeout=2) as answer:  # noqa: S310  our own loopback URL
-                return int(answer.status) == 200
-        except OSError:
-            return False
 
 
 @click.command()
@@ -109,19 +108,43 @@ def _services(directory: Path, settings: Settings, rate: float | None) -> list[S
             "the ingest service",
             Process(directory / "ingest"),
             [str(PROGRAMS / "gcc-ingest"), "run"],
-            f"http://{LOOPBACK}:{settings.http_port}/ready",
+            lambda: _ingest_is_ready(settings.http_port),
         ),
         Service(
             "Dagster",
             Process(directory / "dagster"),
             [str(PROGRAMS / "dagster"), *dagster, "--port", str(settings.dagster_port)],
-            f"http://{LOOPBACK}:{settings.dagster_port}/server_info",
+            lambda: _assets_are_loaded(settings.dagster_port),
         ),
     ]
     if rate is not None:
         simulator = [str(PROGRAMS / "gcc-ingest"), "simulate", "--rate", str(rate)]
         found.append(Service("the simulator", Process(directory / "simulator"), simulator))
     return found
+
+
+def _ingest_is_ready(port: int) -> bool:
+    return _answer(f"http://{LOOPBACK}:{port}/ready") is not None
+
+
+def _assets_are_loaded(port: int) -> bool:
+    """Whether Dagster has our definitions; its UI comes up without. Raises StackError where they do not load."""
+    answer = _answer(f"http://{LOOPBACK}:{port}/graphql?{urlencode({'query': _LOCATIONS})}")
+    entries = json.loads(answer)["data"]["workspaceOrError"].get("locationEntries", []) if answer else []
+    loaded = [entry["locationOrLoadError"] for entry in entries if entry["locationOrLoadError"]]
+    for location in loaded:
+        if location["__typename"] == "PythonError":
+            raise StackError(f"the definitions cannot be loaded: {location['message']}")
+    return bool(loaded)
+
+
+def _answer(url: str) -> bytes | None:
+    """What one of our own servers says; None while it does not answer with 200."""
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310  our own loopback URL
+            return bytes(answer.read()) if answer.status == 200 else None
+    except OSError:
+        return None
 
 
 def _check_ports(settings: Settings, services: Sequence[Service]) -> None:
@@ -141,6 +164,7 @@ def _start(stack: Stack, services: Sequence[Service], settings: Settings) -> dic
         **os.environ,
         **urls,
         "GCC_LOCAL_DIR": str(stack.directory),
+        "DAGSTER_HOME": str(dagster_home()),
         "GCC_HTTP_PORT": str(settings.http_port),
         "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}",  # Dagster starts dbt by name
     }
