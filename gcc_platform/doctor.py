@@ -1,0 +1,188 @@
+"""gcc-platform doctor: every server, version, right and setting that the platform needs, and what to do about it."""
+
+import asyncio
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+
+import click
+import psycopg
+from aio_pika.exceptions import ChannelNotFoundEntity
+
+from gcc_platform.resources import clickhouse, postgres
+from gcc_platform.resources.clickhouse import ClickHouse, ClickHouseFailed
+from gcc_platform.resources.dbt_environment import BadUrl as BadDbtUrl
+from gcc_platform.resources.dbt_environment import dbt_environment
+from gcc_platform.resources.postgres import PostgresUnavailable
+from gcc_platform.settings import Settings
+from ingest_service.broker.connection import BrokerUnavailable, connected
+from ingest_service.broker.topology import UNROUTABLE_QUEUE
+from ingest_service.events.registry import EVENT_TYPES
+from ingest_service.settings import BadUrl, MissingUrl
+from ingest_service.settings import Settings as IngestSettings
+
+_OLDEST_CLICKHOUSE = (25, 3)
+_OLDEST_POSTGRES = 14
+_INIT = "run gcc-ingest init"
+_ROLES = "apply gcc_platform/local_stack/roles.sql as a superuser"
+
+_UNUSABLE = (
+    BadDbtUrl,
+    BadUrl,
+    BrokerUnavailable,
+    ClickHouseFailed,
+    MissingUrl,
+    PostgresUnavailable,
+    psycopg.Error,
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one look found, and the way out where it is not well."""
+
+    subject: str
+    ok: bool
+    said: str
+    advice: str = ""
+
+
+Look = Callable[[Settings], Iterator[Finding]]
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON array on stdout.")
+def doctor(as_json: bool) -> None:
+    """Check what the platform needs of its servers, and say what to do. Exits with 1 where something is wrong.
+
+    \b
+    Examples:
+      gcc-platform doctor
+      gcc-platform doctor --json | jq '.[] | select(.ok | not)'
+    """
+    findings = []
+    for finding in examine(Settings()):
+        findings.append(finding)
+        if not as_json:
+            click.echo(_line(finding))
+    if as_json:
+        click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+    sys.exit(0 if all(finding.ok for finding in findings) else 1)
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Everything there is to check; a server that cannot be reached is one finding."""
+    looks: dict[str, Look] = {
+        "RabbitMQ": _broker,
+        "ClickHouse, ingest": _ingest,
+        "ClickHouse, dbt": _dbt_clickhouse,
+        "ClickHouse, sync": _sync_clickhouse,
+        "PostgreSQL, sync": _sync_postgres,
+        "PostgreSQL, dbt": _dbt_postgres,
+        "dbt": _dbt,
+    }
+    for subject, look in looks.items():
+        try:
+            yield from look(settings)
+        except _UNUSABLE as error:
+            yield Finding(subject, False, str(error).strip(), "check the URL and that the server runs")
+
+
+def _broker(_settings: Settings) -> Iterator[Finding]:
+    names = [UNROUTABLE_QUEUE]
+    for event_type in EVENT_TYPES.values():
+        names += [event_type.queue, event_type.error_queue]
+    missing = asyncio.run(_missing_queues(IngestSettings().amqp(), names))
+    yield Finding("RabbitMQ", True, "reached")
+    yield _all_there("RabbitMQ", "queues", names, missing)
+
+
+async def _missing_queues(url: str, names: list[str]) -> list[str]:
+    missing = []
+    async with connected(url, "gcc-platform doctor") as connection:
+        for name in names:
+            try:
+                async with connection.channel() as channel:
+                    await channel.get_queue(name, ensure=True)
+            except ChannelNotFoundEntity:
+                missing.append(name)
+    return missing
+
+
+def _ingest(_settings: Settings) -> Iterator[Finding]:
+    subject = "ClickHouse, ingest"
+    with clickhouse.connect(IngestSettings().clickhouse(), {"command": "doctor"}) as server:
+        version = str(_value(server, "SELECT version()"))
+        new_enough = tuple(map(int, version.split(".")[:2])) >= _OLDEST_CLICKHOUSE
+        oldest = ".".join(map(str, _OLDEST_CLICKHOUSE))
+        yield Finding(subject, new_enough, f"version {version}", f"upgrade to {oldest} or newer")
+        there = {f"_e.{row[0]}" for row in server.rows("SELECT name FROM system.tables WHERE database = '_e'")}
+        tables = [event_type.table for event_type in EVENT_TYPES.values()]
+        yield _all_there(subject, "raw tables", tables, [name for name in tables if name not in there])
+        yield _granted(server, subject, "INSERT ON _e.*")
+
+
+def _dbt_clickhouse(settings: Settings) -> Iterator[Finding]:
+    with clickhouse.connect(settings.url("dbt_clickhouse"), {"command": "doctor"}) as server:
+        for right in ("SELECT ON _e.*", "CREATE TABLE ON warehouse.*", "INSERT ON warehouse.*"):
+            yield _granted(server, "ClickHouse, dbt", right)
+
+
+def _sync_clickhouse(settings: Settings) -> Iterator[Finding]:
+    with clickhouse.connect(settings.url("sync_clickhouse"), {"command": "doctor"}) as server:
+        for right in ("SELECT ON _e.*", "SELECT ON warehouse.*"):
+            yield _granted(server, "ClickHouse, sync", right)
+
+
+def _granted(server: ClickHouse, subject: str, right: str) -> Finding:
+    return Finding(subject, str(_value(server, f"CHECK GRANT {right}")) == "1", right, f"GRANT {right} TO this user")
+
+
+def _value(server: ClickHouse, query: str) -> object:
+    return next(iter(server.rows(query)))[0]
+
+
+def _sync_postgres(settings: Settings) -> Iterator[Finding]:
+    subject = "PostgreSQL, sync"
+    with postgres.connect(settings.url("postgres"), "gcc-platform doctor") as connection:
+        version = connection.info.server_version // 10_000
+        yield Finding(
+            subject, version >= _OLDEST_POSTGRES, f"version {version}", f"upgrade to {_OLDEST_POSTGRES} or newer"
+        )
+        for schema in ("serving", "serving_data"):
+            yield _may_create(connection, subject, schema)
+
+
+def _dbt_postgres(settings: Settings) -> Iterator[Finding]:
+    with postgres.connect(settings.url("dbt_postgres"), "gcc-platform doctor") as connection:
+        yield _may_create(connection, "PostgreSQL, dbt", "api")
+
+
+def _may_create(connection: psycopg.Connection, subject: str, schema: str) -> Finding:
+    """In a schema that exists, or by making it."""
+    row = connection.execute(
+        "SELECT coalesce((SELECT has_schema_privilege(oid, 'CREATE') FROM pg_namespace WHERE nspname = %s),"
+        " has_database_privilege(current_database(), 'CREATE'))",
+        [schema],
+    ).fetchone()
+    return Finding(subject, bool(row and row[0]), f"may create in the schema {schema}", _ROLES)
+
+
+def _dbt(settings: Settings) -> Iterator[Finding]:
+    dbt_environment(settings)
+    found = shutil.which("dbt")
+    yield Finding("dbt", found is not None, "on PATH", "activate the virtual environment: . .venv/bin/activate")
+
+
+def _all_there(subject: str, what: str, names: list[str], missing: list[str]) -> Finding:
+    if missing:
+        return Finding(subject, False, f"{len(missing)} of {len(names)} {what} are missing: {missing[0]} ...", _INIT)
+    return Finding(subject, True, f"all {len(names)} {what} are there")
+
+
+def _line(finding: Finding) -> str:
+    mark = click.style("ok  ", fg="green") if finding.ok else click.style("FAIL", fg="red")
+    way_out = "" if finding.ok else f"\n     -> {finding.advice}"
+    return f"{mark} {finding.subject}: {finding.said}{way_out}"
