@@ -95,11 +95,6 @@ class RabbitMQ(Server):
             "RABBITMQ_MANAGEMENT_URL": self.url("http", USER, self.ports.management),
         }
 
-    @property
-    def stop_seconds(self) -> float:
-        """Queues are on disk within a second; then the management plugin waits 5 s for itself, in 3.10."""
-        return 1 if self.fast else super().stop_seconds
-
     def stop(self) -> None:
         """Stop the node and then the epmd it started, which would stay otherwise."""
         super().stop()
