@@ -42,7 +42,8 @@ def refreshed(raw_tables: Mapping[str, str], home: Path) -> subprocess.Completed
             ingest.command(f"TRUNCATE TABLE _e.{table}")
         ingest.command(
             "INSERT INTO _e.post_log_events "
-            "(event_id, source, platform, profile_id, shortcode, event_timestamp, metrics) SELECT generateUUIDv4(), 'graphapi', 'INSTAGRAM', 'p1', concat('s', toString(number)), "
+            "(event_id, source, platform, profile_id, shortcode, event_timestamp, metrics) "
+            "SELECT generateUUIDv4(), 'graphapi', 'INSTAGRAM', 'p1', concat('s', toString(number)), "
             "toDateTime('2026-01-01 10:00:00', 'UTC'), '{\"views\": 7}' FROM numbers(50)"
         )
         ingest.command(

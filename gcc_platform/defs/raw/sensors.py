@@ -26,7 +26,12 @@ def raw_arrivals(context: dg.SensorEvaluationContext, clickhouse: ClickHouseReso
     with clickhouse.connect(sensor="raw_arrivals") as connection:
         found = arrivals(connection, names, since)
     events = [event for table, arrived in found.items() for event in _events(names[table], arrived, seen.get(table))]
-    return dg.SensorResult(asset_events=events, cursor=_cursor(seen, found))
+    moved = sum(isinstance(event, dg.AssetMaterialization) for event in events)
+    return dg.SensorResult(
+        asset_events=events,
+        cursor=_cursor(seen, found),
+        skip_reason=f"No run is asked for: {moved} of {len(found)} tables got rows.",  # else "an empty result"
+    )
 
 
 def _events(
