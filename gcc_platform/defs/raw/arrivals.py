@@ -1,4 +1,4 @@
-"""What has arrived in the raw tables: one query for all of them, reading no older parts than it must."""
+"""What has arrived in the raw tables, asked of ClickHouse for all of them at once and without reading old parts."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,11 +36,10 @@ class Copies:
         return 1 - self.events / self.rows if self.rows else 0.0
 
 
-def arrivals(clickhouse: ClickHouse, since: Mapping[str, datetime]) -> Mapping[str, Arrivals]:
-    """What arrived since a time of each table's own, by table; tables that do not exist are left out."""
-    rows = _existing(clickhouse, since)
-    known = {table: since[table] - _SLACK if since[table] > BEGINNING else BEGINNING for table in rows}
-    found = _union(clickhouse, known, "max(insert_timestamp), max(event_timestamp), count()")
+def arrivals(clickhouse: ClickHouse, tables: Iterable[str], since: datetime) -> Mapping[str, Arrivals]:
+    """What arrived since a time, by table; tables that do not exist are left out."""
+    rows = _existing(clickhouse, tables)
+    found = _union(clickhouse, rows, "max(insert_timestamp), max(event_timestamp), count()", since - _SLACK)
     return {
         table: Arrivals(rows[table], newest_insert, newest_event) if count else Arrivals(rows[table], None, None)
         for table, newest_insert, newest_event, count in found
@@ -50,7 +49,7 @@ def arrivals(clickhouse: ClickHouse, since: Mapping[str, datetime]) -> Mapping[s
 def copies(clickhouse: ClickHouse, tables: Iterable[str], window: timedelta) -> Mapping[str, Copies]:
     """How often recent events are there twice, by table; tables that do not exist are left out."""
     since = datetime.now(UTC) - window
-    found = _union(clickhouse, dict.fromkeys(_existing(clickhouse, tables), since), "count(), uniqExact(event_id)")
+    found = _union(clickhouse, _existing(clickhouse, tables), "count(), uniqExact(event_id)", since)
     return {table: Copies(rows, events) for table, rows, events in found}
 
 
@@ -64,20 +63,18 @@ def _existing(clickhouse: ClickHouse, tables: Iterable[str]) -> dict[str, int]:
     return {str(name): int(count) for name, count in rows}
 
 
-def _union(clickhouse: ClickHouse, since: Mapping[str, datetime], aggregates: str) -> Sequence[Sequence[Any]]:
-    """The aggregates over what was inserted since each table's time, one row per table.
+def _union(clickhouse: ClickHouse, tables: Iterable[str], aggregates: str, since: datetime) -> Sequence[Sequence[Any]]:
+    """The aggregates over what was inserted since a time, one row per table.
 
     insert_timestamp is in no index; the parts' times are, and an insert makes a part: old ones are not opened.
     """
-    queries = []
-    for number, table in enumerate(since):
-        after = f"{{since_{number}:DateTime64(3, 'UTC')}}"
-        queries.append(
-            f"SELECT '{table}', {aggregates} FROM {_DATABASE}.{quoted(table)} "  # noqa: S608  names are the registry's
-            f"WHERE insert_timestamp >= {after} AND _part IN (SELECT name FROM system.parts "
-            f"WHERE active AND database = '{_DATABASE}' AND table = '{table}' AND modification_time >= {after})"
-        )
+    queries = [
+        f"SELECT '{table}', {aggregates} FROM {_DATABASE}.{quoted(table)} "  # noqa: S608  names are the registry's
+        "WHERE insert_timestamp >= {since:DateTime64(3, 'UTC')} AND _part IN (SELECT name FROM system.parts "
+        f"WHERE active AND database = '{_DATABASE}' AND table = '{table}' "
+        "AND modification_time >= {since:DateTime64(3, 'UTC')})"
+        for table in tables
+    ]
     if not queries:
         return []
-    parameters = {f"since_{number}": time for number, time in enumerate(since.values())}
-    return clickhouse.rows(" UNION ALL ".join(queries), parameters)
+    return clickhouse.rows(" UNION ALL ".join(queries), {"since": since})
