@@ -16,7 +16,7 @@ from gcc_platform.resources.postgres import PostgresResource
 defs = dg.Definitions.merge(
     dg.Definitions(
         assets=raw_assets.raw_tables,
-        asset_checks=[raw_checks.recent_arrivals, raw_checks.copies_of_events],
+        asset_checks=[raw_checks.raw_checks],
         sensors=[raw_sensors.raw_arrivals],
     ),
     dg.Definitions(assets=[warehouse_assets.warehouse]),

@@ -15,7 +15,9 @@ from ingest_service.settings import MissingUrl, local_environment
 class Settings(BaseSettings):
     """The platform's settings. URLs hold passwords, hence SecretStr: they show as ``**********`` in logs."""
 
-    model_config = SettingsConfigDict(env_file=local_environment(), env_ignore_empty=True, extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_file=local_environment(), env_ignore_empty=True, extra="ignore", populate_by_name=True
+    )
 
     amqp_url: SecretStr | None = Field(None, alias="AMQP_URL")
     clickhouse_url: SecretStr | None = Field(None, alias="CLICKHOUSE_URL")

@@ -1,12 +1,12 @@
-"""Whether the raw tables get new rows, and how many of them are copies. One query per kind of check, for all tables."""
+"""Whether the raw tables get new rows, and how many of them are copies. One query each, for all tables."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from gcc_platform.defs.raw import tables
-from gcc_platform.defs.raw.arrivals import BEGINNING, Arrivals, Copies, arrivals, copies
+from gcc_platform.defs.raw import reports, tables
+from gcc_platform.defs.raw.arrivals import Arrivals, Copies, arrivals, copies
 from gcc_platform.resources.clickhouse import ClickHouseResource
 from ingest_service.events.contract import EventType
 
@@ -15,35 +15,49 @@ _COPIES_LIMIT = 0.01
 """Redelivery after a crash makes a few copies, which merges and staging collapse; more has a cause to be found."""
 
 
+def _specs(event_type: EventType) -> Iterator[dg.AssetCheckSpec]:
+    # Blocking, so that what reads the table runs after them, dbt's tests of it included; as warnings they stop nothing.
+    yield dg.AssetCheckSpec(
+        "recent_arrivals",
+        asset=tables.key(event_type),
+        blocking=True,
+        description=f"{event_type.table} got rows within its freshness limit. If not: is gcc-ingest running, and "
+        f"does {event_type.queue} have messages?",
+    )
+    yield dg.AssetCheckSpec(
+        "copies",
+        asset=tables.key(event_type),
+        blocking=True,
+        description=f"Less than {_COPIES_LIMIT:.0%} of the last hour's rows of {event_type.table} are copies of "
+        "an event that is there already. Copies do no harm: staging reads each event once.",
+    )
+
+
 @dg.multi_asset_check(
-    name="recent_arrivals",
+    name="raw_checks",
     can_subset=True,
-    specs=[
-        dg.AssetCheckSpec(
-            "recent_arrivals",
-            asset=key,
-            description=f"{event_type.table} got rows within its freshness limit. If not: is gcc-ingest running, and "
-            f"does {event_type.queue} have messages?",
-        )
-        for key, event_type in tables.BY_KEY.items()
-    ],
+    specs=[spec for event_type in tables.BY_KEY.values() for spec in _specs(event_type)],
 )
-def recent_arrivals(
-    context: dg.AssetCheckExecutionContext, clickhouse: ClickHouseResource
-) -> Iterator[dg.AssetCheckResult]:
-    """The age of the newest row."""
-    selected = _selected(context)
+def raw_checks(context: dg.AssetCheckExecutionContext, clickhouse: ClickHouseResource) -> Iterator[dg.AssetCheckResult]:
+    """Reports what moved, then checks it, by one query for the ages and one for the copies."""
+    selected = sorted({check.asset_key for check in context.selected_asset_check_keys})
+    already = reports.told(context.instance, selected)
     now = datetime.now(UTC)
-    with clickhouse.connect(check="recent_arrivals", run_id=context.run.run_id) as connection:
-        found = arrivals(connection, selected, BEGINNING)
-    for table, event_type in selected.items():
-        yield _recent(event_type, found.get(table), now)
+    with clickhouse.connect(check="raw_checks", run_id=context.run.run_id) as connection:
+        arrived = arrivals(connection, {key: last.newest_insert for key, last in already.items()})
+        copied = copies(connection, selected, _COPIES_WINDOW)
+    for moved in reports.materializations(arrived, already):
+        context.instance.report_runless_asset_event(moved)
+    for key in selected:
+        for result in (_recent(key, arrived.get(key), now), _copied(key, copied.get(key, Copies(0, 0)))):
+            if dg.AssetCheckKey(key, str(result.check_name)) in context.selected_asset_check_keys:
+                yield result
 
 
-def _recent(event_type: EventType, arrived: Arrivals | None, now: datetime) -> dg.AssetCheckResult:
-    passed, description, metadata = _judged(event_type, arrived, now)
+def _recent(key: dg.AssetKey, arrived: Arrivals | None, now: datetime) -> dg.AssetCheckResult:
+    passed, description, metadata = _judged(tables.BY_KEY[key], arrived, now)
     return dg.AssetCheckResult(
-        asset_key=tables.key(event_type),
+        asset_key=key,
         check_name="recent_arrivals",
         passed=passed,
         severity=dg.AssetCheckSeverity.WARN,
@@ -71,42 +85,15 @@ def _judged(event_type: EventType, arrived: Arrivals | None, now: datetime) -> t
     return age <= limit, f"{said}, the limit is {_minutes(limit):.0f}", numbers
 
 
-@dg.multi_asset_check(
-    name="copies",
-    can_subset=True,
-    specs=[
-        dg.AssetCheckSpec(
-            "copies",
-            asset=key,
-            description=f"Less than {_COPIES_LIMIT:.0%} of the last hour's rows of {event_type.table} are copies of "
-            "an event that is there already. Copies do no harm: staging reads each event once.",
-        )
-        for key, event_type in tables.BY_KEY.items()
-    ],
-)
-def copies_of_events(
-    context: dg.AssetCheckExecutionContext, clickhouse: ClickHouseResource
-) -> Iterator[dg.AssetCheckResult]:
-    """The share of rows that are copies."""
-    selected = _selected(context)
-    with clickhouse.connect(check="copies", run_id=context.run.run_id) as connection:
-        found = copies(connection, selected, _COPIES_WINDOW)
-    for table, event_type in selected.items():
-        recent = found.get(table, Copies(0, 0))
-        yield dg.AssetCheckResult(
-            asset_key=tables.key(event_type),
-            check_name="copies",
-            passed=recent.share < _COPIES_LIMIT,
-            severity=dg.AssetCheckSeverity.WARN,
-            description=f"{recent.rows - recent.events} of the last hour's {recent.rows} rows are copies",
-            metadata={"rows": recent.rows, "events": recent.events, "share": round(recent.share, 6)},
-        )
-
-
-def _selected(context: dg.AssetCheckExecutionContext) -> dict[str, EventType]:
-    """The event types to check, by table."""
-    keys = sorted({check.asset_key for check in context.selected_asset_check_keys})
-    return {tables.table_name(tables.BY_KEY[key]): tables.BY_KEY[key] for key in keys}
+def _copied(key: dg.AssetKey, recent: Copies) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name="copies",
+        passed=recent.share < _COPIES_LIMIT,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{recent.rows - recent.events} of the last hour's {recent.rows} rows are copies",
+        metadata={"rows": recent.rows, "events": recent.events, "share": round(recent.share, 6)},
+    )
 
 
 def _minutes(duration: timedelta) -> float:
