@@ -24,15 +24,15 @@ types: setup
 	mypy
 
 sql: setup
-	sqlfluff lint --processes 2 --disable-progress-bar dbt_project
+	sqlfluff lint --disable-progress-bar dbt_project
 
-unit: setup
-	pytest $(PYTEST_ARGS)
+unit: setup  ## the test suite alone (PYTEST_ARGS="-k buffer -n 0")
+	pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
 
 format: setup  ## format Python and SQL
 	ruff check --fix .
 	ruff format .
-	sqlfluff fix --processes 2 dbt_project
+	sqlfluff fix dbt_project
 
 setup: $(VENV)/.installed $(VENV)/.rabbitmq  ## virtual environment, locked packages, RabbitMQ
 

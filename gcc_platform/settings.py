@@ -41,6 +41,9 @@ class Settings(BaseSettings):
     local_clickhouse_http_port: int = Field(8124, alias="GCC_LOCAL_CLICKHOUSE_HTTP_PORT")
     local_clickhouse_tcp_port: int = Field(9124, alias="GCC_LOCAL_CLICKHOUSE_TCP_PORT")
     local_postgres_port: int = Field(5433, alias="GCC_LOCAL_POSTGRES_PORT")
+    local_free_ports: str = Field("12000-31999", alias="GCC_LOCAL_FREE_PORTS")
+    """Where free ports are searched: below the kernel's ephemeral range (32768 and up), of which outgoing connections
+    take ports by chance."""
 
     def url(self, duty: str) -> str:
         """The URL for a duty: amqp, clickhouse, postgres, dbt_clickhouse, sync_clickhouse or dbt_postgres.

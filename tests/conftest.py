@@ -1,5 +1,6 @@
-"""The servers that the tests share: one local stack for the whole session, on free ports, in a directory of its own."""
+"""The servers that the tests share: one local stack for each worker, on free ports, in a directory of its own."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,13 @@ NAMES = (
     "GCC_DBT_POSTGRES_URL",
     "GCC_READER_POSTGRES_URL",
 )
+
+
+def pytest_configure() -> None:
+    """Workers side by side search free ports apart, or two could find the same one free and both take it."""
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = 12_000 + number % 10 * 2_000
+    os.environ["GCC_LOCAL_FREE_PORTS"] = f"{first}-{first + 1_999}"
 
 
 @pytest.fixture(scope="session")

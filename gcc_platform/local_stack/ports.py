@@ -10,9 +10,6 @@ from gcc_platform.settings import Settings
 
 LOOPBACK = "127.0.0.1"
 
-# Below the kernel's ephemeral range (32768 and up): no outgoing connection of anybody's takes one of these by chance.
-_SEARCHED = range(12000, 32000)
-
 
 @dataclass(frozen=True)
 class Ports:
@@ -74,10 +71,22 @@ def answers(port: int) -> bool:
 
 def pick_free(count: int) -> list[int]:
     """As many different free ports of 127.0.0.1. Raises StackError where there are not enough."""
+    searched = _searched()
     found: list[int] = []
-    for port in random.sample(_SEARCHED, k=len(_SEARCHED)):
+    for port in random.sample(searched, k=len(searched)):
         if is_free(port):
             found.append(port)
         if len(found) == count:
             return found
-    raise StackError(f"no {count} free ports between {_SEARCHED.start} and {_SEARCHED.stop} on {LOOPBACK}")
+    raise StackError(
+        f"no {count} free ports between {searched.start} and {searched.stop - 1} on {LOOPBACK}; "
+        "set GCC_LOCAL_FREE_PORTS to where there are some"
+    )
+
+
+def _searched() -> range:
+    setting = Settings().local_free_ports
+    first, _, last = setting.partition("-")
+    if not (first.isdecimal() and last.isdecimal() and 0 < int(first) <= int(last) < 65536):
+        raise StackError(f"GCC_LOCAL_FREE_PORTS={setting} is no range of ports; write it as 12000-31999")
+    return range(int(first), int(last) + 1)

@@ -19,6 +19,18 @@ def test_picked_ports_differ_and_are_free() -> None:
     assert all(map(is_free, ports))
 
 
+def test_ports_are_picked_where_the_setting_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GCC_LOCAL_FREE_PORTS", "20000-20999")
+    assert all(20000 <= port <= 20999 for port in pick_free(20))
+
+
+@pytest.mark.parametrize("setting", ["many", "20000", "20999-20000", "1-65536"])
+def test_a_setting_that_is_no_range_of_ports_is_named(monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
+    monkeypatch.setenv("GCC_LOCAL_FREE_PORTS", setting)
+    with pytest.raises(StackError, match=f"GCC_LOCAL_FREE_PORTS={setting} is no range of ports"):
+        pick_free(1)
+
+
 def test_two_servers_on_one_port_are_named_with_both_variables() -> None:
     with pytest.raises(StackError, match=r"GCC_LOCAL_AMQP_PORT and GCC_LOCAL_POSTGRES_PORT are both 7000"):
         Ports(7000, 7001, 7002, 7003, 7000)
