@@ -6,7 +6,7 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -47,7 +47,7 @@ class Postgres(Server):
         self._data.mkdir(mode=0o700)
         write_private(self._password_file, self.passwords[SUPERUSER])
         for path in (self.directory, self._data, self._password_file):
-            unprivileged.hand_over(path)
+            unprivileged.hand_over(path, self._unprivileged)
         self._create_cluster()
         self._password_file.unlink()
 
@@ -63,7 +63,7 @@ class Postgres(Server):
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return Command(
-            [*unprivileged.prefix(), str(_binaries() / "postgres"), "-D", str(self._data), *options], _environment()
+            [*self._unprivileged, str(_binaries() / "postgres"), "-D", str(self._data), *options], _environment()
         )
 
     def healthy(self) -> bool:
@@ -107,6 +107,10 @@ class Postgres(Server):
         """Only there while the cluster is created."""
         return self.directory / "password"
 
+    @property
+    def _unprivileged(self) -> Sequence[str]:
+        return unprivileged.prefix([_binaries(), self.directory])
+
     def _connect(self, database: str) -> psycopg.Connection:
         return psycopg.connect(
             host=LOOPBACK,
@@ -121,7 +125,7 @@ class Postgres(Server):
     def _create_cluster(self) -> None:
         done = subprocess.run(
             [
-                *unprivileged.prefix(),
+                *self._unprivileged,
                 str(_binaries() / "initdb"),
                 f"--pgdata={self._data}",
                 f"--username={SUPERUSER}",

@@ -12,38 +12,42 @@ from gcc_platform.local_stack.errors import StackError
 
 # Our own root under another number: files stay ours, and nothing outside has to be readable by a stranger.
 _OTHER_NUMBER = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
-_NOBODY = ("setpriv", "--reuid=nobody", "--regid=nobody", "--clear-groups")
+
+# Where that is forbidden, as in most containers: nobody, who gets past closed directories (/root, say) only if need be,
+# by the smaller of two powers if that is there.
+_NOBODY = "setpriv"
+_POWERS = ("", "dac_read_search", "dac_override")
+
+
+def prefix(reaching: Sequence[Path]) -> Sequence[str]:
+    """What to put before a command so that it does not run as root; nothing where we are not root.
+
+    `reaching` are the paths that the command must get to. Raises StackError where the system permits no way.
+    """
+    return _prefix(tuple(map(str, reaching))) if os.geteuid() == 0 else ()
 
 
 @functools.cache
-def prefix() -> Sequence[str]:
-    """What to put before a command so that it does not run as root; nothing where we are not root.
-
-    Raises StackError where the system permits no way.
-    """
-    if os.geteuid() != 0:
-        return ()
-    for way in (_OTHER_NUMBER, (*_NOBODY[:2], f"--regid={_nobody().pw_gid}", _NOBODY[3])):
-        if shutil.which(way[0]) and subprocess.run([*way, "true"], check=False, capture_output=True).returncode == 0:
+def _prefix(reaching: tuple[str, ...]) -> Sequence[str]:
+    for way in (_OTHER_NUMBER, *map(_as_nobody, _POWERS)):
+        test = [*way, "ls", "-d", "--", *reaching]
+        if shutil.which(way[0]) and subprocess.run(test, check=False, capture_output=True).returncode == 0:
             return way
     raise StackError(
-        "PostgreSQL refuses to run as root, and neither unshare --user nor setpriv --reuid=nobody works here; "
-        "run this as an ordinary user, or set POSTGRES_URL to a server you have"
+        "PostgreSQL refuses to run as root, and neither unshare --user nor setpriv --reuid=nobody gets to "
+        f"{' and '.join(reaching)} here; run this as an ordinary user, choose directories that others may enter, "
+        "or set POSTGRES_URL to a server you have"
     )
 
 
-def hand_over(path: Path) -> None:
-    """Make a path belong to whoever the commands run as, where that is nobody, and let nobody get to it."""
-    if not prefix() or prefix()[0] != _NOBODY[0]:
-        return
-    os.chown(path, _nobody().pw_uid, _nobody().pw_gid)
-    for parent in path.parents:
-        if not parent.stat().st_mode & 0o001:
-            raise StackError(
-                f"PostgreSQL must run as nobody here, and {parent} lets only its owner in; "
-                "choose a directory that others may enter (--dir or GCC_LOCAL_DIR), or run this as an ordinary user"
-            )
+def _as_nobody(power: str) -> Sequence[str]:
+    nobody = pwd.getpwnam("nobody")
+    way = (_NOBODY, f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups")
+    return (*way, f"--inh-caps=-all,+{power}", f"--ambient-caps=-all,+{power}") if power else way
 
 
-def _nobody() -> pwd.struct_passwd:
-    return pwd.getpwnam("nobody")
+def hand_over(path: Path, way: Sequence[str]) -> None:
+    """Make a path belong to whoever a command with this prefix runs as, where that is nobody."""
+    if way and way[0] == _NOBODY:
+        nobody = pwd.getpwnam("nobody")
+        os.chown(path, nobody.pw_uid, nobody.pw_gid)
