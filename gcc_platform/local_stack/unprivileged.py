@@ -30,8 +30,7 @@ def prefix(reaching: Sequence[Path]) -> Sequence[str]:
 @functools.cache
 def _prefix(reaching: tuple[str, ...]) -> Sequence[str]:
     for way in (_OTHER_NUMBER, *map(_as_nobody, _POWERS)):
-        test = [*way, "ls", "-d", "--", *reaching]
-        if shutil.which(way[0]) and subprocess.run(test, check=False, capture_output=True).returncode == 0:
+        if shutil.which(way[0]) and all(_gets_to(path, way) for path in reaching):
             return way
     raise StackError(
         "PostgreSQL refuses to run as root, and neither unshare --user nor setpriv --reuid=nobody gets to "
@@ -40,10 +39,17 @@ def _prefix(reaching: tuple[str, ...]) -> Sequence[str]:
     )
 
 
+def _gets_to(path: str, way: Sequence[str]) -> bool:
+    return subprocess.run([*way, "test", "-e", path], check=False, capture_output=True).returncode == 0
+
+
 def _as_nobody(power: str) -> Sequence[str]:
     nobody = pwd.getpwnam("nobody")
     way = (_NOBODY, f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups")
-    return (*way, f"--inh-caps=-all,+{power}", f"--ambient-caps=-all,+{power}") if power else way
+    if not power:
+        return way
+    # access(2) forgets powers without no_setuid_fixup, and initdb asks it for its binaries.
+    return (*way, f"--inh-caps=-all,+{power}", f"--ambient-caps=-all,+{power}", "--securebits=+no_setuid_fixup")
 
 
 def hand_over(path: Path, way: Sequence[str]) -> None:
