@@ -64,6 +64,18 @@ def test_a_refresh_says_what_it_built(refreshed: subprocess.CompletedProcess[str
 
 
 @pytest.mark.slow
+def test_every_check_is_of_the_data_as_it_is_now(refreshed: subprocess.CompletedProcess[str], home: Path) -> None:
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        (run,) = instance.get_runs()
+        found = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+        checks = [entry.get_dagster_event().asset_check_evaluation_data for entry in found]
+        assert {check.asset_key.path[0] for check in checks} == {"raw", "staging", "marts", "serving", "api"}
+        for check in checks:
+            last = instance.fetch_materializations(check.asset_key, limit=1).records
+            checked = check.target_materialization_data
+            assert (checked and checked.storage_id) == (last[0].storage_id if last else None), check
+
+
 def test_no_password_is_printed_or_kept(
     raw_tables: Mapping[str, str], refreshed: subprocess.CompletedProcess[str], home: Path
 ) -> None:

@@ -16,18 +16,15 @@ _COPIES_LIMIT = 0.01
 
 
 def _specs(event_type: EventType) -> Iterator[dg.AssetCheckSpec]:
-    # Blocking, so that what reads the table runs after them, dbt's tests of it included; as warnings they stop nothing.
     yield dg.AssetCheckSpec(
         "recent_arrivals",
         asset=tables.key(event_type),
-        blocking=True,
         description=f"{event_type.table} got rows within its freshness limit. If not: is gcc-ingest running, and "
         f"does {event_type.queue} have messages?",
     )
     yield dg.AssetCheckSpec(
         "copies",
         asset=tables.key(event_type),
-        blocking=True,
         description=f"Less than {_COPIES_LIMIT:.0%} of the last hour's rows of {event_type.table} are copies of "
         "an event that is there already. Copies do no harm: staging reads each event once.",
     )
@@ -46,7 +43,7 @@ def raw_checks(context: dg.AssetCheckExecutionContext, clickhouse: ClickHouseRes
     with clickhouse.connect(check="raw_checks", run_id=context.run.run_id) as connection:
         arrived = arrivals(connection, {key: last.newest_insert for key, last in already.items()})
         copied = copies(connection, selected, _COPIES_WINDOW)
-    for moved in reports.materializations(arrived, already):
+    for moved in reports.materializations(arrived, already, told_before=now):
         context.instance.report_runless_asset_event(moved)
     for key in selected:
         for result in (_recent(key, arrived.get(key), now), _copied(key, copied.get(key, Copies(0, 0)))):

@@ -1,14 +1,14 @@
 """What Dagster is told of the raw tables, which it does not write itself.
 
 Freshness policies look at materializations only. A check's result counts as current only while it is newer than the
-asset's last materialization; therefore the refresh reports what moved and then checks it, and the sensor, which looks
-every minute, leaves that to the refresh for as long as there is one. What Dagster was told last is also where the next
-look at ClickHouse begins: there is no cursor beside it.
+asset's last materialization; therefore the refresh reports what moved just before it checks that, and the sensor, which
+looks every minute, leaves it to the refresh for as long as there is one. What Dagster was told last is also where the
+next look at ClickHouse begins: there is no cursor beside it.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
@@ -39,18 +39,15 @@ def observations(found: Mapping[dg.AssetKey, Arrivals]) -> list[dg.AssetObservat
 
 
 def materializations(
-    found: Mapping[dg.AssetKey, Arrivals],
-    already: Mapping[dg.AssetKey, Told],
-    unless_within: timedelta = timedelta(0),
+    found: Mapping[dg.AssetKey, Arrivals], already: Mapping[dg.AssetKey, Told], told_before: datetime
 ) -> list[dg.AssetMaterialization]:
-    """One for each table with newer rows than Dagster was told of, unless it was told something within that time."""
-    before = datetime.now(UTC) - unless_within
+    """One for each table with newer rows than Dagster was told of, unless it was told something since that time."""
     return [
         dg.AssetMaterialization(key, metadata=_metadata(arrived))
         for key, arrived in found.items()
         if arrived.newest_insert is not None
         and arrived.newest_insert > already[key].newest_insert
-        and already[key].at <= before
+        and already[key].at < told_before
     ]
 
 

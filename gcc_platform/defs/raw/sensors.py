@@ -1,6 +1,6 @@
 """Tells Dagster every minute what the ingest service wrote."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
@@ -23,7 +23,7 @@ def raw_arrivals(context: dg.SensorEvaluationContext, clickhouse: ClickHouseReso
     already = reports.told(context.instance, tables.BY_KEY)
     with clickhouse.connect(sensor="raw_arrivals") as connection:
         found = arrivals(connection, {key: last.newest_insert for key, last in already.items()})
-    moved = reports.materializations(found, already, unless_within=_REFRESH_IS_AWAY)
+    moved = reports.materializations(found, already, told_before=datetime.now(UTC) - _REFRESH_IS_AWAY)
     return dg.SensorResult(
         asset_events=[*reports.observations(found), *moved],
         skip_reason=f"No run is asked for: {len(found)} tables observed, {len(moved)} reported as moved.",

@@ -14,7 +14,7 @@ class Translator(DagsterDbtTranslator):
     """Keys are [group, table]: the group is the step of the flow, which for a model is its folder."""
 
     def __init__(self, default_group: str) -> None:
-        super().__init__(DagsterDbtTranslatorSettings(enable_source_tests_as_checks=True, enable_code_references=True))
+        super().__init__(DagsterDbtTranslatorSettings(enable_code_references=True))
         self._default_group = default_group
 
     def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
