@@ -112,11 +112,12 @@ def _listening() -> dict[str, str]:
 
 
 def _sockets(pid: int) -> Iterator[str]:
-    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-        with contextlib.suppress(OSError):
-            target = str(descriptor.readlink())
-            if target.startswith("socket:["):
-                yield target[8:-1]
+    with contextlib.suppress(OSError):  # it may end meanwhile
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                target = str(descriptor.readlink())
+                if target.startswith("socket:["):
+                    yield target[8:-1]
 
 
 def test_status_of_running_servers_exits_with_0_and_tells_ports_and_logs(started: Started) -> None:
