@@ -33,6 +33,11 @@ class Batch:
     lease: Lease
     last_tag: int
     bodies: tuple[bytes, ...]
+    first_received: float
+    """By the buffer's clock, as last_received."""
+    last_received: float
+    redelivered: int = 0
+    """How many of them the broker had sent before."""
 
 
 class TagGap(Exception):
@@ -49,6 +54,7 @@ class Buffer:
         self._next_tag = 0
         self._bodies: list[bytes] = []
         self._received: list[float] = []
+        self._redelivered: list[bool] = []
         self._bytes = 0
 
     def __len__(self) -> int:
@@ -67,6 +73,8 @@ class Buffer:
         self._next_tag += count
         self._bodies.extend(deliveries.bodies)
         self._received.extend([self._clock()] * count)
+        again = deliveries.redelivered
+        self._redelivered.extend([True] * again + [False] * (count - again))
         self._bytes += sum(map(len, deliveries.bodies))
 
     def trigger(self) -> Trigger | None:
@@ -90,9 +98,15 @@ class Buffer:
         assert self._lease is not None, "there is nothing to take"
         count = self._fitting()
         bodies, self._bodies = tuple(self._bodies[:count]), self._bodies[count:]
-        del self._received[:count]
+        received, self._received = self._received[:count], self._received[count:]
+        redelivered, self._redelivered = sum(self._redelivered[:count]), self._redelivered[count:]
         self._bytes -= sum(map(len, bodies))
-        return Batch(self._lease, self._next_tag - len(self._bodies) - 1, bodies)
+        last_tag = self._next_tag - len(self._bodies) - 1
+        return Batch(self._lease, last_tag, bodies, received[0], received[-1], redelivered)
+
+    def oldest(self) -> float | None:
+        """When the oldest message was received; None while the buffer is empty."""
+        return self._received[0] if self._received else None
 
     def _fitting(self) -> int:
         if self._bytes <= self._limits.bytes:
@@ -109,4 +123,5 @@ class Buffer:
         self._next_tag = first_tag
         self._bodies.clear()
         self._received.clear()
+        self._redelivered.clear()
         self._bytes = 0

@@ -32,7 +32,7 @@ class TypeHealth:
     """Received under a lease that died before they were settled; the broker sends them again."""
     batches: int = 0
     retries: dict[str, int] = field(default_factory=dict)
-    """By verdict."""
+    """By verdict and reason: `transient/no_answer`."""
 
     @property
     def in_flight(self) -> int:
@@ -59,9 +59,10 @@ class TypeHealth:
         """Add confirmed dead letters."""
         self.dead_lettered[reason] = self.dead_lettered.get(reason, 0) + count
 
-    def count_retry(self, verdict: str) -> None:
+    def count_retry(self, verdict: str, reason: str) -> None:
         """Add one failed attempt."""
-        self.retries[verdict] = self.retries.get(verdict, 0) + 1
+        name = f"{verdict}/{reason}"
+        self.retries[name] = self.retries.get(name, 0) + 1
 
 
 @dataclass

@@ -54,14 +54,15 @@ class _HealthCollector(Collector):
             "gcc_ingest_dead_letters", "Messages confirmed in the error queue", labels=["type", "reason"]
         )
         retries = CounterMetricFamily(
-            "gcc_ingest_retries", "Failed attempts to settle a batch", labels=["type", "verdict"]
+            "gcc_ingest_retries", "Failed attempts to settle a batch", labels=["type", "verdict", "reason"]
         )
         state = GaugeMetricFamily("gcc_ingest_state", "1 for the state an event type is in", labels=["type", "state"])
         for name, health in self._health.types.items():
             for reason, count in health.dead_lettered.items():
                 dead_letters.add_metric([name, reason], count)
-            for verdict, count in health.retries.items():
-                retries.add_metric([name, verdict], count)
+            for retried, count in health.retries.items():
+                verdict, _, why = retried.partition("/")
+                retries.add_metric([name, verdict, why], count)
             for each in State:
                 state.add_metric([name, each], float(health.state is each))
         yield from (dead_letters, retries, state)

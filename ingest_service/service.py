@@ -3,12 +3,15 @@
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from datetime import time as time_of_day
 
 import structlog
 from aio_pika.abc import AbstractConnection
 from aio_pika.exceptions import AMQPError
 
 from ingest_service import clickhouse, http
+from ingest_service.admission import Bounds
 from ingest_service.backoff import Backoff
 from ingest_service.broker.connection import BrokerUnavailable, close, connect, is_alive
 from ingest_service.broker.consumer import QueueMissing
@@ -21,7 +24,7 @@ from ingest_service.health import Health, TypeHealth
 from ingest_service.metrics import Metrics
 from ingest_service.pipeline import Pipeline
 from ingest_service.settings import Settings
-from ingest_service.sinker import Sinker
+from ingest_service.sinker import Sinker, Terms
 
 _log = structlog.get_logger()
 
@@ -35,6 +38,7 @@ class Service:
         self._health = Health(types={each.name: TypeHealth(each.name) for each in self._types})
         self._metrics = Metrics(self._health)
         self._backoff = Backoff(settings.retry_first_seconds, settings.retry_most_seconds)
+        self._terms = _terms(settings)
         self._stopping = asyncio.Event()
         self._pipelines: list[Pipeline] = []
 
@@ -150,7 +154,10 @@ class Service:
     def _pipeline(self, event_type: EventType, publisher: Publisher, warehouse: ClickHouse) -> Pipeline:
         settings = self._settings
         health = self._health.types[event_type.name]
-        sinker = Sinker(event_type, warehouse, DeadLetters(event_type, publisher), self._backoff, health, self._metrics)
+        letters = DeadLetters(event_type, publisher)
+        sinker = Sinker(
+            event_type, warehouse, letters, self._backoff, self._terms, health, self._metrics, time.monotonic
+        )
         limits = Limits(settings.flush_rows, settings.flush_bytes, settings.flush_seconds)
         return Pipeline(event_type, sinker, limits, settings.prefetch, health, self._stopping, time.monotonic)
 
@@ -165,3 +172,12 @@ class Service:
                 await self._stopping.wait()
         except TimeoutError:
             return
+
+
+def _terms(settings: Settings) -> Terms:
+    bounds = Bounds(
+        body_bytes=settings.max_body_bytes,
+        earliest=datetime.combine(settings.earliest_event, time_of_day.min, UTC),
+        ahead=timedelta(seconds=settings.event_ahead_seconds),
+    )
+    return Terms(bounds, settings.hold_seconds, settings.dead_letter_share)
