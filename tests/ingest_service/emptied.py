@@ -10,10 +10,11 @@ from tests.ingest_service.running import query
 
 
 def empty(environment: Mapping[str, str]) -> None:
-    """Purge every queue and truncate every raw table."""
+    """Purge every queue and truncate every raw table and the ledger."""
     asyncio.run(_purge(environment["AMQP_URL"]))
     for each in EVENT_TYPES.values():
         query(environment["CLICKHOUSE_URL"], f"TRUNCATE TABLE {each.table}")
+    query(environment["CLICKHOUSE_URL"], "TRUNCATE TABLE _e.ingest_batches")
 
 
 async def _purge(url: str) -> None:
