@@ -94,6 +94,8 @@ class Sinker:
         for letter in letters:
             self._health.count_dead_letters(letter.reason, 1)
         self._health.batches += 1
+        self._health.held_bytes -= sum(map(len, batch.bodies))
+        self._health.moved_at = self._wall()
         self._health.running()
 
     async def _land(self, batch: Batch, rows: Rows, token: str) -> list[DeadLetter]:
