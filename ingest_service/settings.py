@@ -64,6 +64,8 @@ class Settings(BaseSettings):
     hold_seconds: PositiveFloat = Field(1_500.0, alias="GCC_HOLD_SECONDS")
     """How long messages are held for a server that is ill before they are given back: less than consumer_timeout."""
 
+    sentry_dsn: SecretStr | None = Field(None, alias="GCC_SENTRY_DSN")
+
     log_format: str = Field("auto", alias="GCC_LOG_FORMAT", pattern="^(auto|console|json)$")
 
     def amqp(self) -> str:

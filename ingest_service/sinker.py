@@ -16,7 +16,7 @@ from ingest_service.clickhouse import ClickHouse
 from ingest_service.dead_letters import DeadLetter, DeadLetters
 from ingest_service.dead_share import DeadShare
 from ingest_service.events.contract import EventType
-from ingest_service.health import TypeHealth
+from ingest_service.health import State, TypeHealth
 from ingest_service.metrics import Metrics
 from ingest_service.rows import Rows
 from ingest_service.verdicts import OUT_OF_MEMORY, InsertFailed, Meaning, Verdict, blamed_row, meaning
@@ -194,12 +194,13 @@ class Sinker:
         halts = means.verdict is Verdict.CONFIG_FAULT or (
             means.verdict is Verdict.UNKNOWN and attempt > _UNKNOWN_RETRIES
         )
+        log = self._log.error if halts and self._health.state is not State.HALTED else self._log.warning
         self._health.count_retry(means.verdict, means.reason)
         (self._health.halted if halts else self._health.retrying)(f"{means.reason}: {why}")
         slowly = halts or means.verdict is Verdict.PRESSURE
         seconds = self._backoff.seconds(attempt) * (_SLOWER if slowly else 1)
-        self._log.warning(f"{self._health.state}, trying again", verdict=means.verdict, reason=means.reason, why=why,
-                          attempt=attempt, seconds=round(seconds, 2))  # fmt: skip
+        log(f"{self._health.state}, trying again", verdict=means.verdict, reason=means.reason, why=why,
+            attempt=attempt, seconds=round(seconds, 2))  # fmt: skip
         if await batch.lease.dies_within(seconds):
             raise LeaseLost
         if self._clock() - batch.first_received > self._terms.hold_seconds:

@@ -12,6 +12,7 @@ from ingest_service.broker.publisher import NotConfirmed
 from ingest_service.clickhouse import ClickHouseUnavailable
 from ingest_service.http import PortTaken
 from ingest_service.ndjson import NotNdjson
+from ingest_service.sentry import SentryMissing
 from ingest_service.settings import BadUrl, MissingUrl
 
 _EXPECTED = (
@@ -23,6 +24,7 @@ _EXPECTED = (
     NotNdjson,
     OSError,
     PortTaken,
+    SentryMissing,
     ValidationError,
 )
 

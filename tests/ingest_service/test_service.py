@@ -382,3 +382,27 @@ def test_metrics_count_what_happened(environment: Environment, tmp_path: Path) -
     assert 'gcc_ingest_landed_total{type="order_log"} 1.0' in metrics
     assert 'gcc_ingest_dead_letters_total{reason="not_json",type="order_log"} 1.0' in metrics
     assert "gcc_ingest_ready 1.0" in metrics
+
+
+def test_no_payload_gets_into_the_log_or_the_status_whatever_is_wrong_with_it(
+    environment: Environment, tmp_path: Path
+) -> None:
+    table = Table(environment, "_e.affiliate_order_events")
+    fields = {"order_id": "A", "status": "new", "currency": "INR", "updated_at": "2026-01-15 09:30:00"}
+    event = {**json.loads(order(1, dimensions={"bio": "PAYLOAD"})), **fields}
+    del event["platform_order_id"]
+    refused = json.dumps({**event, "amount": 1e60}).encode()
+    with service(environment, tmp_path) as running:
+        running.wait_ready()
+        broken = [json.dumps({**event, "amount": "PAYLOAD"}).encode(), b'{"PAYLOAD', b'{"a": "PAYLOAD\xff"}']
+        publish(environment, "affiliate_order_events", refused, *broken)
+        eventually(lambda: sum(running.status("affiliate_order")["dead_lettered"].values()) == 4)
+        table.command("ALTER TABLE {} DROP COLUMN dimensions")
+        try:
+            publish(environment, "affiliate_order_events", json.dumps({**event, "amount": 1}).encode())
+            eventually(lambda: "affiliate_order" in running.obstacles())
+            assert "PAYLOAD" not in running.get("/status")[1]
+        finally:
+            table.command("ALTER TABLE {} ADD COLUMN dimensions String DEFAULT '{{}}' CODEC(ZSTD(1)) AFTER metrics")
+        eventually(lambda: table.count() == 1)
+    assert "PAYLOAD" not in running.log.read_text()
