@@ -21,6 +21,8 @@ class Fault:
     heal: Callable[[Field], None]
     seconds: float = 1.0
     """How long it lasts in the short form."""
+    noticed_as: str | None = None
+    """The verdict and reason by which the service counts its retries: a fault that nobody notices proves nothing."""
 
 
 def _kill_service(field: Field) -> None:
@@ -119,6 +121,7 @@ FAULTS: Sequence[Fault] = (
         "ClickHouse",
         lambda field: field.kill(field.clickhouse),
         lambda field: field.start(field.clickhouse),
+        noticed_as="transient/no_answer",
     ),
     Fault(
         "ClickHouse paused",
@@ -152,6 +155,7 @@ FAULTS: Sequence[Fault] = (
         "way to ClickHouse",
         lambda field: field.clickhouse_way.close(),
         lambda field: field.clickhouse_way.open(),
+        noticed_as="transient/no_answer",
     ),
     Fault(
         "ClickHouse out of reach",
@@ -167,27 +171,48 @@ FAULTS: Sequence[Fault] = (
         lambda field: field.clickhouse_way.delay(0),
         2.0,
     ),
-    Fault("column dropped", "ClickHouse", _sql(f"ALTER TABLE {TABLE} DROP COLUMN dimensions"), _sql(_COLUMN)),
+    Fault(
+        "column dropped",
+        "ClickHouse",
+        _sql(f"ALTER TABLE {TABLE} DROP COLUMN dimensions"),
+        _sql(_COLUMN),
+        noticed_as="config_fault/unknown_field",
+    ),
     Fault(
         "too many parts",
         "ClickHouse",
         _sql(f"ALTER TABLE {TABLE} MODIFY SETTING parts_to_delay_insert = 1, parts_to_throw_insert = 1"),
         _sql(f"ALTER TABLE {TABLE} RESET SETTING parts_to_delay_insert, parts_to_throw_insert"),
+        noticed_as="pressure/too_many_parts",
     ),
     # Of all, the disk quota alone is not real: filling a disk takes a file system of its own, and so root. What the
     # service sees of it is the same verdict as of a quota of bytes.
-    Fault("quota used up", "ClickHouse", _clickhouse_with(_quota), _clickhouse_with(_unchanged)),
+    Fault(
+        "quota used up",
+        "ClickHouse",
+        _clickhouse_with(_quota),
+        _clickhouse_with(_unchanged),
+        noticed_as="pressure/quota_exceeded",
+    ),
     Fault(
         "memory limit",
         "ClickHouse",
         _clickhouse_with(_profile("<max_memory_usage>100000</max_memory_usage>")),
         _clickhouse_with(_unchanged),
+        noticed_as="pressure/memory_limit_exceeded",
     ),
     Fault(
         "user read-only",
         "ClickHouse",
         _clickhouse_with(_profile("<readonly>2</readonly>")),
         _clickhouse_with(_unchanged),
+        noticed_as="config_fault/readonly",
     ),
-    Fault("INSERT revoked", "ClickHouse", _clickhouse_with(_revoked), _clickhouse_with(_unchanged)),
+    Fault(
+        "INSERT revoked",
+        "ClickHouse",
+        _clickhouse_with(_revoked),
+        _clickhouse_with(_unchanged),
+        noticed_as="config_fault/access_denied",
+    ),
 )

@@ -15,7 +15,6 @@ from ingest_service.simulator import Simulator
 
 TYPES = ("order_log", "post_log", "trace_log")
 _AT_ONCE = 20
-_BAD_SHARE = 0.05
 _PAUSE_SECONDS = 0.02
 
 
@@ -38,8 +37,9 @@ class Sent:
 class Publishing:
     """A thread that publishes until it is stopped, and reconnects for ever."""
 
-    def __init__(self, url: str, seed: int) -> None:
+    def __init__(self, url: str, seed: int, bad_share: float = 0.05) -> None:
         self._url = url
+        self._bad_share = bad_share
         self._chance = random.Random(seed)
         self._simulator = Simulator(seed=seed)
         self._going = threading.Event()
@@ -95,7 +95,7 @@ class Publishing:
     def _message(self, name: str) -> tuple[bytes, str | None]:
         body = self._simulator.event(name)
         event = json.loads(body)
-        if self._chance.random() >= _BAD_SHARE:
+        if self._chance.random() >= self._bad_share:
             return body, event["event_id"]
         return self._chance.choice(list(_spoiled(body, event))), None
 

@@ -15,7 +15,7 @@ from tests.chaos import report
 from tests.chaos.accounting import Account, Accounting, drained
 from tests.chaos.faults import FAULTS, Fault
 from tests.chaos.field import Field, opened
-from tests.chaos.publishing import Publishing
+from tests.chaos.publishing import TYPES, Publishing
 from tests.ingest_service.running import eventually
 
 SEED = int(os.environ.get("GCC_CHAOS_SEED", str(random.randrange(2**32))))
@@ -41,7 +41,10 @@ class War:
         began, sent = time.monotonic(), len(self._publishing.published)
         self._publishing.go()
         for fault in faults:
+            noticed = self._retries(fault)
             fault.strike(self._field)
+            if len(faults) == 1 and fault.noticed_as is not None:
+                eventually(lambda fault=fault, noticed=noticed: self._retries(fault) > noticed, 30, fault.noticed_as)
         time.sleep(seconds)  # what a fault does, it does in time
         for fault in reversed(faults):
             fault.heal(self._field)
@@ -54,6 +57,11 @@ class War:
         print(report.row(names, len(faults), before, found, time.monotonic() - began), flush=True)
         assert (found.lost, found.duplicated, found.wrong, found.ledger_gap) == (0, 0, 0, 0), f"seed {SEED}: {found}"
         assert found.confirmed > before.confirmed
+
+    def _retries(self, fault: Fault) -> int:
+        if fault.noticed_as is None:
+            return 0
+        return sum(self._field.service.status(name)["retries"].get(fault.noticed_as, 0) for name in TYPES)
 
 
 @pytest.fixture(scope="module")

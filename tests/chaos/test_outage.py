@@ -1,0 +1,48 @@
+"""A long outage, scaled down: more comes than the prefetch while ClickHouse is away."""
+
+import re
+from pathlib import Path
+
+from ingest_service.events.registry import EVENT_TYPES
+from tests.chaos.accounting import Accounting, drained
+from tests.chaos.field import Field, opened
+from tests.chaos.publishing import TYPES, Publishing
+from tests.ingest_service.running import eventually
+
+_PREFETCH = 2_000
+_MEGABYTES = 40
+"""More than the messages held can take: three prefetches of about 450 bytes, and what Python makes of them."""
+
+
+def resident_megabytes(field: Field) -> float:
+    status = Path(f"/proc/{field.service.process.pid}/status").read_text()
+    found = re.search(r"VmRSS:\s+(\d+) kB", status)
+    assert found is not None
+    return int(found[1]) / 1024
+
+
+def in_flight(field: Field) -> int:
+    return sum(field.service.status(name)["in_flight"] for name in TYPES)
+
+
+def test_while_clickhouse_is_away_memory_does_not_grow_and_nothing_is_lost_or_dead_lettered(tmp_path: Path) -> None:
+    with opened(tmp_path) as field, Publishing(field.environment["AMQP_URL"], seed=1, bad_share=0) as publishing:
+        accounting = Accounting(field, publishing)
+        publishing.go()
+        eventually(lambda: len(publishing.confirmed) > 500)
+        before = resident_megabytes(field)
+        field.kill(field.clickhouse)
+        eventually(lambda: in_flight(field) == len(TYPES) * _PREFETCH, 90, "the prefetch is full")
+        full = resident_megabytes(field)
+        sent = len(publishing.confirmed)
+        eventually(lambda: len(publishing.confirmed) > sent + 3_000, 60, "the broker takes more meanwhile")
+        assert in_flight(field) == len(TYPES) * _PREFETCH
+        assert resident_megabytes(field) < full + 5
+        assert full < before + _MEGABYTES
+        field.start(field.clickhouse)
+        publishing.rest()
+        drained(field)
+        found = accounting.account()
+    assert (found.lost, found.duplicated, found.wrong, found.dead_lettered) == (0, 0, 0, 0)
+    assert found.landed == found.confirmed > len(EVENT_TYPES)
+    print(f"{found.confirmed} messages; {before:.0f} MB before, {full:.0f} MB with the prefetch full")
