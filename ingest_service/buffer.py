@@ -1,10 +1,11 @@
 """What has been received and not yet frozen into a batch. Pure: it describes its state, the caller decides."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ingest_service.broker.deliveries import Deliveries, Lease
+from ingest_service.headers import Headers
 
 Clock = Callable[[], float]
 
@@ -33,6 +34,8 @@ class Batch:
     lease: Lease
     last_tag: int
     bodies: tuple[bytes, ...]
+    headers: Mapping[int, Headers] = field(default_factory=dict)
+    """By position in bodies, of the messages whose headers were kept."""
 
 
 class TagGap(Exception):
@@ -49,6 +52,7 @@ class Buffer:
         self._next_tag = 0
         self._bodies: list[bytes] = []
         self._received: list[float] = []
+        self._headers: dict[int, Headers] = {}
         self._bytes = 0
 
     def __len__(self) -> int:
@@ -68,6 +72,7 @@ class Buffer:
         self._bodies.extend(deliveries.bodies)
         self._received.extend([self._clock()] * count)
         self._bytes += sum(map(len, deliveries.bodies))
+        self._headers.update(deliveries.headers)
 
     def trigger(self) -> Trigger | None:
         """Why a batch is due now, if one is."""
@@ -89,10 +94,15 @@ class Buffer:
         """Freeze the oldest messages, as many as fit the limits and at least one. The buffer must not be empty."""
         assert self._lease is not None, "there is nothing to take"
         count = self._fitting()
+        first_tag = self._next_tag - len(self._bodies)
+        headers = {tag - first_tag: self._headers.pop(tag) for tag in self._tags_with_headers(first_tag + count)}
         bodies, self._bodies = tuple(self._bodies[:count]), self._bodies[count:]
         del self._received[:count]
         self._bytes -= sum(map(len, bodies))
-        return Batch(self._lease, self._next_tag - len(self._bodies) - 1, bodies)
+        return Batch(self._lease, first_tag + count - 1, bodies, headers)
+
+    def _tags_with_headers(self, end: int) -> list[int]:
+        return [tag for tag in self._headers if tag < end]
 
     def _fitting(self) -> int:
         if self._bytes <= self._limits.bytes:
@@ -109,4 +119,5 @@ class Buffer:
         self._next_tag = first_tag
         self._bodies.clear()
         self._received.clear()
+        self._headers.clear()
         self._bytes = 0

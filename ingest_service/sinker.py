@@ -15,6 +15,7 @@ from ingest_service.buffer import Batch
 from ingest_service.clickhouse import ClickHouse
 from ingest_service.dead_letters import DeadLetter, DeadLetters
 from ingest_service.events.contract import EventType
+from ingest_service.headers import Past
 from ingest_service.health import TypeHealth
 from ingest_service.metrics import Metrics
 from ingest_service.verdicts import InsertFailed, Verdict, verdict
@@ -57,7 +58,7 @@ class Sinker:
         rows, letters, received = self._admit(batch.bodies)
         refused = await self._land(batch.lease, rows, str(uuid4()))
         letters += [replace(letter, body=received.get(letter.body, letter.body)) for letter in refused]
-        await self._bury(batch.lease, letters)
+        await self._bury(batch.lease, _with_their_past(letters, batch))
         if not await batch.lease.ack(batch.last_tag, multiple=True):
             raise LeaseLost
         self._health.landed += len(batch.bodies) - len(letters)
@@ -139,3 +140,11 @@ class Sinker:
                           seconds=round(seconds, 2))  # fmt: skip
         if await lease.dies_within(seconds):
             raise LeaseLost
+
+
+def _with_their_past(letters: Sequence[DeadLetter], batch: Batch) -> Sequence[DeadLetter]:
+    """The letters with what their messages' headers told; copies of one message in a batch have one past."""
+    if not batch.headers:
+        return letters
+    pasts = {batch.bodies[position]: Past.of(own) for position, own in batch.headers.items()}
+    return [replace(letter, past=pasts.get(letter.body, letter.past)) for letter in letters]
