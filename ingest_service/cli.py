@@ -3,6 +3,7 @@
 import click
 
 from ingest_service import logs
+from ingest_service.commands.archive import archive
 from ingest_service.commands.init import init
 from ingest_service.commands.publish import publish
 from ingest_service.commands.run import run
@@ -20,5 +21,5 @@ def main() -> None:
     logs.silence_libraries()
 
 
-for command in (init, run, publish, simulate):
+for command in (init, run, publish, simulate, archive):
     main.add_command(command)

@@ -26,6 +26,11 @@ def local_environment() -> tuple[Path, ...]:
     return (Path(os.environ.get("GCC_LOCAL_DIR", ".local")) / "env", Path(".env"))
 
 
+def _local_archive() -> SecretStr:
+    """The folder beside the local stack's data."""
+    return SecretStr(str(Path(os.environ.get("GCC_LOCAL_DIR", ".local")).absolute() / "dead-letters"))
+
+
 class Settings(BaseSettings):
     """The service's settings. URLs hold passwords, hence SecretStr: they show as ``**********`` in logs."""
 
@@ -53,6 +58,11 @@ class Settings(BaseSettings):
     insert_timeout_seconds: PositiveFloat = Field(120.0, alias="GCC_INSERT_TIMEOUT_SECONDS")
     stop_seconds: PositiveFloat = Field(20.0, alias="GCC_STOP_SECONDS")
     """How long SIGTERM may take to flush what is in flight before it is given back to the broker."""
+
+    archive_url: SecretStr = Field(default_factory=_local_archive, alias="GCC_ARCHIVE_URL")
+    """Where dead letters are archived: a folder, or a URL that fsspec knows (s3://bucket/prefix)."""
+    archive_seconds: PositiveFloat = Field(30.0, alias="GCC_ARCHIVE_SECONDS")
+    """A file is written when it is full, or its oldest letter has waited this long."""
 
     log_format: str = Field("auto", alias="GCC_LOG_FORMAT", pattern="^(auto|console|json)$")
 
