@@ -13,6 +13,7 @@ from ingest_service.broker.publisher import NotConfirmed
 from ingest_service.clickhouse import ClickHouseUnavailable
 from ingest_service.http import PortTaken
 from ingest_service.letters.files import BadArchiveUrl, NotWritten
+from ingest_service.letters.table import NoSuchLetter
 from ingest_service.ndjson import NotNdjson
 from ingest_service.settings import BadUrl, MissingUrl
 from ingest_service.verdicts import InsertFailed
@@ -24,6 +25,7 @@ _EXPECTED = (
     ClickHouseUnavailable,
     InsertFailed,
     MissingUrl,
+    NoSuchLetter,
     NotConfirmed,
     NotNdjson,
     NotWritten,

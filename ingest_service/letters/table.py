@@ -28,6 +28,10 @@ _STATES = f"""
 """  # noqa: S608  constants
 
 
+class NoSuchLetter(Exception):
+    """The table does not have the letter that was asked for."""
+
+
 class State(StrEnum):
     """How a letter stands."""
 
