@@ -1,21 +1,36 @@
-"""Decides whether a message's body may go into its table, and in what bytes."""
+"""Decides which messages of a batch may go into their table, and in what bytes."""
 
 import json
+import re
 from collections import Counter
-from datetime import datetime
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import get_args
 
 import msgspec
 
-from ingest_service.events.contract import Event, EventType
+from ingest_service.events.contract import Event, EventType, Uint64
+from ingest_service.rows import Rows
 
-_FIRST_YEAR, _LAST_YEAR = 1970, 2199  # DateTime64(6) holds 1900 to 2299 and silently clamps what is outside
+_NESTING = 64
+"""Far below what msgspec's recursion and ClickHouse's parser bear, far above what anyone has sent."""
+
+_FIRST_YEAR, _LAST_YEAR = 1900, 2299
+"""What DateTime64(6) holds. ClickHouse clamps what is outside without a word."""
+
+_MOST_UINT64 = 2**64 - 1
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
 class Reason(StrEnum):
     """Why a message is dead-lettered; part of the contract with whoever reads the error queues."""
 
+    TOO_LARGE = "too_large"
+    NOT_UTF8 = "not_utf8"
     NOT_JSON = "not_json"
+    TOO_DEEP = "too_deep"
     INVALID_FIELD = "invalid_field"
     IMPLAUSIBLE_TIME = "implausible_time"
     REFUSED_BY_TABLE = "refused_by_table"
@@ -30,30 +45,87 @@ class Rejected(Exception):
         self.detail = detail
 
 
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What is too much of a body, and which event times are plausible."""
+
+    body_bytes: int = 4 * 2**20
+    earliest: datetime = datetime(2005, 1, 1, tzinfo=UTC)
+    ahead: timedelta = timedelta(days=1)
+    """How far a publisher's clock may be before ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A batch after admission: what may be inserted, and what may not with its position in the batch."""
+
+    rows: Rows
+    rejected: Sequence[tuple[int, Rejected]]
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
 class Admission:
     """Checks bodies of one event type.
 
     A body that fits is passed on as the very bytes that came, so numbers of any size stay exact. Fields that the
-    contract does not know are moved, bytes unchanged, into the object ``extra``, which every raw table has.
+    contract does not know are moved, bytes unchanged, into the object ``extra``, which every raw table has. A field of
+    the contract that is there twice is left to ClickHouse, which refuses it.
     """
 
-    def __init__(self, event_type: EventType) -> None:
+    def __init__(self, event_type: EventType, bounds: Bounds, now: Callable[[], datetime] = _utc_now) -> None:
+        fields = msgspec.structs.fields(event_type.struct)
         self._decode = msgspec.json.Decoder(event_type.struct).decode
-        self._objects = tuple(
-            field.name for field in msgspec.structs.fields(event_type.struct) if field.type is msgspec.Raw
+        self._bounds = bounds
+        self._now = now
+        self._known = {each.encode_name for each in fields}
+        self._objects = tuple(each.name for each in fields if each.type is msgspec.Raw)
+        self._unsigned = tuple(each.name for each in fields if each.type == Uint64)
+        self._other_times = tuple(
+            each.name for each in fields if datetime in (each.type, *get_args(each.type)) and not _is_event_time(each)
         )
-        self._known = {field.encode_name for field in msgspec.structs.fields(event_type.struct)}
 
-    def admit(self, body: bytes) -> bytes:
-        """The bytes to insert for a message's body. Raises Rejected, with the reason."""
+    def admit(self, bodies: Iterable[bytes]) -> Admitted:
+        """Sort the bodies of a batch into what may be inserted and what may not."""
+        rows: list[bytes] = []
+        positions: list[int] = []
+        times: list[datetime] = []
+        rejected: list[tuple[int, Rejected]] = []
+        latest = self._now() + self._bounds.ahead
+        for position, body in enumerate(bodies):
+            try:
+                row, moment = self._admit(body, latest)
+            except Rejected as rejection:
+                rejected.append((position, rejection))
+            else:
+                rows.append(row)
+                positions.append(position)
+                times.append(moment)
+        return Admitted(Rows(rows, positions, times), rejected)
+
+    def _admit(self, body: bytes, latest: datetime) -> tuple[bytes, datetime]:
+        self._check_bytes(body)
         try:
             event = self._decode(body)
         except msgspec.ValidationError as error:
             event, body = self._fold(body, error)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except msgspec.DecodeError as error:
             raise Rejected(Reason.NOT_JSON, str(error)) from None
-        self._check(event)
-        return body
+        return body, self._check(event, latest)
+
+    def _check_bytes(self, body: bytes) -> None:
+        """Before anything is decoded: what would hurt the decoder, or pass it unseen inside of an object."""
+        if len(body) > self._bounds.body_bytes:
+            raise Rejected(Reason.TOO_LARGE, f"{len(body)} bytes, more than {self._bounds.body_bytes}")
+        if not body.isascii():
+            try:
+                body.decode()
+            except UnicodeDecodeError as error:
+                raise Rejected(Reason.NOT_UTF8, f"{error.reason} at byte {error.start}") from None
+        if body.count(b"{") + body.count(b"[") > _NESTING and _depth(body) > _NESTING:
+            raise Rejected(Reason.TOO_DEEP, f"nested more than {_NESTING} levels deep")
 
     def _fold(self, body: bytes, error: msgspec.ValidationError) -> tuple[Event, bytes]:
         """The event and body with unknown fields moved into ``extra``; the error again, if that was not its cause."""
@@ -73,30 +145,56 @@ class Admission:
         extra = {name: value for name, value in fields.items() if name not in self._known}
         return event, _ENCODE({**known, "extra": extra})
 
-    def _check(self, event: Event) -> None:
+    def _check(self, event: Event, latest: datetime) -> datetime:
+        """What the types do not say; the event's time."""
         for name in self._objects:
             if bytes(getattr(event, name))[:1] != b"{":
                 raise Rejected(Reason.INVALID_FIELD, f"Expected `object` - at `$.{name}`")
-        if not _plausible(event.event_timestamp):
+        for name in self._unsigned:
+            if getattr(event, name) > _MOST_UINT64:
+                raise Rejected(Reason.INVALID_FIELD, f"Expected `int` of at most 64 bits - at `$.{name}`")
+        for name in self._other_times:
+            moment = getattr(event, name)
+            if moment is not None and not _FIRST_YEAR < moment.year < _LAST_YEAR:
+                raise Rejected(Reason.IMPLAUSIBLE_TIME, f"{name} {moment.isoformat()} is no time that a table holds")
+        moment = event.event_timestamp
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        if not self._bounds.earliest <= moment <= latest:
             raise Rejected(
                 Reason.IMPLAUSIBLE_TIME,
-                f"event_timestamp {event.event_timestamp.isoformat()} is not between {_FIRST_YEAR} and {_LAST_YEAR}",
+                f"event_timestamp {moment.isoformat()} is not between {self._bounds.earliest.isoformat()} "
+                f"and {latest.isoformat(timespec='seconds')}",
             )
+        return moment
+
+
+def _is_event_time(each: msgspec.structs.FieldInfo) -> bool:
+    return each.name == "event_timestamp"
+
+
+def _depth(body: bytes) -> int:
+    """How deep objects and arrays are nested, brackets in strings not counted."""
+    deepest = depth = 0
+    for byte in _STRING.sub(b"", body):
+        if byte in b"{[":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif byte in b"}]":
+            depth -= 1
+    return deepest
 
 
 def _repeated_field(body: bytes) -> str | None:
     """A name that the outermost object has twice: moving fields would keep only one of its values."""
-    outermost: list[str] = []
+    outermost: Sequence[str] = []
 
     def note(pairs: list[tuple[str, object]]) -> None:
-        outermost[:] = [name for name, _ in pairs]  # called for inner objects first
+        nonlocal outermost
+        outermost = [name for name, _ in pairs]  # called for inner objects first
 
-    json.loads(body, object_pairs_hook=note)
+    json.loads(body, object_pairs_hook=note, parse_int=str)  # int() refuses what has too many digits
     return next((name for name, count in Counter(outermost).items() if count > 1), None)
-
-
-def _plausible(moment: datetime) -> bool:
-    return _FIRST_YEAR <= moment.year <= _LAST_YEAR
 
 
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])

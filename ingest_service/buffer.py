@@ -34,6 +34,11 @@ class Batch:
     lease: Lease
     last_tag: int
     bodies: tuple[bytes, ...]
+    first_received: float
+    """By the buffer's clock, as last_received."""
+    last_received: float
+    redelivered: int = 0
+    """How many of them the broker had sent before."""
     headers: Mapping[int, Headers] = field(default_factory=dict)
     """By position in bodies, of the messages whose headers were kept."""
 
@@ -52,6 +57,7 @@ class Buffer:
         self._next_tag = 0
         self._bodies: list[bytes] = []
         self._received: list[float] = []
+        self._redelivered: list[bool] = []
         self._headers: dict[int, Headers] = {}
         self._bytes = 0
 
@@ -71,6 +77,8 @@ class Buffer:
         self._next_tag += count
         self._bodies.extend(deliveries.bodies)
         self._received.extend([self._clock()] * count)
+        again = deliveries.redelivered
+        self._redelivered.extend([True] * again + [False] * (count - again))
         self._bytes += sum(map(len, deliveries.bodies))
         self._headers.update(deliveries.headers)
 
@@ -97,9 +105,14 @@ class Buffer:
         first_tag = self._next_tag - len(self._bodies)
         headers = {tag - first_tag: self._headers.pop(tag) for tag in self._tags_with_headers(first_tag + count)}
         bodies, self._bodies = tuple(self._bodies[:count]), self._bodies[count:]
-        del self._received[:count]
+        received, self._received = self._received[:count], self._received[count:]
+        redelivered, self._redelivered = sum(self._redelivered[:count]), self._redelivered[count:]
         self._bytes -= sum(map(len, bodies))
-        return Batch(self._lease, first_tag + count - 1, bodies, headers)
+        return Batch(self._lease, first_tag + count - 1, bodies, received[0], received[-1], redelivered, headers)
+
+    def oldest(self) -> float | None:
+        """When the oldest message was received; None while the buffer is empty."""
+        return self._received[0] if self._received else None
 
     def _tags_with_headers(self, end: int) -> list[int]:
         return [tag for tag in self._headers if tag < end]
@@ -119,5 +132,6 @@ class Buffer:
         self._next_tag = first_tag
         self._bodies.clear()
         self._received.clear()
+        self._redelivered.clear()
         self._headers.clear()
         self._bytes = 0

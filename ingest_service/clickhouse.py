@@ -22,6 +22,7 @@ _NOT_THERE = (60, 81)  # a table, a database
 _INSERT_SETTINGS: Mapping[str, str | int] = {
     "async_insert": 0,  # an asynchronous insert is confirmed before it is checked
     "date_time_input_format": "best_effort",
+    "deduplicate_blocks_in_dependent_materialized_views": 1,  # a retry adds to the ledger what the first try did not
     "input_format_json_read_objects_as_strings": 1,  # metrics and dimensions: the bytes that came
     "input_format_null_as_default": 1,
     "input_format_skip_unknown_fields": 0,

@@ -1,5 +1,7 @@
 """Where each event type stands: what it does, why, and what has become of its messages."""
 
+import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
@@ -32,12 +34,33 @@ class TypeHealth:
     """Received under a lease that died before they were settled; the broker sends them again."""
     batches: int = 0
     retries: dict[str, int] = field(default_factory=dict)
-    """By verdict."""
+    """By verdict and reason: `transient/no_answer`."""
+    held_bytes: int = 0
+    """Bodies received and not yet settled."""
+    held_since: float | None = None
+    """When the oldest of these was received, in epoch seconds; None while none is held."""
+    moved_at: float = 0.0
+    """When a batch was last settled, in epoch seconds."""
+    queue_depth: int | None = None
+    """Messages in the queue that no consumer holds; None until it was asked."""
 
     @property
     def in_flight(self) -> int:
         """Messages received and not yet settled."""
         return self.received - self.landed - sum(self.dead_lettered.values()) - self.given_back
+
+    def watermark(self, now: float) -> float:
+        """All that was received before this time is durable, in a table or as a dead letter (epoch seconds)."""
+        return now if self.held_since is None else self.held_since
+
+    def stuck(self, now: float, patience: float) -> str | None:
+        """What to say where it seems to run and holds messages, but nothing moves."""
+        if self.state is not State.RUNNING or self.held_since is None:
+            return None
+        seconds = now - max(self.held_since, self.moved_at)
+        return (
+            f"stuck: {self.in_flight} messages held, none settled for {seconds:.0f} s" if seconds > patience else None
+        )
 
     def running(self) -> None:
         """It consumes, and what it has can be settled."""
@@ -59,9 +82,10 @@ class TypeHealth:
         """Add confirmed dead letters."""
         self.dead_lettered[reason] = self.dead_lettered.get(reason, 0) + count
 
-    def count_retry(self, verdict: str) -> None:
+    def count_retry(self, verdict: str, reason: str) -> None:
         """Add one failed attempt."""
-        self.retries[verdict] = self.retries.get(verdict, 0) + 1
+        name = f"{verdict}/{reason}"
+        self.retries[name] = self.retries.get(name, 0) + 1
 
 
 @dataclass
@@ -72,6 +96,9 @@ class Health:
     """What the broker connection is doing: `connected`, or why not."""
     clickhouse: str = "connecting"
     types: dict[str, TypeHealth] = field(default_factory=dict)
+    patience: float = 60.0
+    """Seconds for which a type may hold messages and settle none before it counts as stuck."""
+    clock: Callable[[], float] = time.time
 
     def obstacles(self) -> dict[str, str]:
         """Why messages do not move, by broker, clickhouse or event type; empty when they do."""
@@ -81,6 +108,8 @@ class Health:
         for name, health in self.types.items():
             if health.state is not State.RUNNING:
                 found[name] = f"{health.state}: {health.why}"
+            elif stuck := health.stuck(self.clock(), self.patience):
+                found[name] = stuck
         return found
 
     def as_dict(self) -> dict[str, object]:
@@ -89,5 +118,9 @@ class Health:
             "ready": not self.obstacles(),
             "broker": self.broker,
             "clickhouse": self.clickhouse,
-            "types": {name: {**asdict(health), "in_flight": health.in_flight} for name, health in self.types.items()},
+            "types": {name: self._type(health) for name, health in self.types.items()},
         }
+
+    def _type(self, health: TypeHealth) -> dict[str, object]:
+        lag = self.clock() - health.watermark(self.clock())
+        return {**asdict(health), "in_flight": health.in_flight, "watermark_lag_seconds": round(lag, 3)}

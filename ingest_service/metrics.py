@@ -40,6 +40,16 @@ class _HealthCollector(Collector):
         )
         batches = CounterMetricFamily("gcc_ingest_batches", "Batches settled", labels=["type"])
         in_flight = GaugeMetricFamily("gcc_ingest_in_flight", "Messages received and not yet settled", labels=["type"])
+        held_bytes = GaugeMetricFamily("gcc_ingest_held_bytes", "Their bodies, in bytes", labels=["type"])
+        lag = GaugeMetricFamily(
+            "gcc_ingest_watermark_lag_seconds",
+            "Everything received longer ago than this is durable",
+            labels=["type"],
+        )
+        depth = GaugeMetricFamily(
+            "gcc_ingest_queue_depth", "Messages in the queue that no consumer holds", labels=["type"]
+        )
+        now = self._health.clock()
         for name, health in self._health.types.items():
             received.add_metric([name], health.received)
             redelivered.add_metric([name], health.redelivered)
@@ -47,21 +57,26 @@ class _HealthCollector(Collector):
             given_back.add_metric([name], health.given_back)
             batches.add_metric([name], health.batches)
             in_flight.add_metric([name], health.in_flight)
-        yield from (received, redelivered, landed, given_back, batches, in_flight)
+            held_bytes.add_metric([name], health.held_bytes)
+            lag.add_metric([name], now - health.watermark(now))
+            if health.queue_depth is not None:
+                depth.add_metric([name], health.queue_depth)
+        yield from (received, redelivered, landed, given_back, batches, in_flight, held_bytes, lag, depth)
 
     def _by_type_and_cause(self) -> Iterator[Metric]:
         dead_letters = CounterMetricFamily(
             "gcc_ingest_dead_letters", "Messages confirmed in the error queue", labels=["type", "reason"]
         )
         retries = CounterMetricFamily(
-            "gcc_ingest_retries", "Failed attempts to settle a batch", labels=["type", "verdict"]
+            "gcc_ingest_retries", "Failed attempts to settle a batch", labels=["type", "verdict", "reason"]
         )
         state = GaugeMetricFamily("gcc_ingest_state", "1 for the state an event type is in", labels=["type", "state"])
         for name, health in self._health.types.items():
             for reason, count in health.dead_lettered.items():
                 dead_letters.add_metric([name, reason], count)
-            for verdict, count in health.retries.items():
-                retries.add_metric([name, verdict], count)
+            for retried, count in health.retries.items():
+                verdict, _, why = retried.partition("/")
+                retries.add_metric([name, verdict, why], count)
             for each in State:
                 state.add_metric([name, each], float(health.state is each))
         yield from (dead_letters, retries, state)

@@ -1,6 +1,7 @@
 """One event type's way through the service: consumer, buffer, sinker. A broken table stops only its own."""
 
 import asyncio
+import time
 
 import structlog
 from aio_pika.abc import AbstractConnection
@@ -25,10 +26,13 @@ class Pipeline:
         health: TypeHealth,
         stopping: asyncio.Event,
         clock: Clock,
+        wall: Clock = time.time,
     ) -> None:
         self._type = event_type
         self._sinker = sinker
         self._buffer = Buffer(limits, clock)
+        self._clock = clock
+        self._wall = wall
         self._prefetch = prefetch
         self._health = health
         self._stopping = stopping
@@ -51,6 +55,8 @@ class Pipeline:
             self._log.info("channel lost, its messages come again", messages=self._health.in_flight)
         finally:
             self._health.given_back += self._health.in_flight
+            self._health.held_bytes = 0
+            self._health.held_since = None
 
     def wake(self) -> None:
         """Look at the stop event now."""
@@ -60,18 +66,26 @@ class Pipeline:
         self._buffer.add(deliveries)
         self._health.received += len(deliveries.tags)
         self._health.redelivered += deliveries.redelivered
+        self._health.held_bytes += sum(map(len, deliveries.bodies))
+        if self._health.held_since is None:
+            self._health.held_since = self._wall()
         if self._buffer.trigger() or len(self._buffer) == len(deliveries.tags):
             self._wake.set()
 
     async def _settle_until_end(self, consumer: Consumer) -> None:
         while consumer.lease.alive and not self._stopping.is_set():
             if self._buffer.trigger():
-                await self._sinker.settle(self._buffer.take())
+                await self._settle_one()
             else:
                 await self._sleep_until_due()
         await consumer.stop()
         while consumer.lease.alive and len(self._buffer):
-            await self._sinker.settle(self._buffer.take())
+            await self._settle_one()
+
+    async def _settle_one(self) -> None:
+        await self._sinker.settle(self._buffer.take())
+        oldest = self._buffer.oldest()
+        self._health.held_since = None if oldest is None else self._wall() - (self._clock() - oldest)
 
     async def _sleep_until_due(self) -> None:
         self._wake.clear()

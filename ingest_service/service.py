@@ -3,15 +3,19 @@
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from datetime import time as time_of_day
 
 import structlog
 from aio_pika.abc import AbstractConnection
 from aio_pika.exceptions import AMQPError
 
 from ingest_service import clickhouse, http
+from ingest_service.admission import Bounds
 from ingest_service.backoff import Backoff
 from ingest_service.broker.connection import BrokerUnavailable, close, connect, is_alive
 from ingest_service.broker.consumer import QueueMissing
+from ingest_service.broker.depths import depth
 from ingest_service.broker.publisher import Publisher
 from ingest_service.buffer import Limits
 from ingest_service.clickhouse import ClickHouse, ClickHouseUnavailable
@@ -21,7 +25,9 @@ from ingest_service.health import Health, TypeHealth
 from ingest_service.metrics import Metrics
 from ingest_service.pipeline import Pipeline
 from ingest_service.settings import Settings
-from ingest_service.sinker import Sinker
+from ingest_service.sinker import Sinker, Terms
+
+_DEPTH_SECONDS = 10
 
 _log = structlog.get_logger()
 
@@ -32,9 +38,12 @@ class Service:
     def __init__(self, settings: Settings, event_types: Iterable[EventType]) -> None:
         self._settings = settings
         self._types: Sequence[EventType] = tuple(event_types)
-        self._health = Health(types={each.name: TypeHealth(each.name) for each in self._types})
+        self._health = Health(
+            types={each.name: TypeHealth(each.name) for each in self._types}, patience=settings.flush_seconds + 60
+        )
         self._metrics = Metrics(self._health)
         self._backoff = Backoff(settings.retry_first_seconds, settings.retry_most_seconds)
+        self._terms = _terms(settings)
         self._stopping = asyncio.Event()
         self._pipelines: list[Pipeline] = []
 
@@ -112,6 +121,7 @@ class Service:
             for pipeline, each in zip(self._pipelines, self._types, strict=True)
         ]
         deadline = asyncio.create_task(self._cancel_late(running), name="stop deadline")
+        watching = asyncio.create_task(self._watch_depths(connection), name="queue depths")
         try:
             await asyncio.gather(*running)
         except asyncio.CancelledError:
@@ -120,9 +130,16 @@ class Service:
             _log.warning("not everything could be flushed in time: the rest is given back to the broker",
                          seconds=self._settings.stop_seconds)  # fmt: skip
         finally:
-            for task in (*running, deadline):
+            for task in (*running, deadline, watching):
                 task.cancel()
-            await asyncio.gather(*running, deadline, return_exceptions=True)
+            await asyncio.gather(*running, deadline, watching, return_exceptions=True)
+
+    async def _watch_depths(self, connection: AbstractConnection) -> None:
+        """Ask now and then how much waits in the queues, for as long as the connection lives."""
+        while is_alive(connection):
+            for each in self._types:
+                self._health.types[each.name].queue_depth = await depth(connection, each.queue)
+            await asyncio.sleep(_DEPTH_SECONDS)
 
     async def _cancel_late(self, running: Sequence[asyncio.Task[None]]) -> None:
         await self._stopping.wait()
@@ -150,7 +167,10 @@ class Service:
     def _pipeline(self, event_type: EventType, publisher: Publisher, warehouse: ClickHouse) -> Pipeline:
         settings = self._settings
         health = self._health.types[event_type.name]
-        sinker = Sinker(event_type, warehouse, DeadLetters(event_type, publisher), self._backoff, health, self._metrics)
+        letters = DeadLetters(event_type, publisher)
+        sinker = Sinker(
+            event_type, warehouse, letters, self._backoff, self._terms, health, self._metrics, time.monotonic
+        )
         limits = Limits(settings.flush_rows, settings.flush_bytes, settings.flush_seconds)
         return Pipeline(event_type, sinker, limits, settings.prefetch, health, self._stopping, time.monotonic)
 
@@ -165,3 +185,12 @@ class Service:
                 await self._stopping.wait()
         except TimeoutError:
             return
+
+
+def _terms(settings: Settings) -> Terms:
+    bounds = Bounds(
+        body_bytes=settings.max_body_bytes,
+        earliest=datetime.combine(settings.earliest_event, time_of_day.min, UTC),
+        ahead=timedelta(seconds=settings.event_ahead_seconds),
+    )
+    return Terms(bounds, settings.hold_seconds, settings.dead_letter_share)

@@ -1,6 +1,7 @@
 """Everything the ingest service reads from its environment, in one place."""
 
 import os
+from datetime import date
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -59,6 +60,14 @@ class Settings(BaseSettings):
     stop_seconds: PositiveFloat = Field(20.0, alias="GCC_STOP_SECONDS")
     """How long SIGTERM may take to flush what is in flight before it is given back to the broker."""
 
+    max_body_bytes: PositiveInt = Field(4 * 2**20, alias="GCC_MAX_BODY_BYTES")
+    earliest_event: date = Field(date(2005, 1, 1), alias="GCC_EARLIEST_EVENT")
+    event_ahead_seconds: PositiveFloat = Field(86_400.0, alias="GCC_EVENT_AHEAD_SECONDS")
+    """How far an event_timestamp may be in the future."""
+    dead_letter_share: float = Field(0.5, alias="GCC_DEAD_LETTER_SHARE", ge=0, le=1)
+    """A type halts when more than this share of its recent messages cannot be stored."""
+    hold_seconds: PositiveFloat = Field(1_500.0, alias="GCC_HOLD_SECONDS")
+    """How long messages are held for a server that is ill before they are given back: less than consumer_timeout."""
     archive_url: SecretStr = Field(default_factory=_local_archive, alias="GCC_ARCHIVE_URL")
     """Where dead letters are archived: a folder, or a URL that fsspec knows (s3://bucket/prefix)."""
     archive_seconds: PositiveFloat = Field(30.0, alias="GCC_ARCHIVE_SECONDS")

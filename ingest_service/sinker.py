@@ -1,32 +1,49 @@
 """A frozen batch until it is durable, dead-lettered or given back."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from uuid import uuid4
 
 import structlog
 
-from ingest_service.admission import Admission, Reason, Rejected
+from ingest_service.admission import Admission, Bounds, Reason
 from ingest_service.backoff import Backoff
-from ingest_service.broker.deliveries import Lease
 from ingest_service.broker.publisher import NotConfirmed
-from ingest_service.buffer import Batch
+from ingest_service.buffer import Batch, Clock
 from ingest_service.clickhouse import ClickHouse
 from ingest_service.dead_letters import DeadLetter, DeadLetters
+from ingest_service.dead_share import DeadShare
 from ingest_service.events.contract import EventType
 from ingest_service.headers import Past
 from ingest_service.health import TypeHealth
 from ingest_service.metrics import Metrics
-from ingest_service.verdicts import InsertFailed, Verdict, verdict
+from ingest_service.rows import Rows
+from ingest_service.verdicts import OUT_OF_MEMORY, InsertFailed, Meaning, Verdict, meaning
 
-_SPLITTING = {Verdict.ROW_FAULT, Verdict.TIME_FAULT}
-_HALTING = {Verdict.CONFIG_FAULT, Verdict.UNKNOWN}
 _SLOWER = 4  # under pressure, or waiting for a human, attempts come this much more rarely
+_SMALL = 1_000  # rows that are not halved for want of memory: smaller inserts need no less of it
+_UNKNOWN_RETRIES = 5
+
+_NOT_CONFIRMED = Meaning(Verdict.TRANSIENT, "dead_letter_not_confirmed")
+_TOO_MANY_DEAD = Meaning(Verdict.CONFIG_FAULT, "too_many_dead_letters")
 
 
 class LeaseLost(Exception):
     """The channel of a batch has closed: its messages are the broker's again, so there is no one to settle them for."""
+
+
+class HeldTooLong(LeaseLost):
+    """The broker would soon close the channel for want of an acknowledgement (consumer_timeout): given back before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a sinker admits, and for how long and for what it holds messages."""
+
+    bounds: Bounds
+    hold_seconds: float
+    dead_share: float
 
 
 class Sinker:
@@ -38,16 +55,23 @@ class Sinker:
         clickhouse: ClickHouse,
         dead_letters: DeadLetters,
         backoff: Backoff,
+        terms: Terms,
         health: TypeHealth,
         metrics: Metrics,
+        clock: Clock,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._type = event_type
         self._clickhouse = clickhouse
         self._dead_letters = dead_letters
         self._backoff = backoff
+        self._terms = terms
         self._health = health
         self._metrics = metrics
-        self._admission = Admission(event_type)
+        self._clock = clock
+        self._wall = wall
+        self._admission = Admission(event_type, terms.bounds)
+        self._dead_share = DeadShare(terms.dead_share)
         self._log = structlog.get_logger().bind(type=event_type.name)
 
     async def settle(self, batch: Batch) -> None:
@@ -55,96 +79,123 @@ class Sinker:
 
         Raises LeaseLost when the batch's channel closes first; everything in it then comes again.
         """
-        rows, letters, received = self._admit(batch.bodies)
-        refused = await self._land(batch.lease, rows, str(uuid4()))
-        letters += [replace(letter, body=received.get(letter.body, letter.body)) for letter in refused]
-        await self._bury(batch.lease, _with_their_past(letters, batch))
+        admitted = self._admission.admit(batch.bodies)
+        letters = [_letter(batch, at, why.reason, why.detail) for at, why in admitted.rejected]
+        await self._halt_on_too_many(batch, letters)
+        letters += await self._land(batch, admitted.rows, str(uuid4()))
+        await self._halt_on_too_many(batch, letters)
+        await self._bury(batch, letters)
         if not await batch.lease.ack(batch.last_tag, multiple=True):
             raise LeaseLost
+        self._count(batch, letters)
+
+    def _count(self, batch: Batch, letters: Sequence[DeadLetter]) -> None:
+        self._dead_share.add(len(batch.bodies), _fresh(letters))
         self._health.landed += len(batch.bodies) - len(letters)
         for letter in letters:
             self._health.count_dead_letters(letter.reason, 1)
         self._health.batches += 1
+        self._health.held_bytes -= sum(map(len, batch.bodies))
+        self._health.moved_at = self._wall()
         self._health.running()
 
-    def _admit(self, bodies: Sequence[bytes]) -> tuple[list[bytes], list[DeadLetter], dict[bytes, bytes]]:
-        """The rows to insert, the bodies that cannot be, and what was received for each row that is not the same."""
-        rows, letters, received = [], [], {}
-        for body in bodies:
-            try:
-                row = self._admission.admit(body)
-            except Rejected as rejected:
-                letters.append(DeadLetter(body, rejected.reason, rejected.detail))
-            else:
-                rows.append(row)
-                if row is not body:
-                    received[row] = body
-        return rows, letters, received
-
-    async def _land(self, lease: Lease, rows: Sequence[bytes], token: str) -> list[DeadLetter]:
+    async def _land(self, batch: Batch, rows: Rows, token: str) -> list[DeadLetter]:
         """Make rows durable; the ones ClickHouse can never take come back as dead letters."""
         if not rows:
             return []
-        body = b"\n".join(rows)
+        body = rows.body()
         attempt = 0
         while True:
             attempt += 1
             try:
-                await self._insert(body, len(rows), token, attempt)
+                await self._insert(batch, body, len(rows), token, attempt)
             except InsertFailed as failure:
-                meaning = verdict(failure)
-                if meaning in _SPLITTING and len(rows) > 1:
-                    return await self._land_halves(lease, rows, token)
-                if meaning is Verdict.ROW_FAULT:
-                    return [DeadLetter(rows[0], Reason.REFUSED_BY_TABLE, str(failure))]
-                await self._wait(lease, attempt, meaning, str(failure))
+                means = meaning(failure)
+                if means.verdict is Verdict.TIME_FAULT and len(rows) > 1:
+                    return await self._land_halves(batch, rows.by_time(), token)
+                if means.verdict is Verdict.ROW_FAULT:
+                    if len(rows) > 1:
+                        return await self._land_halves(batch, rows, token)
+                    return [_letter(batch, rows.positions[0], Reason.REFUSED_BY_TABLE, str(failure))]
+                await self._wait(batch, attempt, means, str(failure))
+                if means is OUT_OF_MEMORY and len(rows) > _SMALL:
+                    return await self._land_halves(batch, rows, token)
             else:
                 return []
 
-    async def _land_halves(self, lease: Lease, rows: Sequence[bytes], token: str) -> list[DeadLetter]:
-        middle = len(rows) // 2
-        first = await self._land(lease, rows[:middle], f"{token}.0")
-        return first + await self._land(lease, rows[middle:], f"{token}.1")
+    async def _land_halves(self, batch: Batch, rows: Rows, token: str) -> list[DeadLetter]:
+        first, second = rows.halves()
+        letters = await self._land(batch, first, f"{token}.0")
+        return letters + await self._land(batch, second, f"{token}.1")
 
-    async def _insert(self, body: bytes, rows: int, token: str, attempt: int) -> None:
-        started = time.monotonic()
-        comment: dict[str, str | int] = {
+    async def _insert(self, batch: Batch, body: bytes, rows: int, token: str, attempt: int) -> None:
+        started = self._clock()
+        await self._clickhouse.insert(self._type.table, body, token, self._comment(batch, body, token, attempt))
+        self._metrics.insert_seconds.labels(self._type.name).observe(self._clock() - started)
+        self._metrics.batch_rows.labels(self._type.name).observe(rows)
+        self._log.debug("batch landed", rows=rows, batch=token, attempt=attempt)
+
+    def _comment(self, batch: Batch, body: bytes, token: str, attempt: int) -> dict[str, str | int]:
+        """What identifies the insert in system.query_log, and what the ledger takes from it (schema/ledger)."""
+        ago = self._wall() - self._clock()
+        return {
             "service": "gcc-ingest",
             "type": self._type.name,
             "batch": token,
             "attempt": attempt,
+            "bytes": len(body),
+            "redelivered": batch.redelivered,
+            "first_received_ms": round((ago + batch.first_received) * 1000),
+            "last_received_ms": round((ago + batch.last_received) * 1000),
+            "sent_ms": round(self._wall() * 1000),
         }
-        await self._clickhouse.insert(self._type.table, body, token, comment)
-        self._metrics.insert_seconds.labels(self._type.name).observe(time.monotonic() - started)
-        self._metrics.batch_rows.labels(self._type.name).observe(rows)
-        self._log.debug("batch landed", rows=rows, batch=token, attempt=attempt)
 
-    async def _bury(self, lease: Lease, letters: Sequence[DeadLetter]) -> None:
+    async def _bury(self, batch: Batch, letters: Sequence[DeadLetter]) -> None:
         attempt = 0
         while letters:
             attempt += 1
             try:
                 await self._dead_letters.publish(letters)
             except NotConfirmed as error:
-                await self._wait(lease, attempt, Verdict.TRANSIENT, f"dead letters: {error}")
+                await self._wait(batch, attempt, _NOT_CONFIRMED, f"dead letters: {error}")
             else:
                 self._log.warning("messages dead-lettered", count=len(letters), first_reason=letters[0].reason,
                                   first_detail=letters[0].detail, queue=self._type.error_queue)  # fmt: skip
                 return
 
-    async def _wait(self, lease: Lease, attempt: int, meaning: Verdict, why: str) -> None:
-        self._health.count_retry(meaning)
-        (self._health.halted if meaning in _HALTING else self._health.retrying)(why)
-        seconds = self._backoff.seconds(attempt) * (1 if meaning is Verdict.TRANSIENT else _SLOWER)
-        self._log.warning(f"{self._health.state}, trying again", verdict=meaning, why=why, attempt=attempt,
-                          seconds=round(seconds, 2))  # fmt: skip
-        if await lease.dies_within(seconds):
+    async def _halt_on_too_many(self, batch: Batch, letters: Sequence[DeadLetter]) -> None:
+        """A bad deployment of a publisher must not drain the queue into the dead letters."""
+        said = self._dead_share.too_many(len(batch.bodies), _fresh(letters))
+        attempt = 0
+        while said:
+            attempt += 1
+            why = (
+                f"{said}, now for {letters[0].reason} ({letters[0].detail}): mend the publisher, then restart with "
+                "GCC_DEAD_LETTER_SHARE=1 to dead-letter them"
+            )
+            await self._wait(batch, attempt, _TOO_MANY_DEAD, why)
+
+    async def _wait(self, batch: Batch, attempt: int, means: Meaning, why: str) -> None:
+        """Until the next attempt. Raises LeaseLost."""
+        halts = means.verdict is Verdict.CONFIG_FAULT or (
+            means.verdict is Verdict.UNKNOWN and attempt > _UNKNOWN_RETRIES
+        )
+        self._health.count_retry(means.verdict, means.reason)
+        (self._health.halted if halts else self._health.retrying)(f"{means.reason}: {why}")
+        slowly = halts or means.verdict is Verdict.PRESSURE
+        seconds = self._backoff.seconds(attempt) * (_SLOWER if slowly else 1)
+        self._log.warning(f"{self._health.state}, trying again", verdict=means.verdict, reason=means.reason, why=why,
+                          attempt=attempt, seconds=round(seconds, 2))  # fmt: skip
+        if await batch.lease.dies_within(seconds):
             raise LeaseLost
+        if self._clock() - batch.first_received > self._terms.hold_seconds:
+            raise HeldTooLong
 
 
-def _with_their_past(letters: Sequence[DeadLetter], batch: Batch) -> Sequence[DeadLetter]:
-    """The letters with what their messages' headers told; copies of one message in a batch have one past."""
-    if not batch.headers:
-        return letters
-    pasts = {batch.bodies[position]: Past.of(own) for position, own in batch.headers.items()}
-    return [replace(letter, past=pasts.get(letter.body, letter.past)) for letter in letters]
+def _letter(batch: Batch, at: int, reason: Reason, detail: str) -> DeadLetter:
+    return DeadLetter(batch.bodies[at], reason, detail, Past.of(batch.headers.get(at, {})))
+
+
+def _fresh(letters: Sequence[DeadLetter]) -> int:
+    """How many were not dead letters before: what a replay brings back says nothing new about the publisher."""
+    return sum(not letter.past.attempts for letter in letters)

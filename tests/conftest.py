@@ -28,9 +28,9 @@ NAMES = (
 
 def pytest_configure() -> None:
     """Workers side by side search free ports apart, or two could find the same one free and both take it."""
-    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    first = 12_000 + number % 10 * 2_000
-    os.environ["GCC_LOCAL_FREE_PORTS"] = f"{first}-{first + 1_999}"
+    if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+        first = 12_000 + int(worker.removeprefix("gw")) % 4 * 5_000
+        os.environ["GCC_LOCAL_FREE_PORTS"] = f"{first}-{first + 4_999}"
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from ingest_service.commands.outcome import told
 from ingest_service.events.registry import EVENT_TYPES
 from ingest_service.service import Service
 from ingest_service.settings import Settings
+from ingest_service.watchdog import watched
 
 
 @click.command()
@@ -37,4 +38,5 @@ async def _run(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, service.stop)
-    await service.run()
+    async with watched():
+        await service.run()

@@ -65,7 +65,8 @@ class Archive:
     async def run_once(self) -> None:
         """Archive until every queue is empty.
 
-        Raises BrokerUnavailable, InsertFailed, NotWritten, QueueMissing or MissingUrl: what is not archived stays.
+        Raises BrokerUnavailable, ClickHouseUnavailable, InsertFailed, MissingUrl, NotWritten or QueueMissing: what is not
+        archived stays where it is.
         """
         async with (
             clickhouse.connected(self._settings.clickhouse(), self._settings.insert_timeout_seconds) as server,

@@ -13,8 +13,9 @@ from aio_pika.abc import AbstractConnection
 from ingest_service.backoff import Backoff
 from ingest_service.broker.consumer import Consumer, consuming
 from ingest_service.broker.deliveries import Deliveries, Lease
-from ingest_service.broker.depth import waiting
+from ingest_service.broker.depths import depth
 from ingest_service.buffer import Batch, Buffer, Limits
+from ingest_service.clickhouse import ClickHouseUnavailable
 from ingest_service.events.contract import EventType
 from ingest_service.letters.files import Files, NotWritten
 from ingest_service.letters.letter import Letter, read
@@ -61,9 +62,9 @@ class Archiver:
     async def empty(self, connection: AbstractConnection) -> None:
         """Archive until the queue is empty.
 
-        Raises NotWritten, InsertFailed, QueueMissing, or what aio-pika raises when the connection fails.
+        Raises ClickHouseUnavailable, InsertFailed, NotWritten, QueueMissing, or what aio-pika raises when the connection fails.
         """
-        while not self._stopping.is_set() and await waiting(connection, self._type.error_queue):
+        while not self._stopping.is_set() and await depth(connection, self._type.error_queue) != 0:
             async with self._consuming(connection) as consumer:
                 await self._unless_lost(self._archive_until_empty(consumer, connection))
 
@@ -96,19 +97,23 @@ class Archiver:
             await self._archive(self._buffer.take())
 
     async def _archive_until_empty(self, consumer: Consumer, connection: AbstractConnection) -> None:
-        left = 1
+        left: int | None = 1
         while consumer.lease.alive and not self._stopping.is_set() and (left or len(self._buffer)):
             if self._buffer.trigger() or (len(self._buffer) and not left):
                 await self._archive(self._buffer.take())
             else:
                 await self._sleep(_LOOK_SECONDS)
-            left = await waiting(connection, self._type.error_queue)
+            left = await depth(connection, self._type.error_queue)
 
     async def _archive(self, batch: Batch) -> None:
-        """File first: a row of the table names a file that is there. Raises LeaseLost."""
+        """File first: a row of the table names a file that is there. Raises LeaseLost.
+
+        While ClickHouse is away no file is written: its letters would come again, and be in another one.
+        """
         now = datetime.now(UTC)
         path, token = self._files.new(self._type.name, now), str(uuid4())
         letters = await asyncio.to_thread(self._read, batch, now)
+        await self._insist(batch.lease, self._table.ping)
         await self._insist(batch.lease, lambda: self._files.write(path, letters))
         await self._insist(batch.lease, lambda: self._table.insert(letters, self._files.url(path), token))
         if not await batch.lease.ack(batch.last_tag, multiple=True):
@@ -127,7 +132,7 @@ class Archiver:
             attempt += 1
             try:
                 await act()
-            except (NotWritten, InsertFailed) as error:
+            except (ClickHouseUnavailable, InsertFailed, NotWritten) as error:
                 if self._backoff is None:
                     raise
                 seconds = self._backoff.seconds(attempt)

@@ -115,6 +115,10 @@ class LetterTable:
     def __init__(self, clickhouse: ClickHouse) -> None:
         self._clickhouse = clickhouse
 
+    async def ping(self) -> None:
+        """Returns if ClickHouse answers. Raises ClickHouseUnavailable."""
+        await self._clickhouse.ping()
+
     async def insert(self, letters: Sequence[Letter], archive_file: str, token: str) -> None:
         """Make archived letters durable; a letter that is there already is replaced. Raises InsertFailed."""
         await self._clickhouse.insert(

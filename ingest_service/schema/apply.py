@@ -3,12 +3,14 @@
 `tables/<name>_events.sql` is a table as it is created today, and so are those of dead letters in `letters/`. A table
 that exists elsewhere already is brought there by `changes/NNNN_<what>.sql`, one statement each, written so that it does
 no harm to a table created today (`ADD COLUMN IF NOT EXISTS`). What was applied is recorded in `_e.schema_changes`.
+`ledger/` has the table of landed batches, and the view that feeds it from each raw table.
 """
 
 from pathlib import Path
 from string import Template
 
 from ingest_service.clickhouse import ClickHouse
+from ingest_service.events.registry import EVENT_TYPES
 
 _HERE = Path(__file__).parent
 _DEDUPLICATION_WINDOW = 1_000  # insert tokens the server remembers per table
@@ -31,9 +33,9 @@ class Dialect:
             ),
         }
 
-    def statement(self, sql: str) -> str:
+    def statement(self, sql: str, **words: str) -> str:
         """A file's SQL for this kind of server. Raises KeyError for a $word that does not exist."""
-        return Template(sql).substitute(self._words)
+        return Template(sql).substitute(self._words, **words)
 
 
 async def apply(clickhouse: ClickHouse, cluster: str | None = None, changes: Path = _HERE / "changes") -> list[str]:
@@ -46,6 +48,11 @@ async def apply(clickhouse: ClickHouse, cluster: str | None = None, changes: Pat
     for folder in ("tables", "letters"):
         for sql in _statements(_HERE / folder).values():
             await clickhouse.command(dialect.statement(sql))
+    ledger = _statements(_HERE / "ledger")
+    await clickhouse.command(dialect.statement(ledger["ingest_batches"]))
+    for event_type in EVENT_TYPES.values():
+        names = {"name": event_type.name, "table": event_type.table}
+        await clickhouse.command(dialect.statement(ledger["ingest_batches_of"], **names))
     return await _apply_changes(clickhouse, dialect, changes)
 
 

@@ -10,10 +10,12 @@ from tests.ingest_service.running import query
 
 
 def empty(environment: Mapping[str, str]) -> None:
-    """Purge every queue and truncate every raw table."""
+    """Purge every queue and truncate every raw table, the ledger and the tables of dead letters."""
     asyncio.run(_purge(environment["AMQP_URL"]))
     for each in EVENT_TYPES.values():
         query(environment["CLICKHOUSE_URL"], f"TRUNCATE TABLE {each.table}")
+    for name in ("_e.ingest_batches", "_e.dead_letter_events", "_e.dead_letter_replays"):
+        query(environment["CLICKHOUSE_URL"], f"TRUNCATE TABLE {name}")
 
 
 async def _purge(url: str) -> None:

@@ -141,7 +141,7 @@ def test_a_batch_over_more_partitions_than_one_insert_may_have_lands_whole(
 ) -> None:
     bodies = [order(n, event_timestamp=f"{1980 + n // 12}-{n % 12 + 1:02}-01 00:00:00") for n in range(300)]
     table = Table(environment, "_e.order_log_events")
-    with service(environment, tmp_path) as running:
+    with service({**environment, "GCC_EARLIEST_EVENT": "1980-01-01"}, tmp_path) as running:
         running.wait_ready()
         publish(environment, "order_log_events", *bodies)
         eventually(lambda: table.count() == 300, what=running.log.read_text()[-2000:])
@@ -167,6 +167,62 @@ def test_a_missing_table_halts_its_own_type_only_and_heals_without_a_restart(
         eventually(lambda: broken.count() == 1)
         running.wait_ready()
         assert running.status("order_log")["dead_lettered"] == {}
+
+
+@pytest.mark.parametrize("statement", ["DROP COLUMN dimensions", "RENAME COLUMN dimensions TO away"])
+def test_a_missing_column_halts_its_type_and_dead_letters_nothing(
+    environment: Environment, tmp_path: Path, statement: str
+) -> None:
+    table = Table(environment, "_e.order_log_events")
+    mended = "RENAME COLUMN away TO" if "away" in statement else "ADD COLUMN"
+    kind = "" if "away" in statement else " String DEFAULT '{{}}' CODEC(ZSTD(1)) AFTER metrics"
+    with service(environment, tmp_path) as running:
+        running.wait_ready()
+        table.command(f"ALTER TABLE {{}} {statement}")
+        try:
+            publish(environment, "order_log_events", *map(order, range(20)))
+            why = eventually(lambda: running.obstacles().get("order_log"))
+            assert why.startswith("halted: unknown_field")
+        finally:
+            table.command(f"ALTER TABLE {{}} {mended} dimensions{kind}")
+        eventually(lambda: table.count() == 20)
+        assert running.status("order_log")["dead_lettered"] == {}
+
+
+def test_messages_are_given_back_before_the_broker_runs_out_of_patience_and_land_once_it_can_be(
+    environment: Environment, tmp_path: Path
+) -> None:
+    table = Table(environment, "_e.order_log_events")
+    with service({**environment, "GCC_HOLD_SECONDS": "0.5"}, tmp_path) as running:
+        running.wait_ready()
+        table.command("RENAME TABLE {} TO _e.order_log_events_away")
+        try:
+            publish(environment, "order_log_events", *map(order, range(10)))
+            eventually(lambda: running.status("order_log")["given_back"] >= 20, what="given back twice")
+        finally:
+            table.command("RENAME TABLE _e.order_log_events_away TO {}")
+        eventually(lambda: table.count() == 10)
+        eventually(lambda: running.status("order_log")["in_flight"] == 0)
+        assert running.status("order_log")["dead_lettered"] == {}
+
+
+def test_a_publisher_gone_bad_halts_its_type_instead_of_draining_the_queue_into_the_dead_letters(
+    environment: Environment, tmp_path: Path
+) -> None:
+    table = Table(environment, "_e.order_log_events")
+    bodies = [order(number, store=None) for number in range(150)]
+    with service(environment, tmp_path) as running:
+        running.wait_ready()
+        publish(environment, "order_log_events", *map(order, range(50)), *bodies)
+        why = eventually(lambda: running.obstacles().get("order_log"))
+        assert "too_many_dead_letters" in why
+        assert "GCC_DEAD_LETTER_SHARE" in why
+        assert sum(running.status("order_log")["dead_lettered"].values()) <= 100
+    with service({**environment, "GCC_DEAD_LETTER_SHARE": "1"}, tmp_path) as running:
+        running.wait_ready()
+        eventually(lambda: ready_in_queue(environment, "error.order_log_events_q") == 150)
+        eventually(lambda: running.status("order_log")["in_flight"] == 0)
+        assert table.count() == 50
 
 
 def test_sigterm_flushes_what_is_buffered_and_exits_0(environment: Environment, tmp_path: Path) -> None:

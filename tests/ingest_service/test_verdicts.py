@@ -3,9 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from ingest_service.verdicts import InsertFailed, Verdict, verdict
+from ingest_service.verdicts import InsertFailed, Verdict, meaning
 
 SPEC = Path(__file__).parents[3] / "shared" / "spec" / "ingest.md"
+
+
+def verdict(failure: InsertFailed) -> Verdict:
+    return meaning(failure).verdict
 
 
 def test_an_error_without_a_code_is_a_connection_that_failed_and_so_transient() -> None:
@@ -21,6 +25,18 @@ def test_code_252_has_two_meanings_told_apart_by_its_text() -> None:
     partitions = InsertFailed(252, "Too many partitions for single INSERT block (more than 100)")
     assert verdict(parts) is Verdict.PRESSURE
     assert verdict(partitions) is Verdict.TIME_FAULT
+
+
+def test_an_unknown_field_is_a_column_that_is_missing_for_admission_lets_no_other_through() -> None:
+    dropped = InsertFailed(117, "Unknown field found while parsing JSONEachRow format: metrics")
+    assert verdict(dropped) is Verdict.CONFIG_FAULT
+    assert meaning(dropped).reason == "unknown_field"
+    assert verdict(InsertFailed(117, "Duplicate field found")) is Verdict.ROW_FAULT
+
+
+def test_a_reason_is_the_servers_own_name_of_the_code() -> None:
+    assert meaning(InsertFailed(241, "")).reason == "memory_limit_exceeded"
+    assert meaning(InsertFailed(424242, "")).reason == "code_424242"
 
 
 @pytest.mark.skipif(not SPEC.exists(), reason="the specification is not beside this checkout")

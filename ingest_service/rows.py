@@ -1,0 +1,34 @@
+"""The rows of a batch on their way into the table, and how they are split when an insert of them fails."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Three columns: the bytes to insert, where in the batch each row came from, and its event_timestamp."""
+
+    rows: Sequence[bytes]
+    positions: Sequence[int]
+    times: Sequence[datetime]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def body(self) -> bytes:
+        """What is inserted."""
+        return b"\n".join(self.rows)
+
+    def halves(self) -> "tuple[Rows, Rows]":
+        """Two of about the same number of rows."""
+        middle = len(self) // 2
+        return self._part(slice(middle)), self._part(slice(middle, None))
+
+    def by_time(self) -> "Rows":
+        """In the order of event_timestamp, so that each half spans about half of the partitions."""
+        order = sorted(range(len(self)), key=self.times.__getitem__)
+        return Rows([self.rows[i] for i in order], [self.positions[i] for i in order], [self.times[i] for i in order])
+
+    def _part(self, part: slice) -> "Rows":
+        return Rows(self.rows[part], self.positions[part], self.times[part])

@@ -1,0 +1,26 @@
+"""Dumps every thread's stack to stderr when the event loop does not turn, so that there is something to mend."""
+
+import asyncio
+import faulthandler
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+STUCK_SECONDS = 30.0
+
+
+@asynccontextmanager
+async def watched(seconds: float = STUCK_SECONDS) -> AsyncIterator[None]:
+    """Watch the running loop until the block is left."""
+    task = asyncio.create_task(_turn(seconds), name="watchdog")
+    try:
+        yield
+    finally:
+        task.cancel()
+        faulthandler.cancel_dump_traceback_later()
+
+
+async def _turn(seconds: float) -> None:
+    while True:
+        # Not by the loop, which is what may be stuck: by a thread of the interpreter's own.
+        faulthandler.dump_traceback_later(seconds, repeat=True)
+        await asyncio.sleep(seconds / 3)
