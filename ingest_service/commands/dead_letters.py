@@ -24,7 +24,7 @@ from ingest_service.letters.table import Group, Kept, LetterTable, NoSuchLetter,
 from ingest_service.settings import Settings
 
 _QUERY_SECONDS = 120
-_NARROWEST = 150  # columns of a list that is not read on a terminal
+_NARROWEST = 180  # columns of a list that is not read on a terminal
 
 _Command = Callable[..., None]
 
@@ -234,7 +234,7 @@ def _print(groups: Sequence[Group]) -> None:
     for heading in ("letters", "waiting", "replayed", "failed again"):
         table.add_column(heading, justify="right")
     for heading in ("first", "last", "newest"):
-        table.add_column(heading)
+        table.add_column(heading, no_wrap=True)
     for group in groups:
         counts = (group.letters, group.waiting, group.replayed, group.failed_again)
         times = (_time(group.first_rejected_at), _time(group.last_rejected_at))

@@ -65,8 +65,8 @@ class Archive:
     async def run_once(self) -> None:
         """Archive until every queue is empty.
 
-        Raises BrokerUnavailable, ClickHouseUnavailable, InsertFailed, MissingUrl, NotWritten or QueueMissing: what is not
-        archived stays where it is.
+        What is not archived stays where it is. Raises BrokerUnavailable, ClickHouseUnavailable, InsertFailed,
+        MissingUrl, NotWritten or QueueMissing.
         """
         async with (
             clickhouse.connected(self._settings.clickhouse(), self._settings.insert_timeout_seconds) as server,

@@ -62,7 +62,8 @@ class Archiver:
     async def empty(self, connection: AbstractConnection) -> None:
         """Archive until the queue is empty.
 
-        Raises ClickHouseUnavailable, InsertFailed, NotWritten, QueueMissing, or what aio-pika raises when the connection fails.
+        Raises ClickHouseUnavailable, InsertFailed, NotWritten, QueueMissing, or what aio-pika raises when the
+        connection fails.
         """
         while not self._stopping.is_set() and await depth(connection, self._type.error_queue) != 0:
             async with self._consuming(connection) as consumer:
