@@ -23,7 +23,7 @@ from ingest_service.letters.table import LetterTable
 from ingest_service.sinker import LeaseLost
 from ingest_service.verdicts import InsertFailed
 
-LETTERS = 1_000  # in one file at most, and unacknowledged per queue: bodies may be megabytes
+LETTERS = 250  # in one file at most, and unacknowledged per queue: bodies may be megabytes, and are in memory
 BYTES = 16 * 2**20
 _LOOK_SECONDS = 0.2  # how often a queue that is being emptied is asked whether it is
 

@@ -85,7 +85,7 @@ def test_a_letter_archived_again_after_a_kill_between_file_and_table_is_one_row(
 def test_an_archiver_killed_in_mid_work_loses_nothing_and_archives_every_letter_once_by_its_id(
     environment: Environment, tmp_path: Path
 ) -> None:
-    bodies = [b"\xff%d" % n if n % 3 else b'{"n": %d}' % n for n in range(6_000)]
+    bodies = [b"\xff%d" % n if n % 3 else b'{"n": %d}' % n for n in range(4_000)]
     put(environment, "order_log", [(body, letter_headers()) for body in bodies])
     for kills in range(2):
         with archiving(environment, tmp_path / "log") as process:

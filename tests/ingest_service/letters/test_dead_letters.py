@@ -47,15 +47,13 @@ def test_list_counts_by_type_and_reason_what_the_filters_leave(letters: Environm
         ("order_log", "not_json"): 1,
         ("order_log", "refused_by_table"): 2,
     }
-    assert counts(letters, "--reason", "not_json", "--type", "order_log") == {("order_log", "not_json"): 1}
-    assert counts(letters, "--since", "2026-01-11", "--until", "2026-01-12") == {
-        ("asset_log", "not_json"): 1,
-        ("order_log", "refused_by_table"): 1,
+    assert counts(letters, "--since", "2026-01-11", "--until", "2026-01-12", "--reason", "not_json") == {
+        ("asset_log", "not_json"): 1
     }
-    assert counts(letters, "--since", "1d") == {}
+    (group,) = listed(letters, "--type", "order_log", "--reason", "not_json")
     shown = run(letters, "dead-letters", "list").stdout.decode()
     assert "2026-01-12 12:00:00Z" in shown
-    assert listed(letters, "--type", "order_log", "--reason", "not_json")[0]["newest"] in shown
+    assert group["newest"] in shown
 
 
 def test_show_prints_one_letter_whole_and_its_body_byte_for_byte(letters: Environment) -> None:
