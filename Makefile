@@ -52,7 +52,7 @@ $(VENV)/.rabbitmq: gcc_platform/local_stack/install_rabbitmq.sh | $(VENV)/.uv
 
 lock: $(VENV)/.uv  ## resolve pyproject.toml into requirements.lock again
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	    --extra platform --extra local --extra dev pyproject.toml --output-file requirements.lock
+	    --extra sentry --extra platform --extra local --extra dev pyproject.toml --output-file requirements.lock
 
 clean:  ## remove the virtual environment and the local stack's data
 	rm -rf $(VENV) .local .dagster

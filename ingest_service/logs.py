@@ -2,12 +2,13 @@
 
 import logging
 import sys
+from collections.abc import Sequence
 
 import structlog
 
 
-def configure(log_format: str, level: str = "INFO") -> None:
-    """Log to stderr; `log_format` is console, json or auto (console on a terminal)."""
+def configure(log_format: str, level: str = "INFO", also: Sequence[structlog.types.Processor] = ()) -> None:
+    """Log to stderr; `log_format` is console, json or auto (console on a terminal). `also` sees every entry."""
     console = log_format == "console" or (log_format == "auto" and sys.stderr.isatty())
     renderer: structlog.types.Processor = (
         structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if console else structlog.processors.JSONRenderer()
@@ -18,6 +19,7 @@ def configure(log_format: str, level: str = "INFO") -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            *also,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),

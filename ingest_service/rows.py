@@ -25,6 +25,11 @@ class Rows:
         middle = len(self) // 2
         return self._part(slice(middle)), self._part(slice(middle, None))
 
+    def around(self, row: int) -> "list[Rows]":
+        """What is before a row (counted from 1), the row, and what is after it; empty parts left out."""
+        parts = (slice(row - 1), slice(row - 1, row), slice(row, None))
+        return [part for part in map(self._part, parts) if part]
+
     def by_time(self) -> "Rows":
         """In the order of event_timestamp, so that each half spans about half of the partitions."""
         order = sorted(range(len(self)), key=self.times.__getitem__)

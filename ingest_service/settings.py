@@ -73,6 +73,8 @@ class Settings(BaseSettings):
     archive_seconds: PositiveFloat = Field(30.0, alias="GCC_ARCHIVE_SECONDS")
     """A file is written when it is full, or its oldest letter has waited this long."""
 
+    sentry_dsn: SecretStr | None = Field(None, alias="GCC_SENTRY_DSN")
+
     log_format: str = Field("auto", alias="GCC_LOG_FORMAT", pattern="^(auto|console|json)$")
 
     def amqp(self) -> str:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from uuid import uuid4
 
 import structlog
@@ -16,10 +17,10 @@ from ingest_service.dead_letters import DeadLetter, DeadLetters
 from ingest_service.dead_share import DeadShare
 from ingest_service.events.contract import EventType
 from ingest_service.headers import Past
-from ingest_service.health import TypeHealth
+from ingest_service.health import State, TypeHealth
 from ingest_service.metrics import Metrics
 from ingest_service.rows import Rows
-from ingest_service.verdicts import OUT_OF_MEMORY, InsertFailed, Meaning, Verdict, meaning
+from ingest_service.verdicts import OUT_OF_MEMORY, InsertFailed, Meaning, Verdict, blamed_row, meaning
 
 _SLOWER = 4  # under pressure, or waiting for a human, attempts come this much more rarely
 _SMALL = 1_000  # rows that are not halved for want of memory: smaller inserts need no less of it
@@ -35,6 +36,10 @@ class LeaseLost(Exception):
 
 class HeldTooLong(LeaseLost):
     """The broker would soon close the channel for want of an acknowledgement (consumer_timeout): given back before."""
+
+
+class _Refused(Exception):
+    """The table can never take this row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,33 +105,43 @@ class Sinker:
         self._health.running()
 
     async def _land(self, batch: Batch, rows: Rows, token: str) -> list[DeadLetter]:
-        """Make rows durable; the ones ClickHouse can never take come back as dead letters."""
-        if not rows:
-            return []
+        """Make rows durable, in parts if need be; the ones ClickHouse can never take come back as dead letters."""
+        letters: list[DeadLetter] = []
+        parts, tokens = [rows], count(1)
+        while parts:
+            part = parts.pop()
+            try:
+                # The token tells a retry of the very same part from a new insert.
+                smaller = await self._land_part(batch, part, token)
+            except _Refused as refused:
+                letters.append(_letter(batch, part.positions[0], Reason.REFUSED_BY_TABLE, str(refused)))
+            else:
+                parts.extend(reversed(smaller))
+            token = f"{token.partition('.')[0]}.{next(tokens)}"
+        return letters
+
+    async def _land_part(self, batch: Batch, rows: Rows, token: str) -> Sequence[Rows]:
+        """Nothing once the rows are durable, or the smaller parts to try instead. Raises _Refused for a single row."""
         body = rows.body()
         attempt = 0
-        while True:
+        while rows:
             attempt += 1
             try:
                 await self._insert(batch, body, len(rows), token, attempt)
             except InsertFailed as failure:
                 means = meaning(failure)
                 if means.verdict is Verdict.TIME_FAULT and len(rows) > 1:
-                    return await self._land_halves(batch, rows.by_time(), token)
+                    return rows.by_time().halves()
                 if means.verdict is Verdict.ROW_FAULT:
-                    if len(rows) > 1:
-                        return await self._land_halves(batch, rows, token)
-                    return [_letter(batch, rows.positions[0], Reason.REFUSED_BY_TABLE, str(failure))]
+                    if len(rows) == 1:
+                        raise _Refused(str(failure)) from None
+                    return _without(rows, blamed_row(failure))
                 await self._wait(batch, attempt, means, str(failure))
                 if means is OUT_OF_MEMORY and len(rows) > _SMALL:
-                    return await self._land_halves(batch, rows, token)
+                    return rows.halves()
             else:
-                return []
-
-    async def _land_halves(self, batch: Batch, rows: Rows, token: str) -> list[DeadLetter]:
-        first, second = rows.halves()
-        letters = await self._land(batch, first, f"{token}.0")
-        return letters + await self._land(batch, second, f"{token}.1")
+                break
+        return ()
 
     async def _insert(self, batch: Batch, body: bytes, rows: int, token: str, attempt: int) -> None:
         started = self._clock()
@@ -180,12 +195,13 @@ class Sinker:
         halts = means.verdict is Verdict.CONFIG_FAULT or (
             means.verdict is Verdict.UNKNOWN and attempt > _UNKNOWN_RETRIES
         )
+        log = self._log.error if halts and self._health.state is not State.HALTED else self._log.warning
         self._health.count_retry(means.verdict, means.reason)
         (self._health.halted if halts else self._health.retrying)(f"{means.reason}: {why}")
         slowly = halts or means.verdict is Verdict.PRESSURE
         seconds = self._backoff.seconds(attempt) * (_SLOWER if slowly else 1)
-        self._log.warning(f"{self._health.state}, trying again", verdict=means.verdict, reason=means.reason, why=why,
-                          attempt=attempt, seconds=round(seconds, 2))  # fmt: skip
+        log(f"{self._health.state}, trying again", verdict=means.verdict, reason=means.reason, why=why,
+            attempt=attempt, seconds=round(seconds, 2))  # fmt: skip
         if await batch.lease.dies_within(seconds):
             raise LeaseLost
         if self._clock() - batch.first_received > self._terms.hold_seconds:
@@ -199,3 +215,8 @@ def _letter(batch: Batch, at: int, reason: Reason, detail: str) -> DeadLetter:
 def _fresh(letters: Sequence[DeadLetter]) -> int:
     """How many were not dead letters before: what a replay brings back says nothing new about the publisher."""
     return sum(not letter.past.attempts for letter in letters)
+
+
+def _without(rows: Rows, blamed: int | None) -> Sequence[Rows]:
+    """The parts to try where some row cannot be stored: around the one that is blamed, or else halves."""
+    return rows.around(blamed) if blamed is not None and 1 <= blamed <= len(rows) else rows.halves()

@@ -1,5 +1,6 @@
 """What a failed insert means, by ClickHouse's error code and text: the one table that retries are decided from."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -127,7 +128,14 @@ _MEANINGS = {code: Meaning(verdict, reason) for verdict, reasons in _TABLE.items
 _TOO_MANY_PARTITIONS = Meaning(Verdict.TIME_FAULT, "too_many_partitions")
 _DROPPED_COLUMN = Meaning(Verdict.CONFIG_FAULT, "unknown_field")
 NO_ANSWER = Meaning(Verdict.TRANSIENT, "no_answer")
+_AT_ROW = re.compile(r"\(at row (\d+)\)")
 OUT_OF_MEMORY = _MEANINGS[241]
+
+
+def blamed_row(failure: InsertFailed) -> int | None:
+    """The row, counted from 1, that ClickHouse could not read. A hint only: it counts from where a parser began."""
+    found = _AT_ROW.search(failure.message)
+    return int(found[1]) if found else None
 
 
 def meaning(failure: InsertFailed) -> Meaning:

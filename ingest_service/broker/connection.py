@@ -13,10 +13,13 @@ from aio_pika.exceptions import (
     ConnectionClosed,
     ProbableAuthenticationError,
 )
+from yarl import URL
 
 from ingest_service.settings import without_password
 
 CONNECT_SECONDS = 10
+HEARTBEAT_SECONDS = 20
+"""A connection whose other end vanished is noticed within about two of these. The URL may say `?heartbeat=` itself."""
 CLOSE_SECONDS = 5
 
 
@@ -31,7 +34,9 @@ async def connect(url: str, name: str) -> AbstractConnection:
     """
     shown = without_password(url)
     try:
-        return await aio_pika.connect(url, client_properties={"connection_name": name}, timeout=CONNECT_SECONDS)
+        return await aio_pika.connect(
+            _with_heartbeat(url), client_properties={"connection_name": name}, timeout=CONNECT_SECONDS
+        )
     except (AuthenticationError, ProbableAuthenticationError):
         raise BrokerUnavailable(
             f"AMQP_URL: {shown} refused the user's password, or the user may not use this virtual host"
@@ -70,3 +75,8 @@ async def close(closing: AbstractConnection | AbstractChannel) -> None:
 
 def _reason(error: BaseException) -> str:
     return str(error) or type(error).__name__
+
+
+def _with_heartbeat(url: str) -> URL:
+    parsed = URL(url)
+    return parsed if "heartbeat" in parsed.query else parsed.update_query(heartbeat=HEARTBEAT_SECONDS)

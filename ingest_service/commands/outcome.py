@@ -15,6 +15,7 @@ from ingest_service.http import PortTaken
 from ingest_service.letters.files import BadArchiveUrl, NotWritten
 from ingest_service.letters.table import NoSuchLetter
 from ingest_service.ndjson import NotNdjson
+from ingest_service.sentry import SentryMissing
 from ingest_service.settings import BadUrl, MissingUrl
 from ingest_service.verdicts import InsertFailed
 
@@ -32,6 +33,7 @@ _EXPECTED = (
     OSError,
     PortTaken,
     QueueMissing,
+    SentryMissing,
     ValidationError,
 )
 

@@ -5,7 +5,7 @@ import signal
 
 import click
 
-from ingest_service import logs
+from ingest_service import logs, sentry
 from ingest_service.commands.outcome import told
 from ingest_service.events.registry import EVENT_TYPES
 from ingest_service.service import Service
@@ -29,7 +29,10 @@ def run(verbose: bool) -> None:
     """
     with told():
         settings = Settings()
-        logs.configure(settings.log_format, "DEBUG" if verbose else "INFO")
+        dsn = settings.sentry_dsn
+        if dsn is not None:
+            sentry.configure(dsn.get_secret_value())
+        logs.configure(settings.log_format, "DEBUG" if verbose else "INFO", [sentry.report] if dsn else [])
         asyncio.run(_run(settings))
 
 

@@ -13,6 +13,8 @@ class Proxy:
         self._target = (host, port)
         self._listener: socket.socket | None = None
         self._connections: list[socket.socket] = []
+        self._flowing = threading.Event()
+        self._flowing.set()
         reserved = socket.create_server(("127.0.0.1", 0))
         self.port: int = reserved.getsockname()[1]
         reserved.close()
@@ -42,6 +44,14 @@ class Proxy:
                 connection.shutdown(socket.SHUT_RDWR)
         self._connections.clear()
 
+    def stall(self) -> None:
+        """Pass nothing on, and close nothing: as when the other end vanished from the network."""
+        self._flowing.clear()
+
+    def resume(self) -> None:
+        """Pass on what was held, and what comes."""
+        self._flowing.set()
+
     def _accept(self, listener: socket.socket) -> None:
         while True:
             try:
@@ -51,13 +61,13 @@ class Proxy:
                 return
             self._connections += [client, server]
             for source, sink in ((client, server), (server, client)):
-                threading.Thread(target=_pump, args=(source, sink), daemon=True).start()
+                threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
 
-
-def _pump(source: socket.socket, sink: socket.socket) -> None:
-    with suppress(OSError):
-        while data := source.recv(65536):
-            sink.sendall(data)
-    for end in (source, sink):
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):
-            end.shutdown(socket.SHUT_RDWR)
+            while data := source.recv(65536):
+                self._flowing.wait()
+                sink.sendall(data)
+        for end in (source, sink):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)

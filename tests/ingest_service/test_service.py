@@ -17,7 +17,7 @@ from ingest_service.events.contract import EXCHANGE
 from ingest_service.events.registry import EVENT_TYPES
 from ingest_service.simulator import Simulator
 from tests.ingest_service.proxy import Proxy
-from tests.ingest_service.running import Table, eventually, service
+from tests.ingest_service.running import Table, eventually, run, service
 
 Environment = Mapping[str, str]
 
@@ -189,6 +189,39 @@ def test_a_missing_column_halts_its_type_and_dead_letters_nothing(
         assert running.status("order_log")["dead_lettered"] == {}
 
 
+def test_a_queue_that_is_deleted_is_waited_for_and_consumed_again_once_it_is_back(
+    environment: Environment, tmp_path: Path
+) -> None:
+    async def delete() -> None:
+        async with connected(environment["AMQP_URL"], "tests") as connection, connection.channel() as channel:
+            await channel.queue_delete("order_log_events_q")
+
+    table = Table(environment, "_e.order_log_events")
+    with service(environment, tmp_path) as running:
+        running.wait_ready()
+        asyncio.run(delete())
+        eventually(lambda: "gcc-ingest init creates it" in running.obstacles().get("order_log", ""))
+        assert run(environment, "init").returncode == 0
+        publish(environment, "order_log_events", order(1))
+        eventually(lambda: table.count() == 1)
+        running.wait_ready()
+
+
+def test_a_connection_whose_other_end_vanishes_is_noticed_by_its_heartbeats(
+    environment: Environment, tmp_path: Path
+) -> None:
+    parts = urlsplit(environment["AMQP_URL"])
+    with Proxy(parts.hostname or "", parts.port or 0) as proxy:
+        url = through(proxy, environment["AMQP_URL"]) + "?heartbeat=1"
+        with service({**environment, "AMQP_URL": url}, tmp_path) as running:
+            proxy.open()
+            running.wait_ready()
+            proxy.stall()
+            eventually(lambda: "broker" in running.obstacles(), what=running.log.read_text()[-1500:])
+            proxy.resume()
+            running.wait_ready()
+
+
 def test_messages_are_given_back_before_the_broker_runs_out_of_patience_and_land_once_it_can_be(
     environment: Environment, tmp_path: Path
 ) -> None:
@@ -349,3 +382,27 @@ def test_metrics_count_what_happened(environment: Environment, tmp_path: Path) -
     assert 'gcc_ingest_landed_total{type="order_log"} 1.0' in metrics
     assert 'gcc_ingest_dead_letters_total{reason="not_json",type="order_log"} 1.0' in metrics
     assert "gcc_ingest_ready 1.0" in metrics
+
+
+def test_no_payload_gets_into_the_log_or_the_status_whatever_is_wrong_with_it(
+    environment: Environment, tmp_path: Path
+) -> None:
+    table = Table(environment, "_e.affiliate_order_events")
+    fields = {"order_id": "A", "status": "new", "currency": "INR", "updated_at": "2026-01-15 09:30:00"}
+    event = {**json.loads(order(1, dimensions={"bio": "PAYLOAD"})), **fields}
+    del event["platform_order_id"]
+    refused = json.dumps({**event, "amount": 1e60}).encode()
+    with service(environment, tmp_path) as running:
+        running.wait_ready()
+        broken = [json.dumps({**event, "amount": "PAYLOAD"}).encode(), b'{"PAYLOAD', b'{"a": "PAYLOAD\xff"}']
+        publish(environment, "affiliate_order_events", refused, *broken)
+        eventually(lambda: sum(running.status("affiliate_order")["dead_lettered"].values()) == 4)
+        table.command("ALTER TABLE {} DROP COLUMN dimensions")
+        try:
+            publish(environment, "affiliate_order_events", json.dumps({**event, "amount": 1}).encode())
+            eventually(lambda: "affiliate_order" in running.obstacles())
+            assert "PAYLOAD" not in running.get("/status")[1]
+        finally:
+            table.command("ALTER TABLE {} ADD COLUMN dimensions String DEFAULT '{{}}' CODEC(ZSTD(1)) AFTER metrics")
+        eventually(lambda: table.count() == 1)
+    assert "PAYLOAD" not in running.log.read_text()

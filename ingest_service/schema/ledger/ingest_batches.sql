@@ -2,7 +2,7 @@
 CREATE TABLE IF NOT EXISTS _e.ingest_batches $on_cluster
 (
     type LowCardinality(String),
-    batch String,                                  -- the insert's deduplication token; halves end in .0 and .1
+    batch String,                                  -- the insert's deduplication token; parts of a batch end in .0, .1, .2
     rows UInt64,
     bytes UInt64,
     first_received DateTime64(3, 'UTC'),           -- from the broker

@@ -1,0 +1,180 @@
+"""Whatever ClickHouse answers: every message of a batch is settled once, and only then acknowledged.
+
+ClickHouse is played here, for what it answers is the input; test_service, test_fuzz and chaos have the real one.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ingest_service.admission import Bounds
+from ingest_service.backoff import Backoff
+from ingest_service.broker.publisher import NotConfirmed
+from ingest_service.buffer import Batch
+from ingest_service.clickhouse import ClickHouse
+from ingest_service.dead_letters import DeadLetters
+from ingest_service.events.registry import EVENT_TYPES
+from ingest_service.health import Health, State, TypeHealth
+from ingest_service.metrics import Metrics
+from ingest_service.sinker import HeldTooLong, LeaseLost, Sinker, Terms
+from ingest_service.verdicts import InsertFailed
+from tests.ingest_service.leases import RememberingLease
+
+TYPE = EVENT_TYPES["order_log"]
+PARTITIONS = 3
+"""How many days one insert may span here."""
+
+MOODS = [
+    InsertFailed(None, "connection refused"),
+    InsertFailed(159, "Timeout exceeded"),
+    InsertFailed(241, "Memory limit exceeded"),
+    InsertFailed(252, "Too many parts (300)"),
+    InsertFailed(60, "Table does not exist"),
+    InsertFailed(424242, "never seen"),
+]
+
+
+def order(number: int, day: int = 1) -> bytes:
+    return json.dumps(
+        {
+            "event_id": f"00000000-0000-4000-8000-{number:012d}",
+            "source": "s",
+            "platform": "P",
+            "platform_order_id": str(number),
+            "store": "one",
+            "event_timestamp": f"2026-01-{day:02} 09:30:00",
+        }
+    ).encode()
+
+
+class PlayedClickHouse(ClickHouse):
+    """A table that refuses some rows, hints at one of them at its mood, and fails now and then, landed or not."""
+
+    def __init__(
+        self, refused: set[bytes], moods: Sequence[tuple[InsertFailed, bool] | None], hint: int | None
+    ) -> None:
+        super().__init__("http://played", 1)
+        self._refused = refused
+        self._moods = list(moods)
+        self._hint = hint
+        self.by_token: dict[str, bytes] = {}
+        self.rows: list[bytes] = []
+
+    async def insert(self, table: str, rows: bytes, token: str, comment: Mapping[str, str | int]) -> None:
+        assert table == TYPE.table
+        assert self.by_token.setdefault(token, rows) == rows, "one token, two different inserts"
+        mood = self._moods.pop() if self._moods else None
+        if mood is None or mood[1]:
+            self._take(rows.split(b"\n"))
+        if mood is not None:
+            raise mood[0]
+
+    def _take(self, lines: list[bytes]) -> None:
+        if len({json.loads(line)["event_timestamp"] for line in lines}) > PARTITIONS:
+            raise InsertFailed(252, "Too many partitions for single INSERT block (more than 3)")
+        bad = [number for number, line in enumerate(lines, start=1) if line in self._refused]
+        if bad:
+            at = bad[0] if self._hint == 0 else self._hint
+            raise InsertFailed(117, "Cannot parse" + (f": (at row {at})" if at is not None else ""))
+        self.rows += [line for line in lines if line not in self.rows]  # the token, or event_id, does that
+
+
+class Letters:
+    """An error queue that does not confirm at first."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.bodies: list[bytes] = []
+        self._failures = failures
+
+    async def publish(self, routing_key: str, bodies: Sequence[bytes], headers: Any = None) -> None:
+        if self._failures:
+            self._failures -= 1
+            raise NotConfirmed("not yet")
+        self.bodies += bodies
+
+
+def sinker(clickhouse: ClickHouse, letters: Letters, health: TypeHealth, hold_seconds: float = 60) -> Sinker:
+    terms = Terms(Bounds(), hold_seconds, dead_share=1.0)
+    backoff = Backoff(1e-6, 1e-5)
+    return Sinker(
+        TYPE, clickhouse, DeadLetters(TYPE, letters), backoff, terms, health, Metrics(Health()), time.monotonic
+    )
+
+
+def batch(bodies: Sequence[bytes]) -> tuple[Batch, RememberingLease]:
+    lease, now = RememberingLease(), time.monotonic()
+    return Batch(lease, len(bodies), tuple(bodies), now, now), lease
+
+
+kinds = st.sampled_from(["good", "good", "good", "refused", "not JSON"])
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    messages=st.lists(st.tuples(kinds, st.integers(1, 12)), min_size=1, max_size=40),
+    moods=st.lists(st.none() | st.tuples(st.sampled_from(MOODS), st.booleans()), max_size=12),
+    hint=st.none() | st.integers(0, 50),
+    unconfirmed=st.integers(0, 3),
+)
+def test_good_rows_land_and_bad_ones_are_dead_lettered_once_whatever_fails_meanwhile(
+    messages: list[tuple[str, int]],
+    moods: list[tuple[InsertFailed, bool] | None],
+    hint: int | None,
+    unconfirmed: int,
+) -> None:
+    bodies = [order(n, day) if kind != "not JSON" else b"{%d" % n for n, (kind, day) in enumerate(messages)]
+    refused = {body for body, (kind, _) in zip(bodies, messages, strict=True) if kind == "refused"}
+    good = [body for body, (kind, _) in zip(bodies, messages, strict=True) if kind == "good"]
+    clickhouse, letters, health = PlayedClickHouse(refused, moods, hint), Letters(unconfirmed), TypeHealth("order_log")
+    health.received = len(bodies)
+    frozen, lease = batch(bodies)
+
+    asyncio.run(sinker(clickhouse, letters, health).settle(frozen))
+
+    assert sorted(clickhouse.rows) == sorted(good)
+    assert sorted(letters.bodies) == sorted(set(bodies) - set(good))
+    assert lease.acknowledged == [len(bodies)]
+    assert (health.in_flight, health.landed) == (0, len(good))
+    assert health.state is State.RUNNING
+
+
+def test_nothing_is_acknowledged_for_a_channel_that_is_gone() -> None:
+    frozen, lease = batch([order(1)])
+
+    class Vanishing(PlayedClickHouse):
+        async def insert(self, *arguments: Any) -> None:
+            lease.die()
+            await super().insert(*arguments)
+
+    clickhouse = Vanishing(set(), [(InsertFailed(60, "no table"), False)], None)
+    with pytest.raises(LeaseLost):
+        asyncio.run(sinker(clickhouse, Letters(), TypeHealth("order_log")).settle(frozen))
+    assert lease.acknowledged == []
+
+
+def test_a_batch_that_cannot_land_is_given_back_in_time() -> None:
+    clickhouse = PlayedClickHouse(set(), [(InsertFailed(None, "away"), False)] * 10_000, None)
+    frozen, lease = batch([order(1)])
+    with pytest.raises(HeldTooLong):
+        asyncio.run(sinker(clickhouse, Letters(), TypeHealth("order_log"), hold_seconds=0.05).settle(frozen))
+    assert lease.acknowledged == []
+
+
+def test_an_unknown_error_is_retried_before_it_halts() -> None:
+    states: list[State] = []
+
+    class Watched(TypeHealth):
+        def __setattr__(self, name: str, value: Any) -> None:
+            super().__setattr__(name, value)
+            if name == "state":
+                states.append(value)
+
+    clickhouse = PlayedClickHouse(set(), [(InsertFailed(424242, "?"), False)] * 7, None)
+    asyncio.run(sinker(clickhouse, Letters(), Watched("order_log")).settle(batch([order(1)])[0]))
+    assert states[1:] == [State.RETRYING] * 5 + [State.HALTED] * 2 + [State.RUNNING]
