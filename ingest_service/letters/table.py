@@ -15,18 +15,6 @@ REPLAYS = "_e.dead_letter_replays"
 
 _COMMENT: Mapping[str, str | int] = {"service": "gcc-ingest", "type": "dead letters"}
 
-# A replay is of a letter with so many attempts: when the letter comes back it has one more.
-_STATES = f"""
-    SELECT *, multiIf(replayed_attempts >= attempts, 'replayed', attempts > 1, 'failed_again', 'waiting') AS state
-    FROM (SELECT * FROM {LETTERS} FINAL) AS letters
-    LEFT JOIN
-    (
-        SELECT letter_id, max(attempts) AS replayed_attempts, max(replayed_at) AS last_replayed_at, count() AS replays
-        FROM {REPLAYS} FINAL
-        GROUP BY letter_id
-    ) AS replays USING (letter_id)
-"""  # noqa: S608  constants
-
 
 class NoSuchLetter(Exception):
     """The table does not have the letter that was asked for."""
@@ -140,7 +128,7 @@ class LetterTable:
                 min(first_rejected_at) AS first_rejected_at, max(letters.last_rejected_at) AS last_rejected_at,
                 argMax(letter_id, letters.last_rejected_at) AS newest,
                 argMax(detail, letters.last_rejected_at) AS newest_detail
-            FROM (SELECT * FROM ({_STATES}) WHERE {condition}) AS letters
+            FROM (SELECT * FROM ({_states()}) WHERE {condition}) AS letters
             GROUP BY event_type, reason ORDER BY event_type, reason
             """,  # noqa: S608  the condition is ours, its values are parameters
             parameters,
@@ -149,22 +137,35 @@ class LetterTable:
 
     async def pages(self, selection: Selection, size: int) -> AsyncIterator[list[Kept]]:
         """The letters, each once, however they change meanwhile. Raises ClickHouseUnavailable."""
+        after: tuple[str, str] = ("", str(UUID(int=0)))
+        while keys := await self._keys(selection, after, size):
+            after = keys[-1]
+            if page := await self._between(selection, keys[0], keys[-1]):
+                yield page
+
+    async def _keys(self, selection: Selection, after: tuple[str, str], size: int) -> list[tuple[str, str]]:
+        """The next keys, in order. Without the bodies, which are most of the table."""
         condition, parameters = selection.condition()
-        after: dict[str, object] = {"after_type": "", "after_id": str(UUID(int=0))}
-        while True:
-            rows = await self._clickhouse.rows(
-                f"""
-                SELECT {_KEPT_COLUMNS} FROM ({_STATES})
-                WHERE {condition} AND (event_type, letter_id) > ({{after_type:String}}, {{after_id:UUID}})
-                ORDER BY event_type, letter_id LIMIT {size:d}
-                """,  # noqa: S608  the condition is ours, its values are parameters
-                {**parameters, **after},
-            )
-            if not rows:
-                return
-            page = [msgspec.json.decode(row, type=Kept) for row in rows]
-            yield page
-            after = {"after_type": page[-1].event_type, "after_id": str(page[-1].letter_id)}
+        states = _states("(event_type, letter_id) > ({type:String}, {id:UUID})")
+        rows = await self._clickhouse.rows(
+            f"SELECT event_type, letter_id FROM ({states}) WHERE {condition}"  # noqa: S608  its values are parameters
+            f" ORDER BY event_type, letter_id LIMIT {size:d}",
+            {**parameters, "type": after[0], "id": after[1]},
+        )
+        return [(key["event_type"], key["letter_id"]) for key in map(_key, rows)]
+
+    async def _between(self, selection: Selection, first: tuple[str, str], last: tuple[str, str]) -> list[Kept]:
+        condition, parameters = selection.condition()
+        states = _states(
+            "(event_type, letter_id) >= ({first_type:String}, {first_id:UUID})"
+            " AND (event_type, letter_id) <= ({last_type:String}, {last_id:UUID})"
+        )
+        rows = await self._clickhouse.rows(
+            f"SELECT {_KEPT_COLUMNS} FROM ({states}) WHERE {condition}"  # noqa: S608  its values are parameters
+            " ORDER BY event_type, letter_id",
+            {**parameters, "first_type": first[0], "first_id": first[1], "last_type": last[0], "last_id": last[1]},
+        )
+        return [msgspec.json.decode(row, type=Kept) for row in rows]
 
     async def record(self, replay_id: UUID, letters: Sequence[Kept]) -> None:
         """Note that letters were published again. Raises InsertFailed."""
@@ -173,6 +174,26 @@ class LetterTable:
         ]
         await self._clickhouse.insert(REPLAYS, b"\n".join(map(msgspec.json.encode, rows)), str(uuid4()), _COMMENT)
 
+
+def _states(keys: str = "1") -> str:
+    """The letters of a range of keys, with how they stand.
+
+    A replay is of a letter with so many attempts: when the letter comes back it has one more.
+    """
+    return f"""
+        SELECT *, multiIf(replayed_attempts >= attempts, 'replayed', attempts > 1, 'failed_again', 'waiting') AS state
+        FROM (SELECT * FROM {LETTERS} FINAL WHERE {keys}) AS letters
+        LEFT JOIN
+        (
+            SELECT letter_id, max(attempts) AS replayed_attempts, max(replayed_at) AS last_replayed_at,
+                count() AS replays
+            FROM {REPLAYS} FINAL
+            GROUP BY letter_id
+        ) AS replays USING (letter_id)
+    """  # noqa: S608  constants
+
+
+_key = msgspec.json.Decoder(dict[str, str]).decode
 
 _COLUMNS = (*(name for name in Letter.__struct_fields__ if name != "body"), "body_base64", "archive_file")
 _KEPT_COLUMNS = ", ".join("base64Encode(body) AS body" if name == "body" else name for name in Kept.__struct_fields__)
