@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from contextlib import suppress
 from types import TracebackType
 
@@ -15,6 +16,7 @@ class Proxy:
         self._connections: list[socket.socket] = []
         self._flowing = threading.Event()
         self._flowing.set()
+        self._delay = 0.0
         reserved = socket.create_server(("127.0.0.1", 0))
         self.port: int = reserved.getsockname()[1]
         reserved.close()
@@ -52,13 +54,21 @@ class Proxy:
         """Pass on what was held, and what comes."""
         self._flowing.set()
 
+    def delay(self, seconds: float) -> None:
+        """Pass everything on that much later."""
+        self._delay = seconds
+
     def _accept(self, listener: socket.socket) -> None:
         while True:
             try:
                 client, _ = listener.accept()
-                server = socket.create_connection(self._target)
             except OSError:
                 return
+            try:
+                server = socket.create_connection(self._target)
+            except OSError:
+                client.close()
+                continue
             self._connections += [client, server]
             for source, sink in ((client, server), (server, client)):
                 threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
@@ -67,6 +77,7 @@ class Proxy:
         with suppress(OSError):
             while data := source.recv(65536):
                 self._flowing.wait()
+                time.sleep(self._delay)
                 sink.sendall(data)
         for end in (source, sink):
             with suppress(OSError):

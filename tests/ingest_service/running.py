@@ -101,7 +101,16 @@ class Service:
 
     def kill_and_restart(self) -> None:
         """SIGKILL, then a new process."""
+        self.kill()
+        self.restart()
+
+    def kill(self) -> None:
+        """SIGKILL."""
         self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def restart(self) -> None:
+        """A new process, once the old one is gone."""
         self.process.wait()
         self.process = self._start()
 

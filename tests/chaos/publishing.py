@@ -1,0 +1,108 @@
+"""Confirmed publishers: what they sent, and what the broker confirmed."""
+
+import asyncio
+import json
+import random
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import TracebackType
+
+from ingest_service.broker.connection import BrokerUnavailable, connected
+from ingest_service.broker.publisher import NotConfirmed, Publisher
+from ingest_service.events.registry import EVENT_TYPES
+from ingest_service.simulator import Simulator
+
+TYPES = ("order_log", "post_log", "trace_log")
+_AT_ONCE = 20
+_BAD_SHARE = 0.05
+_PAUSE_SECONDS = 0.02
+
+
+@dataclass
+class Sent:
+    """Messages by type, as sent: a good one by its event_id, a bad one by its body."""
+
+    good: dict[str, set[str]] = field(default_factory=lambda: {name: set() for name in TYPES})
+    bad: dict[str, set[bytes]] = field(default_factory=lambda: {name: set() for name in TYPES})
+
+    def __len__(self) -> int:
+        return sum(map(len, (*self.good.values(), *self.bad.values())))
+
+    def add(self, name: str, messages: dict[bytes, str | None]) -> None:
+        """Add messages: body and event_id, None for a bad one."""
+        self.good[name].update(event_id for event_id in messages.values() if event_id is not None)
+        self.bad[name].update(body for body, event_id in messages.items() if event_id is None)
+
+
+class Publishing:
+    """A thread that publishes until it is stopped, and reconnects for ever."""
+
+    def __init__(self, url: str, seed: int) -> None:
+        self._url = url
+        self._chance = random.Random(seed)
+        self._simulator = Simulator(seed=seed)
+        self._going = threading.Event()
+        self._idle = threading.Event()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
+        self.published = Sent()
+        self.confirmed = Sent()
+
+    def __enter__(self) -> "Publishing":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._thread.join(timeout=60)
+
+    def go(self) -> None:
+        """Publish."""
+        self._idle.clear()
+        self._going.set()
+
+    def rest(self) -> None:
+        """Publish nothing more, and wait for what is under way."""
+        self._going.clear()
+        assert self._idle.wait(timeout=90), "the publisher is stuck"
+
+    async def _run(self) -> None:
+        while not self._ended.is_set():
+            try:
+                async with connected(self._url, "chaos") as connection, Publisher(connection) as publisher:
+                    await self._publish(publisher)
+            except (BrokerUnavailable, NotConfirmed):
+                await self._breathe()
+
+    async def _publish(self, publisher: Publisher) -> None:
+        while not self._ended.is_set():
+            if self._going.is_set():
+                name = self._chance.choice(TYPES)
+                messages = dict(self._message(name) for _ in range(_AT_ONCE))
+                self.published.add(name, messages)
+                await publisher.publish(EVENT_TYPES[name].routing_key, list(messages))
+                self.confirmed.add(name, messages)
+            await self._breathe()
+
+    async def _breathe(self) -> None:
+        if not self._going.is_set():
+            self._idle.set()
+        await asyncio.sleep(_PAUSE_SECONDS)
+
+    def _message(self, name: str) -> tuple[bytes, str | None]:
+        body = self._simulator.event(name)
+        event = json.loads(body)
+        if self._chance.random() >= _BAD_SHARE:
+            return body, event["event_id"]
+        return self._chance.choice(list(_spoiled(body, event))), None
+
+
+def _spoiled(body: bytes, event: dict[str, object]) -> Iterator[bytes]:
+    """Ways to be no event; each differs by its event_id."""
+    yield body[:-1]
+    yield json.dumps({**event, "platform": 7}).encode()
+    yield json.dumps({**event, "event_timestamp": "1970-01-01 00:00:00"}).encode()
+    yield json.dumps({name: value for name, value in event.items() if name != "event_timestamp"}).encode()

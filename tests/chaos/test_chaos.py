@@ -1,0 +1,87 @@
+"""Faults, one after the other and several at once, while confirmed publishers publish: nothing is lost.
+
+`make chaos` runs the full form: GCC_CHAOS_SECONDS of random faults. `make test` has each fault once.
+"""
+
+import logging
+import os
+import random
+import time
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from tests.chaos import report
+from tests.chaos.accounting import Account, Accounting, drained
+from tests.chaos.faults import FAULTS, Fault
+from tests.chaos.field import Field, opened
+from tests.chaos.publishing import Publishing
+from tests.ingest_service.running import eventually
+
+SEED = int(os.environ.get("GCC_CHAOS_SEED", str(random.randrange(2**32))))
+SECONDS = float(os.environ.get("GCC_CHAOS_SECONDS", "0"))
+
+_TO_PUBLISH = 200
+"""So many messages at least go through each fault."""
+
+NOTHING = Account(0, 0, 0, 0, 0, 0, 0, 0)
+
+
+class War:
+    """A field under fire."""
+
+    def __init__(self, field: Field, publishing: Publishing) -> None:
+        self._field = field
+        self._publishing = publishing
+        self._accounting = Accounting(field, publishing)
+        self._last = NOTHING
+
+    def wage(self, faults: Sequence[Fault], seconds: float) -> None:
+        """Strike while messages flow, heal, drain, and account for every message."""
+        began, sent = time.monotonic(), len(self._publishing.published)
+        self._publishing.go()
+        for fault in faults:
+            fault.strike(self._field)
+        time.sleep(seconds)  # what a fault does, it does in time
+        for fault in reversed(faults):
+            fault.heal(self._field)
+        eventually(lambda: len(self._publishing.published) > sent + _TO_PUBLISH, 60, "messages flow again")
+        self._publishing.rest()
+        drained(self._field)
+        found, before = self._accounting.account(), self._last
+        self._last = found
+        names = " + ".join(fault.name for fault in faults)
+        print(report.row(names, len(faults), before, found, time.monotonic() - began), flush=True)
+        assert (found.lost, found.duplicated, found.wrong, found.ledger_gap) == (0, 0, 0, 0), f"seed {SEED}: {found}"
+        assert found.confirmed > before.confirmed
+
+
+@pytest.fixture(scope="module")
+def war(tmp_path_factory: pytest.TempPathFactory) -> Iterator[War]:
+    print(f"\nseed {SEED}\n{report.HEADER}")
+    logging.getLogger("aiormq").setLevel(logging.CRITICAL + 1)  # a broker that is away is what this is about
+    with (
+        opened(tmp_path_factory.mktemp("chaos")) as field,
+        Publishing(field.environment["AMQP_URL"], SEED) as publishing,
+    ):
+        yield War(field, publishing)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_every_confirmed_message_lands_or_is_dead_lettered_once_through(war: War, fault: Fault) -> None:
+    war.wage([fault], fault.seconds)
+
+
+@pytest.mark.skipif(not SECONDS, reason="the full form is `make chaos`")
+def test_every_confirmed_message_lands_or_is_dead_lettered_once_through_random_faults_at_once(war: War) -> None:
+    chance, until = random.Random(SEED), time.monotonic() + SECONDS
+    while time.monotonic() < until:
+        war.wage(_some(chance), chance.uniform(0.2, 8))
+
+
+def _some(chance: random.Random) -> Sequence[Fault]:
+    """One to three faults of different targets."""
+    faults: dict[str, Fault] = {}
+    for fault in chance.sample(FAULTS, k=chance.randint(1, 3)):
+        faults.setdefault(fault.target, fault)
+    return list(faults.values())
