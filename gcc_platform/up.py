@@ -1,4 +1,4 @@
-"""gcc-platform up: the local stack, the ingest service and Dagster together, until Ctrl-C."""
+"""gcc-platform up: the local stack, the ingest service, its archive and Dagster together, until Ctrl-C."""
 
 import json
 import os
@@ -110,6 +110,7 @@ def _services(directory: Path, settings: Settings, rate: float | None) -> list[S
             [str(PROGRAMS / "gcc-ingest"), "run"],
             lambda: _ingest_is_ready(settings.http_port),
         ),
+        Service("the archive", Process(directory / "archive"), [str(PROGRAMS / "gcc-ingest"), "archive"]),
         Service(
             "Dagster",
             Process(directory / "dagster"),

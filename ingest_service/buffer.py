@@ -1,10 +1,11 @@
 """What has been received and not yet frozen into a batch. Pure: it describes its state, the caller decides."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ingest_service.broker.deliveries import Deliveries, Lease
+from ingest_service.headers import Headers
 
 Clock = Callable[[], float]
 
@@ -38,6 +39,8 @@ class Batch:
     last_received: float
     redelivered: int = 0
     """How many of them the broker had sent before."""
+    headers: Mapping[int, Headers] = field(default_factory=dict)
+    """By position in bodies, of the messages whose headers were kept."""
 
 
 class TagGap(Exception):
@@ -55,6 +58,7 @@ class Buffer:
         self._bodies: list[bytes] = []
         self._received: list[float] = []
         self._redelivered: list[bool] = []
+        self._headers: dict[int, Headers] = {}
         self._bytes = 0
 
     def __len__(self) -> int:
@@ -76,6 +80,7 @@ class Buffer:
         again = deliveries.redelivered
         self._redelivered.extend([True] * again + [False] * (count - again))
         self._bytes += sum(map(len, deliveries.bodies))
+        self._headers.update(deliveries.headers)
 
     def trigger(self) -> Trigger | None:
         """Why a batch is due now, if one is."""
@@ -97,16 +102,20 @@ class Buffer:
         """Freeze the oldest messages, as many as fit the limits and at least one. The buffer must not be empty."""
         assert self._lease is not None, "there is nothing to take"
         count = self._fitting()
+        first_tag = self._next_tag - len(self._bodies)
+        headers = {tag - first_tag: self._headers.pop(tag) for tag in self._tags_with_headers(first_tag + count)}
         bodies, self._bodies = tuple(self._bodies[:count]), self._bodies[count:]
         received, self._received = self._received[:count], self._received[count:]
         redelivered, self._redelivered = sum(self._redelivered[:count]), self._redelivered[count:]
         self._bytes -= sum(map(len, bodies))
-        last_tag = self._next_tag - len(self._bodies) - 1
-        return Batch(self._lease, last_tag, bodies, received[0], received[-1], redelivered)
+        return Batch(self._lease, first_tag + count - 1, bodies, received[0], received[-1], redelivered, headers)
 
     def oldest(self) -> float | None:
         """When the oldest message was received; None while the buffer is empty."""
         return self._received[0] if self._received else None
+
+    def _tags_with_headers(self, end: int) -> list[int]:
+        return [tag for tag in self._headers if tag < end]
 
     def _fitting(self) -> int:
         if self._bytes <= self._limits.bytes:
@@ -124,4 +133,5 @@ class Buffer:
         self._bodies.clear()
         self._received.clear()
         self._redelivered.clear()
+        self._headers.clear()
         self._bytes = 0

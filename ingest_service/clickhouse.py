@@ -1,7 +1,8 @@
 """ClickHouse as the service uses it: commands at set-up, and raw inserts with a deduplication token."""
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from urllib.parse import unquote, urlsplit
 
@@ -16,6 +17,7 @@ from ingest_service.verdicts import InsertFailed
 CONNECT_SECONDS = 5
 _DEFAULT_PORTS = {"http": 8123, "https": 8443}
 _AUTHENTICATION_FAILED = 516
+_NOT_THERE = (60, 81)  # a table, a database
 
 _INSERT_SETTINGS: Mapping[str, str | int] = {
     "async_insert": 0,  # an asynchronous insert is confirmed before it is checked
@@ -25,6 +27,11 @@ _INSERT_SETTINGS: Mapping[str, str | int] = {
     "input_format_null_as_default": 1,
     "input_format_skip_unknown_fields": 0,
     "insert_deduplicate": 1,
+}
+
+_QUERY_SETTINGS: Mapping[str, str | int] = {
+    "date_time_output_format": "iso",
+    "output_format_json_quote_64bit_integers": 0,
 }
 
 
@@ -39,6 +46,7 @@ class ClickHouse:
         self._url = url
         self._timeout = timeout_seconds
         self._client: AsyncClient | None = None
+        self._connecting = asyncio.Lock()
         self.shown = without_password(url)
 
     async def command(self, statement: str, parameters: dict[str, object] | None = None) -> None:
@@ -52,14 +60,29 @@ class ClickHouse:
             result = await (await self._connected()).query(query)
             return [str(row[0]) for row in result.result_rows]
 
+    async def rows(self, query: str, parameters: dict[str, object] | None = None) -> list[bytes]:
+        """A query's result, a JSON object each row, times in ISO 8601. Raises ClickHouseUnavailable."""
+        with self._explained():
+            client = await self._connected()
+            answer = await client.raw_query(query, parameters, settings=dict(_QUERY_SETTINGS), fmt="JSONEachRow")
+            return answer.splitlines()
+
     async def ping(self) -> None:
         """Returns if the server answers this user. Raises ClickHouseUnavailable."""
         await self.command("SELECT 1")
 
-    async def insert(self, table: str, rows: bytes, token: str, comment: Mapping[str, str | int]) -> None:
+    async def insert(
+        self,
+        table: str,
+        rows: bytes,
+        token: str,
+        comment: Mapping[str, str | int],
+        columns: Sequence[str] | None = None,
+    ) -> None:
         """Insert JSON objects, one after the other, into a table; the same token never inserts twice.
 
-        `comment` identifies the insert in system.query_log. Raises InsertFailed.
+        `columns` must be given for a table with ephemeral ones. `comment` identifies the insert in system.query_log.
+        Raises InsertFailed.
         """
         settings = {
             **_INSERT_SETTINGS,
@@ -68,7 +91,7 @@ class ClickHouse:
         }
         try:
             client = await self._connected()
-            await client.raw_insert(table, insert_block=rows, settings=settings, fmt="JSONEachRow")
+            await client.raw_insert(table, columns, insert_block=rows, settings=settings, fmt="JSONEachRow")
         except Error as error:
             raise InsertFailed(error.code, self._explain(error)) from None
         except (ClickHouseError, aiohttp.ClientError, OSError, TimeoutError) as error:
@@ -80,20 +103,24 @@ class ClickHouse:
             await self._client.close()
 
     async def _connected(self) -> AsyncClient:
-        if self._client is None:
-            parts = urlsplit(self._url)
-            self._client = await clickhouse_connect.get_async_client(
-                host=parts.hostname,
-                port=parts.port or _DEFAULT_PORTS.get(parts.scheme, 8123),
-                username=unquote(parts.username or "default"),
-                password=unquote(parts.password or ""),
-                secure=parts.scheme == "https",
-                connect_timeout=CONNECT_SECONDS,
-                send_receive_timeout=self._timeout,
-                autogenerate_session_id=False,  # a session would allow one query at a time
-                client_name="gcc-ingest",
-            )
-        return self._client
+        async with self._connecting:
+            if self._client is None:
+                self._client = await self._connect()
+            return self._client
+
+    async def _connect(self) -> AsyncClient:
+        parts = urlsplit(self._url)
+        return await clickhouse_connect.get_async_client(
+            host=parts.hostname,
+            port=parts.port or _DEFAULT_PORTS.get(parts.scheme, 8123),
+            username=unquote(parts.username or "default"),
+            password=unquote(parts.password or ""),
+            secure=parts.scheme == "https",
+            connect_timeout=CONNECT_SECONDS,
+            send_receive_timeout=self._timeout,
+            autogenerate_session_id=False,  # a session would allow one query at a time
+            client_name="gcc-ingest",
+        )
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -106,7 +133,8 @@ class ClickHouse:
         if isinstance(error, Error) and error.code == _AUTHENTICATION_FAILED:
             return f"CLICKHOUSE_URL: {self.shown} refused the user or its password"
         if isinstance(error, Error) and error.code is not None:
-            return f"CLICKHOUSE_URL: {self.shown} said: {error}"
+            way_out = ". gcc-ingest init creates databases and tables" if error.code in _NOT_THERE else ""
+            return f"CLICKHOUSE_URL: {self.shown} said: {error}{way_out}"
         return f"CLICKHOUSE_URL: no ClickHouse answers at {self.shown} ({str(error).strip() or type(error).__name__})"
 
 

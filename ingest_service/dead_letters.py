@@ -1,13 +1,15 @@
 """A message that can never be stored, on its way to the error queue with the reason why."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Protocol
 
+from ingest_service import headers
 from ingest_service.admission import Reason
 from ingest_service.events.contract import EXCHANGE, EventType
+from ingest_service.headers import NO_PAST, Past
 
 _DETAIL_CHARACTERS = 1_000
 
@@ -19,13 +21,15 @@ class DeadLetter:
     body: bytes
     reason: Reason
     detail: str
+    past: Past = NO_PAST
+    """What has become of the message before: a replayed one has been a dead letter already."""
 
 
 class Publishes(Protocol):
     """What `DeadLetters` needs of a publisher."""
 
     async def publish(
-        self, routing_key: str, bodies: Sequence[bytes], headers: Sequence[dict[str, str]] | None = None
+        self, routing_key: str, bodies: Sequence[bytes], headers: Sequence[Mapping[str, str | int]] | None = None
     ) -> None:
         """Return when all are confirmed; raise NotConfirmed otherwise."""
         ...
@@ -51,13 +55,16 @@ class DeadLetters:
             [self._headers(letter) for letter in letters],
         )
 
-    def _headers(self, letter: DeadLetter) -> dict[str, str]:
+    def _headers(self, letter: DeadLetter) -> dict[str, str | int]:
+        now = headers.milliseconds(self._now())
+        first = letter.past.first_rejected_at or now
         return {
-            "x-gcc-reason": letter.reason,
-            "x-gcc-detail": letter.detail[:_DETAIL_CHARACTERS],
-            "x-gcc-event-type": self._type.name,
-            "x-gcc-original-exchange": EXCHANGE,
-            "x-gcc-original-routing-key": self._type.routing_key,
-            "x-gcc-rejected-at": self._now().isoformat(timespec="milliseconds"),
-            "x-gcc-service-version": version("gcc"),
+            headers.REASON: letter.reason,
+            headers.DETAIL: letter.detail[:_DETAIL_CHARACTERS],
+            headers.EVENT_TYPE: self._type.name,
+            headers.ORIGINAL_EXCHANGE: EXCHANGE,
+            headers.ORIGINAL_ROUTING_KEY: self._type.routing_key,
+            headers.LAST_REJECTED_AT: headers.moment_text(now),
+            headers.SERVICE_VERSION: version("gcc"),
+            **replace(letter.past, attempts=letter.past.attempts + 1, first_rejected_at=first).told(),
         }

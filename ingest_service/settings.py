@@ -27,6 +27,11 @@ def local_environment() -> tuple[Path, ...]:
     return (Path(os.environ.get("GCC_LOCAL_DIR", ".local")) / "env", Path(".env"))
 
 
+def _local_archive() -> SecretStr:
+    """The folder beside the local stack's data."""
+    return SecretStr(str(Path(os.environ.get("GCC_LOCAL_DIR", ".local")).absolute() / "dead-letters"))
+
+
 class Settings(BaseSettings):
     """The service's settings. URLs hold passwords, hence SecretStr: they show as ``**********`` in logs."""
 
@@ -63,6 +68,10 @@ class Settings(BaseSettings):
     """A type halts when more than this share of its recent messages cannot be stored."""
     hold_seconds: PositiveFloat = Field(1_500.0, alias="GCC_HOLD_SECONDS")
     """How long messages are held for a server that is ill before they are given back: less than consumer_timeout."""
+    archive_url: SecretStr = Field(default_factory=_local_archive, alias="GCC_ARCHIVE_URL")
+    """Where dead letters are archived: a folder, or a URL that fsspec knows (s3://bucket/prefix)."""
+    archive_seconds: PositiveFloat = Field(30.0, alias="GCC_ARCHIVE_SECONDS")
+    """A file is written when it is full, or its oldest letter has waited this long."""
 
     sentry_dsn: SecretStr | None = Field(None, alias="GCC_SENTRY_DSN")
 

@@ -16,6 +16,7 @@ from ingest_service.clickhouse import ClickHouse
 from ingest_service.dead_letters import DeadLetter, DeadLetters
 from ingest_service.dead_share import DeadShare
 from ingest_service.events.contract import EventType
+from ingest_service.headers import Past
 from ingest_service.health import State, TypeHealth
 from ingest_service.metrics import Metrics
 from ingest_service.rows import Rows
@@ -84,7 +85,7 @@ class Sinker:
         Raises LeaseLost when the batch's channel closes first; everything in it then comes again.
         """
         admitted = self._admission.admit(batch.bodies)
-        letters = [DeadLetter(batch.bodies[at], why.reason, why.detail) for at, why in admitted.rejected]
+        letters = [_letter(batch, at, why.reason, why.detail) for at, why in admitted.rejected]
         await self._halt_on_too_many(batch, letters)
         letters += await self._land(batch, admitted.rows, str(uuid4()))
         await self._halt_on_too_many(batch, letters)
@@ -94,7 +95,7 @@ class Sinker:
         self._count(batch, letters)
 
     def _count(self, batch: Batch, letters: Sequence[DeadLetter]) -> None:
-        self._dead_share.add(len(batch.bodies), len(letters))
+        self._dead_share.add(len(batch.bodies), _fresh(letters))
         self._health.landed += len(batch.bodies) - len(letters)
         for letter in letters:
             self._health.count_dead_letters(letter.reason, 1)
@@ -113,7 +114,7 @@ class Sinker:
                 # The token tells a retry of the very same part from a new insert.
                 smaller = await self._land_part(batch, part, token)
             except _Refused as refused:
-                letters.append(DeadLetter(batch.bodies[part.positions[0]], Reason.REFUSED_BY_TABLE, str(refused)))
+                letters.append(_letter(batch, part.positions[0], Reason.REFUSED_BY_TABLE, str(refused)))
             else:
                 parts.extend(reversed(smaller))
             token = f"{token.partition('.')[0]}.{next(tokens)}"
@@ -179,7 +180,7 @@ class Sinker:
 
     async def _halt_on_too_many(self, batch: Batch, letters: Sequence[DeadLetter]) -> None:
         """A bad deployment of a publisher must not drain the queue into the dead letters."""
-        said = self._dead_share.too_many(len(batch.bodies), len(letters))
+        said = self._dead_share.too_many(len(batch.bodies), _fresh(letters))
         attempt = 0
         while said:
             attempt += 1
@@ -205,6 +206,15 @@ class Sinker:
             raise LeaseLost
         if self._clock() - batch.first_received > self._terms.hold_seconds:
             raise HeldTooLong
+
+
+def _letter(batch: Batch, at: int, reason: Reason, detail: str) -> DeadLetter:
+    return DeadLetter(batch.bodies[at], reason, detail, Past.of(batch.headers.get(at, {})))
+
+
+def _fresh(letters: Sequence[DeadLetter]) -> int:
+    """How many were not dead letters before: what a replay brings back says nothing new about the publisher."""
+    return sum(not letter.past.attempts for letter in letters)
 
 
 def _without(rows: Rows, blamed: int | None) -> Sequence[Rows]:

@@ -10,8 +10,12 @@ from aio_pika.exceptions import AMQPError, ChannelNotFoundEntity
 
 from ingest_service.broker.connection import close
 from ingest_service.broker.deliveries import Deliveries, Receive
+from ingest_service.headers import Headers, tell_of_a_past
 
 RPC_SECONDS = 10
+
+Keep = Callable[[Headers], bool]
+"""Whether a message's headers, of which there is at least one, are handed over with it."""
 
 
 class QueueMissing(Exception):
@@ -58,8 +62,9 @@ class ChannelLease:
 class Consumer:
     """A running consumer."""
 
-    def __init__(self, channel: aiormq.abc.AbstractChannel, lease: ChannelLease) -> None:
+    def __init__(self, channel: aiormq.abc.AbstractChannel, lease: ChannelLease, keep: Keep) -> None:
         self._channel = channel
+        self._keep = keep
         self._tag: str | None = None
         self.lease = lease
 
@@ -70,8 +75,10 @@ class Consumer:
             # aiormq starts one task a message, in order; nothing is awaited here, so they also finish in order.
             tag = message.delivery_tag
             assert tag is not None, "a delivery has a tag"
+            own = message.header.properties.headers
+            kept = {tag: own} if own and self._keep(own) else {}
             try:
-                receive(Deliveries(self.lease, (tag,), (message.body,), int(bool(message.redelivered))))
+                receive(Deliveries(self.lease, (tag,), (message.body,), int(bool(message.redelivered)), kept))
             except Exception:
                 end()  # what was not taken in must not be acknowledged with what comes after it
                 raise
@@ -96,11 +103,17 @@ class Consumer:
 
 @asynccontextmanager
 async def consuming(
-    connection: AbstractConnection, queue: str, prefetch: int, receive: Receive, ended: Callable[[], None]
+    connection: AbstractConnection,
+    queue: str,
+    prefetch: int,
+    receive: Receive,
+    ended: Callable[[], None],
+    keep: Keep = tell_of_a_past,
 ) -> AsyncIterator[Consumer]:
     """Consume a queue on a channel of its own until the block is left; what is unacknowledged then goes back.
 
-    `prefetch` is in messages. Raises QueueMissing, or what aio-pika raises when the connection fails.
+    `prefetch` is in messages; `keep` says whose headers are handed over. Raises QueueMissing, or what aio-pika raises
+    when the connection fails.
     """
     outer = connection.channel(publisher_confirms=False)
     await outer.initialize(timeout=RPC_SECONDS)
@@ -111,7 +124,7 @@ async def consuming(
         except ChannelNotFoundEntity:
             raise QueueMissing(f"there is no queue {queue!r}: gcc-ingest init creates it") from None
         await channel.basic_qos(prefetch_count=prefetch, timeout=RPC_SECONDS)
-        consumer = Consumer(channel, ChannelLease(channel))
+        consumer = Consumer(channel, ChannelLease(channel), keep)
         try:
             await consumer.start(queue, receive, ended)
             yield consumer

@@ -1,8 +1,10 @@
 """What the rest of the service sees of the broker: deliveries, and the lease under which they may be acknowledged."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
+
+from ingest_service.headers import Headers
 
 
 class Lease(Protocol):
@@ -35,6 +37,8 @@ class Deliveries:
     tags: Sequence[int]
     bodies: Sequence[bytes]
     redelivered: int = 0
+    headers: Mapping[int, Headers] = field(default_factory=dict)
+    """By tag, of the few messages whose headers the consumer was asked to keep."""
 
 
 Receive = Callable[[Deliveries], None]

@@ -19,10 +19,11 @@ class NotConfirmed(Exception):
 
 
 class Publisher:
-    """Publishes to the event exchange over one channel in confirm mode."""
+    """Publishes to an exchange, the events' by default, over one channel in confirm mode."""
 
-    def __init__(self, connection: AbstractConnection) -> None:
+    def __init__(self, connection: AbstractConnection, exchange: str = EXCHANGE) -> None:
         self._connection = connection
+        self._name = exchange
         self._channel: AbstractChannel | None = None
         self._opening = asyncio.Lock()
 
@@ -37,10 +38,10 @@ class Publisher:
             await close(self._channel)
 
     async def publish(
-        self, routing_key: str, bodies: Sequence[bytes], headers: Sequence[Mapping[str, str]] | None = None
+        self, routing_key: str, bodies: Sequence[bytes], headers: Sequence[Mapping[str, str | int]] | None = None
     ) -> None:
         """Send all bodies and return when every one is confirmed. Raises NotConfirmed for the first that is not."""
-        parts: Sequence[Mapping[str, str]] = headers if headers is not None else [{}] * len(bodies)
+        parts: Sequence[Mapping[str, str | int]] = headers if headers is not None else [{}] * len(bodies)
         outcomes = await asyncio.gather(
             *(self._publish(routing_key, body, dict(own)) for body, own in zip(bodies, parts, strict=True)),
             return_exceptions=True,
@@ -56,11 +57,11 @@ class Publisher:
             await exchange.publish(message, routing_key, mandatory=True, timeout=CONFIRM_SECONDS)
         except DeliveryError as error:
             raise NotConfirmed(
-                f"the broker returned a message for routing key {routing_key!r} of exchange {EXCHANGE!r}: {error}. "
+                f"the broker returned a message for routing key {routing_key!r} of exchange {self._name!r}: {error}. "
                 "Is a queue bound to it? gcc-ingest init creates them"
             ) from None
         except ChannelNotFoundEntity:
-            raise NotConfirmed(f"there is no exchange {EXCHANGE!r}: gcc-ingest init creates it") from None
+            raise NotConfirmed(f"there is no exchange {self._name!r}: gcc-ingest init creates it") from None
         except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
             raise NotConfirmed(f"the broker did not confirm a message ({type(error).__name__}: {error})") from None
 
@@ -70,4 +71,4 @@ class Publisher:
             if self._channel is None or self._channel.is_closed:
                 self._channel = self._connection.channel(publisher_confirms=True, on_return_raises=True)
                 await self._channel.initialize(timeout=CONFIRM_SECONDS)
-            return await self._channel.get_exchange(EXCHANGE, ensure=False)
+            return await self._channel.get_exchange(self._name, ensure=False)

@@ -8,22 +8,31 @@ import click
 from pydantic import ValidationError
 
 from ingest_service.broker.connection import BrokerUnavailable
+from ingest_service.broker.consumer import QueueMissing
 from ingest_service.broker.publisher import NotConfirmed
 from ingest_service.clickhouse import ClickHouseUnavailable
 from ingest_service.http import PortTaken
+from ingest_service.letters.files import BadArchiveUrl, NotWritten
+from ingest_service.letters.table import NoSuchLetter
 from ingest_service.ndjson import NotNdjson
 from ingest_service.sentry import SentryMissing
 from ingest_service.settings import BadUrl, MissingUrl
+from ingest_service.verdicts import InsertFailed
 
 _EXPECTED = (
+    BadArchiveUrl,
     BadUrl,
     BrokerUnavailable,
     ClickHouseUnavailable,
+    InsertFailed,
     MissingUrl,
+    NoSuchLetter,
     NotConfirmed,
     NotNdjson,
+    NotWritten,
     OSError,
     PortTaken,
+    QueueMissing,
     SentryMissing,
     ValidationError,
 )

@@ -10,11 +10,12 @@ from tests.ingest_service.running import query
 
 
 def empty(environment: Mapping[str, str]) -> None:
-    """Purge every queue and truncate every raw table and the ledger."""
+    """Purge every queue and truncate every raw table, the ledger and the tables of dead letters."""
     asyncio.run(_purge(environment["AMQP_URL"]))
     for each in EVENT_TYPES.values():
         query(environment["CLICKHOUSE_URL"], f"TRUNCATE TABLE {each.table}")
-    query(environment["CLICKHOUSE_URL"], "TRUNCATE TABLE _e.ingest_batches")
+    for name in ("_e.ingest_batches", "_e.dead_letter_events", "_e.dead_letter_replays"):
+        query(environment["CLICKHOUSE_URL"], f"TRUNCATE TABLE {name}")
 
 
 async def _purge(url: str) -> None:

@@ -1,0 +1,72 @@
+"""A dead letter as it is found in an error queue: what it is called, and what it says."""
+
+import base64
+import hashlib
+from datetime import UTC, datetime
+from uuid import UUID
+
+import msgspec
+
+from ingest_service import headers
+from ingest_service.events.contract import EXCHANGE, EventType
+from ingest_service.headers import Headers, Past, moment, moment_text
+
+UNKNOWN_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+"""When a message was first rejected that does not say; always the same, so that its letter's id is."""
+
+UNKNOWN_REASON = "unknown"
+_FIRST_REJECTED_BEFORE = "x-gcc-rejected-at"  # the one time that earlier versions told
+
+
+class Letter(msgspec.Struct, frozen=True, kw_only=True):
+    """One dead letter, with all it came with."""
+
+    letter_id: UUID
+    event_type: str
+    reason: str
+    detail: str
+    attempts: int
+    first_rejected_at: datetime
+    last_rejected_at: datetime
+    original_exchange: str
+    original_routing_key: str
+    headers: dict[str, object]
+    body: bytes
+    archived_at: datetime
+
+
+def read(event_type: EventType, body: bytes, own: Headers, now: datetime) -> Letter:
+    """The letter that a message in a type's error queue is, whoever put it there."""
+    past = Past.of(own)
+    before = moment(own.get(_FIRST_REJECTED_BEFORE))
+    first = past.first_rejected_at or before or UNKNOWN_TIME
+    return Letter(
+        letter_id=letter_id(event_type.name, body, first),
+        event_type=event_type.name,
+        reason=str(own.get(headers.REASON, UNKNOWN_REASON)),
+        detail=str(own.get(headers.DETAIL, "")),
+        attempts=max(1, past.attempts),
+        first_rejected_at=first,
+        last_rejected_at=moment(own.get(headers.LAST_REJECTED_AT)) or before or now,
+        original_exchange=str(own.get(headers.ORIGINAL_EXCHANGE, EXCHANGE)),
+        original_routing_key=str(own.get(headers.ORIGINAL_ROUTING_KEY, event_type.routing_key)),
+        headers={name: _shown(value) for name, value in own.items()},
+        body=body,
+        archived_at=now,
+    )
+
+
+def letter_id(event_type: str, body: bytes, first_rejected_at: datetime) -> UUID:
+    """The same for the same letter, however often it is delivered, archived, replayed and rejected again.
+
+    It depends on the body and on what never changes in the headers: others do, the broker's own among them
+    (x-delivery-count).
+    """
+    digest = hashlib.sha256(f"{event_type}\0{moment_text(first_rejected_at)}\0".encode())
+    digest.update(body)
+    return UUID(bytes=digest.digest()[:16], version=5)
+
+
+def _shown(value: object) -> object:
+    """A header's value as JSON holds it."""
+    return {"base64": base64.b64encode(value).decode()} if isinstance(value, bytes) else value

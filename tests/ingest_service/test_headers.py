@@ -1,0 +1,69 @@
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import pytest
+
+from ingest_service.admission import Reason
+from ingest_service.broker.deliveries import Deliveries
+from ingest_service.buffer import Buffer, Limits
+from ingest_service.dead_letters import DeadLetter, DeadLetters
+from ingest_service.events.registry import EVENT_TYPES
+from ingest_service.headers import Headers, Past, tell_of_a_past
+from tests.ingest_service.leases import RememberingLease
+
+FIRST = datetime(2026, 11, 24, 3, 0, 0, 123_456, UTC)
+LATER = datetime(2026, 11, 24, 5, 0, 0, 999_999, UTC)
+
+
+class RememberingPublisher:
+    def __init__(self) -> None:
+        self.headers: list[Headers] = []
+
+    async def publish(
+        self, routing_key: str, bodies: Sequence[bytes], headers: Sequence[Headers] | None = None
+    ) -> None:
+        self.headers += headers or []
+
+
+async def headers_of(past: Past, now: datetime) -> Headers:
+    publisher = RememberingPublisher()
+    letters = DeadLetters(EVENT_TYPES["order_log"], publisher, lambda: now)
+    await letters.publish([DeadLetter(b"{", Reason.NOT_JSON, "cut off", past)])
+    return publisher.headers[0]
+
+
+async def test_a_first_dead_letter_says_the_same_time_twice_and_one_attempt() -> None:
+    told = await headers_of(Past(), FIRST)
+    assert told["x-gcc-attempts"] == 1
+    assert told["x-gcc-first-rejected-at"] == told["x-gcc-last-rejected-at"] == "2026-11-24T03:00:00.123+00:00"
+    assert "x-gcc-replay" not in told
+
+
+async def test_a_message_that_fails_again_keeps_its_first_time_and_its_replay_and_counts_one_attempt_more() -> None:
+    replayed = {**Past.of(await headers_of(Past(), FIRST)).told(), "x-gcc-replay": "r1"}
+    told = await headers_of(Past.of(replayed), LATER)
+    assert told["x-gcc-attempts"] == 2
+    assert told["x-gcc-first-rejected-at"] == "2026-11-24T03:00:00.123+00:00"
+    assert told["x-gcc-last-rejected-at"] == "2026-11-24T05:00:00.999+00:00"
+    assert told["x-gcc-replay"] == "r1"
+
+
+@pytest.mark.parametrize("value", [None, "", "many", b"\xff", [1], {"a": 1}, -3, "9" * 30, "9999-12-31T23:59:59-23:59"])
+def test_headers_without_sense_are_no_past(value: object) -> None:
+    past = Past.of({"x-gcc-attempts": value, "x-gcc-first-rejected-at": value, "x-gcc-replay": value})
+    assert 0 <= past.attempts <= 2**31
+    assert past.first_rejected_at is None
+
+
+def test_only_headers_of_ours_tell_of_a_past() -> None:
+    assert tell_of_a_past({"x-gcc-attempts": 1})
+    assert not tell_of_a_past({"traceparent": "00-1", "x-delivery-count": 3})
+
+
+def test_headers_stay_with_their_message_through_the_buffer() -> None:
+    lease, buffer = RememberingLease(), Buffer(Limits(2, 1_000, 10), lambda: 0.0)
+    own = {tag: {"x-gcc-attempts": tag} for tag in (7, 10, 11)}
+    buffer.add(Deliveries(lease, range(7, 12), [b"7", b"8", b"9", b"10", b"11"], headers=own))
+    batches = [buffer.take() for _ in range(3)]
+    seen = {batch.bodies[at]: told["x-gcc-attempts"] for batch in batches for at, told in batch.headers.items()}
+    assert seen == {b"7": 7, b"10": 10, b"11": 11}
