@@ -20,7 +20,10 @@ class State(StrEnum):
 
 @dataclass
 class TypeHealth:
-    """One event type's state and counts of messages since the service started. The one place where they are kept."""
+    """One event type's state and counts of messages since the service started. The one place where they are kept.
+
+    At any moment received = landed + dead-lettered + given back + in flight.
+    """
 
     event_type: str
     state: State = State.WAITING
@@ -30,6 +33,8 @@ class TypeHealth:
     landed: int = 0
     dead_lettered: dict[str, int] = field(default_factory=dict)
     """By reason."""
+    in_flight: int = 0
+    """Held now: received and not yet settled. Counted by who holds them, not from the other counts."""
     given_back: int = 0
     """Received under a lease that died before they were settled; the broker sends them again."""
     batches: int = 0
@@ -43,11 +48,6 @@ class TypeHealth:
     """When a batch was last settled, in epoch seconds."""
     queue_depth: int | None = None
     """Messages in the queue that no consumer holds; None until it was asked."""
-
-    @property
-    def in_flight(self) -> int:
-        """Messages received and not yet settled."""
-        return self.received - self.landed - sum(self.dead_lettered.values()) - self.given_back
 
     def watermark(self, now: float) -> float:
         """All that was received before this time is durable, in a table or as a dead letter (epoch seconds)."""
@@ -123,4 +123,4 @@ class Health:
 
     def _type(self, health: TypeHealth) -> dict[str, object]:
         lag = self.clock() - health.watermark(self.clock())
-        return {**asdict(health), "in_flight": health.in_flight, "watermark_lag_seconds": round(lag, 3)}
+        return {**asdict(health), "watermark_lag_seconds": round(lag, 3)}

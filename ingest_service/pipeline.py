@@ -55,6 +55,7 @@ class Pipeline:
             self._log.info("channel lost, its messages come again", messages=self._health.in_flight)
         finally:
             self._health.given_back += self._health.in_flight
+            self._health.in_flight = 0
             self._health.held_bytes = 0
             self._health.held_since = None
 
@@ -65,6 +66,7 @@ class Pipeline:
     def _receive(self, deliveries: Deliveries) -> None:
         self._buffer.add(deliveries)
         self._health.received += len(deliveries.tags)
+        self._health.in_flight += len(deliveries.tags)
         self._health.redelivered += deliveries.redelivered
         self._health.held_bytes += sum(map(len, deliveries.bodies))
         if self._health.held_since is None:
@@ -83,7 +85,9 @@ class Pipeline:
             await self._settle_one()
 
     async def _settle_one(self) -> None:
-        await self._sinker.settle(self._buffer.take())
+        batch = self._buffer.take()
+        await self._sinker.settle(batch)
+        self._health.in_flight -= len(batch.bodies)
         oldest = self._buffer.oldest()
         self._health.held_since = None if oldest is None else self._wall() - (self._clock() - oldest)
 

@@ -20,17 +20,15 @@ class Dialect:
     """The words in which a single server and a cluster differ."""
 
     def __init__(self, cluster: str | None) -> None:
+        window = f"{'replicated' if cluster else 'non_replicated'}_deduplication_window = {_DEDUPLICATION_WINDOW}"
         self._words = {
             "on_cluster": f"ON CLUSTER '{cluster}'" if cluster else "",
             "merge_tree": "ReplicatedMergeTree" if cluster else "MergeTree",
             "replacing_merge_tree": "ReplicatedReplacingMergeTree" if cluster else "ReplacingMergeTree",
-            "settings": ", ".join(
-                [
-                    f"{'replicated' if cluster else 'non_replicated'}_deduplication_window = {_DEDUPLICATION_WINDOW}",
-                    "fsync_after_insert = 1",  # acknowledged means on disk, not in the page cache
-                    "fsync_part_directory = 1",
-                ]
-            ),
+            # A table chooses its durability. With `settings`, acknowledged means on disk. With `unsynced_settings`, it
+            # means in the page cache: a crash of the machine, not of ClickHouse, loses the last seconds of it.
+            "settings": f"{window}, fsync_after_insert = 1, fsync_part_directory = 1",
+            "unsynced_settings": window,
         }
 
     def statement(self, sql: str, **words: str) -> str:

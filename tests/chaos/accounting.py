@@ -40,7 +40,11 @@ def drained(field: Field) -> None:
 def _is_drained(field: Field) -> bool:
     if field.service.get("/ready")[0] != 200:
         return False
-    if any(field.service.status(name)["in_flight"] for name in TYPES):
+    statuses = [field.service.status(name) for name in TYPES]
+    for status in statuses:
+        settled = status["landed"] + sum(status["dead_lettered"].values())
+        assert status["received"] == settled + status["given_back"] + status["in_flight"], status
+    if any(status["in_flight"] for status in statuses):
         return False
     return asyncio.run(_waiting(field)) == 0
 

@@ -50,19 +50,15 @@ def _signal_group(pid: int | None, number: signal.Signals) -> None:
     os.killpg(pid, number)
 
 
-def _clickhouse_with(change: Callable[[str], str]) -> Callable[[Field], None]:
-    """ClickHouse started anew with other users.xml: the engine does not read it again by itself."""
+def _clickhouse_with(change: Callable[[str], str] | None, file: str = "users.xml") -> Callable[[Field], None]:
+    """ClickHouse started anew with another configuration: the engine in chdb does not read it again by itself."""
 
     def strike(field: Field) -> None:
-        field.clickhouse.users_change = change
+        field.clickhouse.change = (file, change) if change else None
         field.kill(field.clickhouse)
         field.start(field.clickhouse)
 
     return strike
-
-
-def _unchanged(text: str) -> str:
-    return text
 
 
 def _profile(setting: str) -> Callable[[str], str]:
@@ -88,6 +84,14 @@ def _quota(text: str) -> str:
     quotas = f"<quotas><stricken>{interval}</stricken></quotas>"
     own = _own_profile(text)
     return text.replace(own, f"{own}<quota>stricken</quota>").replace("</clickhouse>", f"{quotas}</clickhouse>")
+
+
+def _disk_full(text: str) -> str:
+    """As if all but a little of the disk were taken, by ClickHouse's own count: an exabyte is to be kept free."""
+    disk = f"<default><keep_free_space_bytes>{10**18}</keep_free_space_bytes></default>"
+    return text.replace(
+        "</clickhouse>", f"<storage_configuration><disks>{disk}</disks></storage_configuration></clickhouse>"
+    )
 
 
 def _revoked(text: str) -> str:
@@ -185,34 +189,39 @@ FAULTS: Sequence[Fault] = (
         _sql(f"ALTER TABLE {TABLE} RESET SETTING parts_to_delay_insert, parts_to_throw_insert"),
         noticed_as="pressure/too_many_parts",
     ),
-    # Of all, the disk quota alone is not real: filling a disk takes a file system of its own, and so root. What the
-    # service sees of it is the same verdict as of a quota of bytes.
+    Fault(
+        "disk full",
+        "ClickHouse",
+        _clickhouse_with(_disk_full, "config.xml"),
+        _clickhouse_with(None),
+        noticed_as="pressure/not_enough_space",
+    ),
     Fault(
         "quota used up",
         "ClickHouse",
         _clickhouse_with(_quota),
-        _clickhouse_with(_unchanged),
+        _clickhouse_with(None),
         noticed_as="pressure/quota_exceeded",
     ),
     Fault(
         "memory limit",
         "ClickHouse",
         _clickhouse_with(_profile("<max_memory_usage>100000</max_memory_usage>")),
-        _clickhouse_with(_unchanged),
+        _clickhouse_with(None),
         noticed_as="pressure/memory_limit_exceeded",
     ),
     Fault(
         "user read-only",
         "ClickHouse",
         _clickhouse_with(_profile("<readonly>2</readonly>")),
-        _clickhouse_with(_unchanged),
+        _clickhouse_with(None),
         noticed_as="config_fault/readonly",
     ),
     Fault(
         "INSERT revoked",
         "ClickHouse",
         _clickhouse_with(_revoked),
-        _clickhouse_with(_unchanged),
+        _clickhouse_with(None),
         noticed_as="config_fault/access_denied",
     ),
 )

@@ -29,14 +29,16 @@ _SERVICE = {
 
 
 class ChangeableClickHouse(ClickHouse):
-    """Starts with users.xml changed as a fault wants it."""
+    """Starts with a file of its configuration changed as a fault wants it."""
 
-    users_change: Callable[[str], str] = staticmethod(str)
+    change: tuple[str, Callable[[str], str]] | None = None
 
     def prepare(self) -> None:
         super().prepare()
-        users = self.directory / "users.xml"
-        users.write_text(self.users_change(users.read_text()))
+        if self.change is not None:
+            name, change = self.change
+            file = self.directory / name
+            file.write_text(change(file.read_text()))
 
 
 class Field:

@@ -4,7 +4,7 @@ from ingest_service.health import Health, TypeHealth
 def health(now: float, **state: float) -> Health:
     one = TypeHealth("order_log")
     one.running()
-    one.received = 5
+    one.in_flight = 5
     for name, value in state.items():
         setattr(one, name, value)
     return Health("connected", "connected", {"order_log": one}, patience=60, clock=lambda: now)

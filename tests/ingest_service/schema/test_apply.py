@@ -16,6 +16,13 @@ def test_a_cluster_gets_replicated_engines_everywhere_and_a_single_server_does_n
     assert "ENGINE = ReplacingMergeTree" in Dialect(None).statement(TABLE)
 
 
+def test_a_table_chooses_whether_acknowledged_means_on_disk() -> None:
+    assert "fsync_after_insert = 1" in Dialect(None).statement("SETTINGS $settings")
+    assert "fsync" not in Dialect(None).statement("SETTINGS $unsynced_settings")
+    for settings in ("$settings", "$unsynced_settings"):
+        assert "non_replicated_deduplication_window = 1000" in Dialect(None).statement(settings)
+
+
 def test_a_numbered_change_is_applied_once_and_in_order(initialised: Mapping[str, str], tmp_path: Path) -> None:
     (tmp_path / "9002_second.sql").write_text(
         "ALTER TABLE _e.order_log_events $on_cluster ADD COLUMN b Int8 AFTER a_new"
