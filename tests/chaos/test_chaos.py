@@ -40,11 +40,11 @@ class War:
         """Strike while messages flow, heal, drain, and account for every message."""
         began, sent = time.monotonic(), len(self._publishing.published)
         self._publishing.go()
-        for fault in faults:
-            noticed = self._retries(fault)
-            fault.strike(self._field)
-            if len(faults) == 1 and fault.noticed_as is not None:
-                eventually(lambda fault=fault, noticed=noticed: self._retries(fault) > noticed, 30, fault.noticed_as)
+        if len(faults) == 1:
+            self._strike_and_notice(faults[0])
+        else:
+            for fault in faults:
+                fault.strike(self._field)
         time.sleep(seconds)  # what a fault does, it does in time
         for fault in reversed(faults):
             fault.heal(self._field)
@@ -58,9 +58,15 @@ class War:
         assert (found.lost, found.duplicated, found.wrong, found.ledger_gap) == (0, 0, 0, 0), f"seed {SEED}: {found}"
         assert found.confirmed > before.confirmed
 
+    def _strike_and_notice(self, fault: Fault) -> None:
+        """Alone: several at once hide each other, and the service may not be there to be asked."""
+        noticed = self._retries(fault) if fault.noticed_as else 0
+        fault.strike(self._field)
+        if fault.noticed_as:
+            eventually(lambda: self._retries(fault) > noticed, 30, f"noticed as {fault.noticed_as}")
+
     def _retries(self, fault: Fault) -> int:
-        if fault.noticed_as is None:
-            return 0
+        assert fault.noticed_as is not None
         return sum(self._field.service.status(name)["retries"].get(fault.noticed_as, 0) for name in TYPES)
 
 
