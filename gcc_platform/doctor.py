@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -15,6 +14,7 @@ from gcc_platform.resources import clickhouse, postgres
 from gcc_platform.resources.clickhouse import ClickHouse, ClickHouseFailed
 from gcc_platform.resources.dbt_environment import BadUrl as BadDbtUrl
 from gcc_platform.resources.dbt_environment import dbt_environment
+from gcc_platform.resources.dbt_project import DBT
 from gcc_platform.resources.postgres import PostgresUnavailable
 from gcc_platform.settings import Settings
 from ingest_service.broker.connection import BrokerUnavailable, connected
@@ -172,8 +172,7 @@ def _may_create(connection: psycopg.Connection, subject: str, schema: str) -> Fi
 
 def _dbt(settings: Settings) -> Iterator[Finding]:
     dbt_environment(settings)
-    found = shutil.which("dbt")
-    yield Finding("dbt", found is not None, "on PATH", "activate the virtual environment: . .venv/bin/activate")
+    yield Finding("dbt", DBT.exists(), "installed beside this Python", "run make setup, or pip install '.[platform]'")
 
 
 def _all_there(subject: str, what: str, names: list[str], missing: list[str]) -> Finding:
