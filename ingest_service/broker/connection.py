@@ -14,7 +14,7 @@ from aio_pika.exceptions import (
     ProbableAuthenticationError,
 )
 
-from ingest_service.settings import without_password
+from ingest_service.shown_url import without_password
 
 CONNECT_SECONDS = 10
 CLOSE_SECONDS = 5
