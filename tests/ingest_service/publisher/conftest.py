@@ -1,0 +1,68 @@
+"""A broker with the topology and empty queues, and looks into them."""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+
+from ingest_service.broker.connection import connected
+from ingest_service.broker.topology import UNROUTABLE_QUEUE, declare
+from ingest_service.events.registry import EVENT_TYPES
+from tests.ingest_service.proxy import Proxy
+
+
+class Broker:
+    """The real broker, and what is in its queues."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    async def empty(self) -> None:
+        async with connected(self.url, "tests") as connection:
+            await declare(connection, EVENT_TYPES.values())
+            async with connection.channel() as channel:
+                for name in (UNROUTABLE_QUEUE, *(each.queue for each in EVENT_TYPES.values())):
+                    await (await channel.get_queue(name, ensure=False)).purge()
+
+    async def events(self, event_type: str) -> list[dict[str, Any]]:
+        """Everything in a type's queue, in order; the queue is empty then."""
+        found = []
+        async with connected(self.url, "tests") as connection, connection.channel() as channel:
+            await channel.set_qos(0)
+            queue = await channel.get_queue(EVENT_TYPES[event_type].queue)
+            while (message := await queue.get(no_ack=True, fail=False)) is not None:
+                assert message.delivery_mode == 2
+                found.append(json.loads(message.body))
+        return found
+
+
+@pytest.fixture
+async def broker(stack: Mapping[str, str]) -> Broker:
+    found = Broker(stack["AMQP_URL"])
+    await found.empty()
+    return found
+
+
+class Proxied(Proxy):
+    """A proxy before the broker; closed at first."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        super().__init__(str(parts.hostname), parts.port or 5672)
+        self.url = urlunsplit(parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{self.port}"))
+
+
+@pytest.fixture
+def proxy(broker: Broker) -> Iterator[Proxied]:
+    with Proxied(broker.url) as proxied:
+        yield proxied
+
+
+async def until(holds: Callable[[], object], seconds: float = 20) -> None:
+    """Wait on the loop until a condition holds. Fails after a deadline."""
+    async with asyncio.timeout(seconds):
+        while not holds():  # noqa: ASYNC110  # what is waited for has no event
+            await asyncio.sleep(0.005)
