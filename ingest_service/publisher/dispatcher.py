@@ -84,9 +84,9 @@ async def make_scrape_log_event(log_type: str, log: Any) -> None:
     try:
         publisher = await _default.get()
     except KeyError:
-        _say.warn("environment", "%s is not set: events are lost", URL_VARIABLE)
+        _say.warn(URL_VARIABLE, "%s is not set: events are lost", URL_VARIABLE)
     except Exception as error:  # noqa: BLE001  # a wrong setting must not stop a crawl
-        _say.warn("environment", "%s, %s: events are lost: %s", URL_VARIABLE, SPOOL_VARIABLE, error)
+        _say.warn(str(error), "%s, %s: events are lost: %s", URL_VARIABLE, SPOOL_VARIABLE, error)
     else:
         try:
             event_type, event = _event(log_type, log)

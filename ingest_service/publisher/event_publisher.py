@@ -17,6 +17,8 @@ from ingest_service.publisher.sender import Sender
 from ingest_service.publisher.spool import Spool
 from ingest_service.publisher.spooling import Spooling
 
+_CANCEL_SECONDS = 1.0
+
 _logger = logging.getLogger(__name__)
 
 
@@ -104,6 +106,9 @@ class EventPublisher:
             self._open = False
             if self._spooling is not None:
                 self._spooling.abandon(self._line.first(len(self._line)))
+            elif left := self.counters.in_memory:
+                self.counters.drop_memory(left)
+                _logger.error("dropped %d events: the event loop ended before they were confirmed, and no spool", left)
 
     def _take(self, record: Record) -> bool:
         """Put an event where it belongs now; False if there is no room."""
@@ -144,8 +149,10 @@ class EventPublisher:
 
     async def _stop(self) -> None:
         assert self._sending is not None
-        self._sending.cancel()
-        await asyncio.wait([self._sending])
+        while not self._sending.done():
+            # More than once: a connection attempt that fails in the same turn swallows a cancellation (wait_for, 3.11).
+            self._sending.cancel()
+            await asyncio.wait([self._sending], timeout=_CANCEL_SECONDS)
         if self._spooling is not None:
             self._sender.set_aside()
             await self._spooling.close()

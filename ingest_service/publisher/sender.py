@@ -2,7 +2,8 @@
 
 While the broker is there, new events wait in memory, and in the spool only when memory is full. When the connection is
 lost, those in memory go to the spool and so does every new one. So what is in memory is newer than what is on disk, but
-for an overflow; and then memory is sent from as well, or the overflow would never end.
+for an overflow; and then memory is sent from as well, or the overflow would never end. It also has its turn while the
+broker refuses events that are in the spool.
 """
 
 import asyncio
@@ -59,6 +60,8 @@ class Sender:
         self._again: list[Record] = []
         """Its events that the broker refused."""
         self._refusals = 0
+        self._turn_of_memory = False
+        """After a flight from the spool with refusals: events of other types must not wait until those are taken."""
         self.away = False
         """Whether the broker is known not to be there. Until the first attempt has failed it is thought to be."""
 
@@ -98,10 +101,12 @@ class Sender:
             _logger.info("the broker is back")
         self.away = False
         while True:
-            if not self._line.full and (self._left or await self._next_segment()):
+            if not self._memory_next() and (self._left or await self._next_segment()):
                 flight = await self._send_spooled(channel)
+                self._turn_of_memory = bool(flight.of(Fate.REFUSED))
             elif self._line:
                 flight = await self._send_line(channel)
+                self._turn_of_memory = False
             else:
                 await self._work.wait()
                 self._work.clear()
@@ -109,6 +114,9 @@ class Sender:
             if channel.closed or (flight is not None and flight.of(Fate.UNKNOWN)):
                 raise _ConnectionLost((flight and flight.trouble) or "it closed the connection")
             await self._slow_down(flight)
+
+    def _memory_next(self) -> bool:
+        return self._line.full or (self._turn_of_memory and len(self._line) > 0)
 
     async def _send_line(self, channel: ConfirmingChannel) -> Flight:
         flight = Flight(self._line.first(self._at_once))

@@ -51,6 +51,7 @@ class Spool:
         self._limit = limit
         self._segment_size = segment_size
         self._files: dict[int, _File] = {}
+        self._last_number = 0
         self._lock = -1
         self._active: int | None = None
         """The number of the segment that is appended to; None between segments."""
@@ -87,7 +88,7 @@ class Spool:
             return 0
         if self._active is None or self._files[self._active].size >= self._segment_size:
             self.seal()
-            self._start(max(self._files, default=0) + 1)
+            self._start()
         self._write(packed(taken), len(taken))
         return len(taken)
 
@@ -124,14 +125,15 @@ class Spool:
             number = int(path.stem)
         except ValueError:
             return  # not ours
+        self._last_number = max(self._last_number, number)
         content = path.read_bytes()
         read = unpacked(content)
         if read.torn_bytes:
             self.torn.append((path, read.torn_bytes))
         if read.records:
             self._files[number] = _File(len(read.records), len(content))
-        elif content in (b"", MAGIC[: len(content)]):
-            path.unlink()  # begun and never written to; a file that is not ours is left alone
+        elif content[: len(MAGIC)] == MAGIC[: len(content)]:
+            path.unlink()  # nothing whole is in it; a file that is not ours is left alone
 
     def _fitting(self, records: Sequence[Record]) -> Sequence[Record]:
         room = self._limit - sum(each.size for each in self._files.values())
@@ -141,7 +143,8 @@ class Spool:
                 return records[:position]
         return records
 
-    def _start(self, number: int) -> None:
+    def _start(self) -> None:
+        number = self._last_number = self._last_number + 1
         self._descriptor = os.open(self._path(number), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         self._active = number
         self._files[number] = _File(0, 0)

@@ -80,10 +80,14 @@ class Spooling:
     def abandon(self, unsent: Sequence[Record]) -> None:
         """As close, with the events in memory, from outside of an event loop that may be gone. Blocks."""
         self._thread.shutdown()
+        records = [*self._waiting.first(len(self._waiting)), *unsent]
         try:
-            self._append_all([*self._waiting.first(len(self._waiting)), *unsent])
+            self._append_all(records)
         except OSError as error:
-            _logger.error("events in memory could not be written to the spool and are lost: %s", error)  # noqa: TRY400
+            self._counters.drop_memory(len(records))
+            _logger.error("%d events could not be written to the spool and are lost: %s", len(records), error)  # noqa: TRY400
+        else:
+            self._counters.spool(len(records))
         self._spool.close()
 
     async def _write(self) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
+from aio_pika.abc import AbstractIncomingMessage
 
 from ingest_service.broker.connection import connected
 from ingest_service.broker.topology import UNROUTABLE_QUEUE, declare
@@ -29,14 +30,20 @@ class Broker:
 
     async def events(self, event_type: str) -> list[dict[str, Any]]:
         """Everything in a type's queue, in order; the queue is empty then."""
-        found = []
+        found: list[AbstractIncomingMessage] = []
+
+        async def receive(message: AbstractIncomingMessage) -> None:
+            found.append(message)
+
         async with connected(self.url, "tests") as connection, connection.channel() as channel:
-            await channel.set_qos(0)
             queue = await channel.get_queue(EVENT_TYPES[event_type].queue)
-            while (message := await queue.get(no_ack=True, fail=False)) is not None:
-                assert message.delivery_mode == 2
-                found.append(json.loads(message.body))
-        return found
+            # Every publish was confirmed, so the broker counts it.
+            waiting = queue.declaration_result.message_count or 0
+            tag = await queue.consume(receive, no_ack=True)
+            await until(lambda: len(found) >= waiting)
+            await queue.cancel(tag)
+        assert all(message.delivery_mode == 2 for message in found)
+        return [json.loads(message.body) for message in found]
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest_service.publisher.record import MAGIC, Record, packed, unpacked
@@ -42,6 +42,7 @@ def segments(directory: Path) -> list[Path]:
     return sorted(directory.glob("*.spool"))
 
 
+@settings(max_examples=60)
 @given(records=RECORDS, data=st.data())
 def test_of_a_file_cut_anywhere_what_was_written_whole_comes_back_in_order_and_nothing_else(
     records: list[Record], data: st.DataObject
@@ -55,12 +56,14 @@ def test_of_a_file_cut_anywhere_what_was_written_whole_comes_back_in_order_and_n
     assert read.torn_bytes == cut - (ends[fitting - 1] if fitting else min(cut, len(MAGIC)) if cut >= len(MAGIC) else 0)
 
 
+@settings(max_examples=60)
 @given(records=RECORDS, tail=st.binary(max_size=64))
 def test_what_follows_the_records_without_being_one_is_not_taken_for_one(records: list[Record], tail: bytes) -> None:
     read = unpacked(MAGIC + packed(records) + tail)
     assert (read.records, read.torn_bytes) == (records, len(tail))
 
 
+@settings(max_examples=60)
 @given(records=RECORDS.filter(bool), data=st.data())
 def test_a_changed_byte_never_yields_a_record_that_was_not_written(records: list[Record], data: st.DataObject) -> None:
     content = bytearray(MAGIC + packed(records))
@@ -74,6 +77,7 @@ def test_a_stretch_of_zeros_is_no_record() -> None:
     assert unpacked(MAGIC + bytes(64)) == ([], 64)
 
 
+@settings(max_examples=30)  # each one syncs files to disk
 @given(batches=st.lists(RECORDS, max_size=6), segment_size=st.integers(1, 600))
 def test_a_spool_opened_again_gives_every_record_in_order(batches: list[list[Record]], segment_size: int) -> None:
     with tempfile.TemporaryDirectory() as name:
@@ -134,6 +138,18 @@ def test_a_failed_write_leaves_no_half_record_behind(tmp_path: Path, monkeypatch
                 spool.append(FOUR[1:3])
         spool.append(FOUR[3:])
         assert drained(spool) == [FOUR[0], FOUR[3]]
+
+
+def test_a_segment_with_nothing_whole_in_it_is_reported_once_and_gone(tmp_path: Path) -> None:
+    with opened(tmp_path) as spool:
+        spool.append(FOUR[:1])
+    (torn,) = segments(tmp_path)
+    torn.write_bytes(torn.read_bytes()[:-1])
+    with opened(tmp_path) as spool:
+        assert [path for path, _ in spool.torn] == [torn]
+        assert spool.oldest() is None
+    with opened(tmp_path) as spool:
+        assert not spool.torn
 
 
 def test_events_lost_on_disk_while_running_are_counted_as_missing(tmp_path: Path) -> None:
