@@ -10,7 +10,7 @@ import pytest
 from aio_pika.abc import AbstractIncomingMessage
 
 from ingest_service.broker.connection import connected
-from ingest_service.broker.topology import UNROUTABLE_QUEUE, declare
+from ingest_service.broker.topology import declare
 from ingest_service.events.registry import EVENT_TYPES
 from tests.ingest_service.proxy import Proxy
 
@@ -21,12 +21,14 @@ class Broker:
     def __init__(self, url: str) -> None:
         self.url = url
 
-    async def empty(self) -> None:
+    async def declare(self) -> None:
         async with connected(self.url, "tests") as connection:
             await declare(connection, EVENT_TYPES.values())
-            async with connection.channel() as channel:
-                for name in (UNROUTABLE_QUEUE, *(each.queue for each in EVENT_TYPES.values())):
-                    await (await channel.get_queue(name, ensure=False)).purge()
+
+    async def empty(self) -> None:
+        async with connected(self.url, "tests") as connection, connection.channel() as channel:
+            for each in EVENT_TYPES.values():
+                await (await channel.get_queue(each.queue, ensure=False)).purge()
 
     async def events(self, event_type: str) -> list[dict[str, Any]]:
         """Everything in a type's queue, in order; the queue is empty then."""
@@ -46,11 +48,17 @@ class Broker:
         return [json.loads(message.body) for message in found]
 
 
-@pytest.fixture
-async def broker(stack: Mapping[str, str]) -> Broker:
+@pytest.fixture(scope="session")
+def declared(stack: Mapping[str, str]) -> Broker:
     found = Broker(stack["AMQP_URL"])
-    await found.empty()
+    asyncio.run(found.declare())
     return found
+
+
+@pytest.fixture
+async def broker(declared: Broker) -> Broker:
+    await declared.empty()
+    return declared
 
 
 class Proxied(Proxy):

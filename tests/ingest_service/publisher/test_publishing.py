@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import os
+import re
+import textwrap
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,6 +20,7 @@ from ingest_service.publisher.confirms import ConfirmingChannel, Fate, Flight
 from ingest_service.publisher.record import Record
 from tests.ingest_service.publisher.conftest import Broker, Proxied, until
 
+README = (Path(__file__).parents[3] / "README.md").read_text()
 NOWHERE = "amqp://user:s3cret@127.0.0.1:1/"
 
 
@@ -321,3 +324,16 @@ async def test_the_outage_is_said_once_and_without_the_password(
         await until(lambda: publisher.counters.sent == 1)
     assert "the broker is back" in caplog.text
     assert caplog.text.count("cannot be used") == 1
+
+
+async def test_the_example_of_the_readme_publishes_its_event(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (example,) = re.findall(r"## Publish from a crawler.*?```python\n(.*?)```", README, re.DOTALL)
+    monkeypatch.setenv("AMQP_URL", broker.url)
+    names: dict[str, Any] = {}
+    example = example.replace("/var/lib/crawler/spool", str(tmp_path))
+    exec("async def crawl():\n" + textwrap.indent(example, "    "), names)
+    await names["crawl"]()
+    (event,) = await broker.events("profile_log")
+    assert (event["handle"], event["metrics"]["followers"]) == ("creator", 1250)
