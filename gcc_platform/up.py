@@ -26,7 +26,7 @@ from gcc_platform.local_stack.ports import LOOPBACK, is_free
 from gcc_platform.local_stack.process import Command, Process
 from gcc_platform.local_stack.stack import Stack
 from gcc_platform.settings import Settings
-from ingest_service.settings import without_password
+from ingest_service.shown_url import without_password
 
 ROOT = Path(__file__).parents[1]
 PROGRAMS = Path(sys.executable).parent

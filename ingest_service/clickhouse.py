@@ -11,7 +11,7 @@ import clickhouse_connect
 from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.exceptions import ClickHouseError, Error
 
-from ingest_service.settings import without_password
+from ingest_service.shown_url import without_password
 from ingest_service.verdicts import InsertFailed
 
 CONNECT_SECONDS = 5

@@ -99,11 +99,3 @@ def _checked(secret: SecretStr | None, name: str, schemes: tuple[str, ...]) -> s
         # Not the value itself: it may hold a password.
         raise BadUrl(f"{name} is not a URL of the form {schemes[0]}://user:password@host:port")
     return url
-
-
-def without_password(url: str) -> str:
-    """The URL as it may be shown: scheme, user, host and port."""
-    parts = urlsplit(url)
-    user = f"{parts.username}@" if parts.username else ""
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{user}{parts.hostname}{port}"

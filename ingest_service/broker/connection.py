@@ -15,7 +15,7 @@ from aio_pika.exceptions import (
 )
 from yarl import URL
 
-from ingest_service.settings import without_password
+from ingest_service.shown_url import without_password
 
 CONNECT_SECONDS = 10
 HEARTBEAT_SECONDS = 20

@@ -1,0 +1,84 @@
+"""Turns what a crawler knows about an event into the record that is published, or says why it cannot."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+
+from ingest_service.admission import Admission, Bounds
+from ingest_service.events.contract import EventType
+from ingest_service.events.registry import EVENT_TYPES
+from ingest_service.publisher.record import Record
+
+_BOUNDS = Bounds(earliest=datetime(1900, 1, 1, tzinfo=UTC), ahead=timedelta(days=365 * 200))
+"""Which times are plausible is the service's setting. It dead-letters the others, where they can be looked at."""
+
+
+class NotOfItsType(Exception):
+    """An event that cannot be of the type it is said to be; the message names the field, never a value."""
+
+
+class _Builder:
+    """Builds the payloads of one event type."""
+
+    def __init__(self, event_type: EventType) -> None:
+        self._routing_key = event_type.routing_key
+        self._has_handle = any(each.name == "handle" for each in msgspec.structs.fields(event_type.struct))
+        # The very check the service makes, so that what is sent is not dead-lettered there.
+        self._admission = Admission(event_type, _BOUNDS)
+
+    def record(self, event: Mapping[str, Any]) -> Record:
+        fields = dict(event)
+        if fields.get("event_id") is None:
+            fields["event_id"] = str(uuid4())
+        if fields.get("event_timestamp") is None:
+            fields["event_timestamp"] = datetime.now(UTC).isoformat(timespec="microseconds")
+        if self._has_handle:
+            fields["handle"] = _handle(fields)
+        body = msgspec.json.encode(fields)
+        for _, rejected in self._admission.admit((body,)).rejected:
+            raise NotOfItsType(str(rejected))
+        return Record(self._routing_key, body)
+
+
+_BUILDERS = {name: _Builder(event_type) for name, event_type in EVENT_TYPES.items()}
+
+
+def record_of(event_type: str, event: Mapping[str, Any]) -> Record:
+    """The record of an event, given as a mapping of its type's fields.
+
+    What is absent or None is filled in: event_id (a new UUID), event_timestamp (now) and, where the type has one,
+    handle (YouTube: always the profile_id; otherwise the dimension `handle`). A datetime without a zone means UTC.
+    Fields that the contract does not know are sent too: the service keeps them in the column `extra`.
+
+    Raises NotOfItsType.
+    """
+    try:
+        return _builder(event_type).record(event)
+    except NotOfItsType:
+        raise
+    except UnicodeError:
+        raise NotOfItsType("text that is not valid Unicode") from None
+    except (TypeError, OverflowError) as error:
+        raise NotOfItsType(f"not a mapping of JSON values: {error}") from None
+    except Exception as error:  # noqa: BLE001  # a mapping's own code may raise anything, with any text
+        raise NotOfItsType(f"not a mapping of JSON values: {type(error).__name__}") from None
+
+
+def _builder(event_type: str) -> _Builder:
+    try:
+        return _BUILDERS[event_type]
+    except KeyError:
+        raise NotOfItsType(f"there is no event type {event_type!r:.60}; there are {', '.join(_BUILDERS)}") from None
+
+
+def _handle(fields: Mapping[str, Any]) -> object:
+    if fields.get("platform") == "YOUTUBE":
+        return fields.get("profile_id")
+    if (given := fields.get("handle")) is not None:
+        return given
+    dimensions = fields.get("dimensions")
+    found = dimensions.get("handle") if isinstance(dimensions, Mapping) else None
+    return found if isinstance(found, str) else None

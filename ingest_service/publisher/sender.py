@@ -1,0 +1,168 @@
+"""The background task that keeps a connection and sends: the spool, oldest first, and then what is in memory.
+
+While the broker is there, new events wait in memory, and in the spool only when memory is full. When the connection is
+lost, those in memory go to the spool and so does every new one. So what is in memory is newer than what is on disk, but
+for an overflow; and then memory is sent from as well, or the overflow would never end. It also has its turn while the
+broker refuses events that are in the spool.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from ingest_service.backoff import Backoff
+from ingest_service.broker.connection import BrokerUnavailable
+from ingest_service.publisher.confirms import ConfirmingChannel, Fate, Flight, confirming
+from ingest_service.publisher.counters import Counters
+from ingest_service.publisher.line import Line
+from ingest_service.publisher.rarely import Rarely
+from ingest_service.publisher.record import Record
+from ingest_service.publisher.spool import Segment
+from ingest_service.publisher.spooling import Spooling
+
+_RECONNECT = Backoff(first=0.2, most=15.0)
+_REFUSED = Backoff(first=0.1, most=1.0)
+"""Short: events of other types wait behind those that the broker refuses."""
+
+_logger = logging.getLogger(__name__)
+
+
+class _ConnectionLost(Exception):
+    """The channel can no longer be used; the message says what is known of why."""
+
+
+class Sender:
+    """Sends from a line in memory and from a spool, if there is one. `changed` is called when memory has more room."""
+
+    def __init__(
+        self,
+        url: str,
+        line: Line,
+        spooling: Spooling | None,
+        counters: Counters,
+        changed: Callable[[], None],
+        at_once: int,
+        confirm_seconds: float,
+    ) -> None:
+        self._url = url
+        self._line = line
+        self._spooling = spooling
+        self._counters = counters
+        self._changed = changed
+        self._at_once = at_once
+        self._confirm_seconds = confirm_seconds
+        self._say = Rarely(_logger)
+        self._work = asyncio.Event()
+        self._segment: Segment | None = None
+        """The segment that is being sent. It is deleted when each of its events is confirmed or in another one."""
+        self._left: list[Record] = []
+        """Its events that have no answer yet."""
+        self._again: list[Record] = []
+        """Its events that the broker refused."""
+        self._refusals = 0
+        self._turn_of_memory = False
+        """After a flight from the spool with refusals: events of other types must not wait until those are taken."""
+        self.away = False
+        """Whether the broker is known not to be there. Until the first attempt has failed it is thought to be."""
+
+    def wake(self) -> None:
+        """There may be something to send."""
+        self._work.set()
+
+    async def run(self) -> None:
+        """Send for ever; it ends by being cancelled, and then every event is still counted where it is."""
+        attempt = 0
+        while True:
+            sent = self._counters.sent
+            try:
+                async with confirming(self._url, self._confirm_seconds) as channel:
+                    await self._use(channel)
+            except (BrokerUnavailable, _ConnectionLost) as error:
+                reason = str(error)
+            except Exception as error:  # noqa: BLE001  # whatever it is, crawlers go on and so do we
+                reason = f"{type(error).__name__}: {error}"
+            self.away = True
+            attempt = 1 if self._counters.sent > sent else attempt + 1
+            where = "memory" if self._spooling is None else "the spool"
+            self._say.warn("away", "events wait in %s, the broker cannot be used: %s", where, reason)
+            self.set_aside()
+            await asyncio.sleep(_RECONNECT.seconds(attempt))
+
+    def set_aside(self) -> None:
+        """Hand what is in memory to the spool, if there is one."""
+        if self._spooling is not None:
+            for record in self._line.first(len(self._line)):
+                self._spooling.add(record)
+            self._line.leave(len(self._line))
+
+    async def _use(self, channel: ConfirmingChannel) -> None:
+        channel.when_closed(self.wake)
+        if self.away:
+            _logger.info("the broker is back")
+        self.away = False
+        while True:
+            if not self._memory_next() and (self._left or await self._next_segment()):
+                flight = await self._send_spooled(channel)
+                self._turn_of_memory = bool(flight.of(Fate.REFUSED))
+            elif self._line:
+                flight = await self._send_line(channel)
+                self._turn_of_memory = False
+            else:
+                await self._work.wait()
+                self._work.clear()
+                flight = None
+            if channel.closed or (flight is not None and flight.of(Fate.UNKNOWN)):
+                raise _ConnectionLost((flight and flight.trouble) or "it closed the connection")
+            await self._slow_down(flight)
+
+    def _memory_next(self) -> bool:
+        return self._line.full or (self._turn_of_memory and len(self._line) > 0)
+
+    async def _send_line(self, channel: ConfirmingChannel) -> Flight:
+        flight = Flight(self._line.first(self._at_once))
+        try:
+            await channel.fly(flight)
+        finally:
+            # Also when we are cancelled: what was confirmed is not sent again, and the rest is still somewhere.
+            self._line.leave(len(flight.records))
+            self._line.put_back(flight.of(Fate.UNKNOWN))
+            behind = self._line if self._spooling is None else self._spooling
+            for record in flight.of(Fate.REFUSED):
+                behind.add(record)
+            self._counters.memory_sent(len(flight.of(Fate.CONFIRMED)))
+            self._changed()
+        return flight
+
+    async def _next_segment(self) -> bool:
+        """Begin to read the oldest segment; False if there is none."""
+        if self._spooling is None:
+            return False
+        if self._segment is not None:
+            await self._spooling.replace(self._segment, self._again)
+            self._segment, self._again = None, []
+        if not self._counters.in_spool or (segment := await self._spooling.oldest()) is None:
+            return False
+        self._segment, self._left = segment, list(segment.records)
+        return True
+
+    async def _send_spooled(self, channel: ConfirmingChannel) -> Flight:
+        flight = Flight(self._left[: self._at_once])
+        try:
+            await channel.fly(flight)
+        finally:
+            self._left[: len(flight.records)] = flight.of(Fate.UNKNOWN)
+            self._again += flight.of(Fate.REFUSED)
+            self._counters.spool_sent(len(flight.of(Fate.CONFIRMED)))
+        return flight
+
+    async def _slow_down(self, flight: Flight | None) -> None:
+        """Wait a little after a flight of which the broker refused something."""
+        if flight is None:
+            return
+        refused = len(flight.of(Fate.REFUSED))
+        if not refused:
+            self._refusals = 0
+            return
+        self._refusals += 1
+        self._say.warn("refused", "the broker refused %d events, they are sent again: %s", refused, flight.trouble)
+        await asyncio.sleep(_REFUSED.seconds(self._refusals))

@@ -1,0 +1,122 @@
+"""make_scrape_log_event, called as Beat's crawlers call it."""
+
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ingest_service.publisher import EventPublisher, dispatcher, make_scrape_log_event
+from tests.ingest_service.publisher.conftest import Broker, until
+
+METRICS = [{"key": "likes", "value": 5}]
+DIMENSIONS = [{"key": "handle", "value": "creator"}, {"key": "taken_at_timestamp", "value": 1_768_469_400}]
+COMMON = {"id": None, "source": "graphapi", "timestamp": "2026", "metrics": METRICS, "dimensions": DIMENSIONS}
+
+
+@pytest.fixture
+async def default(broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Path]:
+    """The broker and the folder of spools, by the environment."""
+    monkeypatch.setenv("AMQP_URL", broker.url)
+    monkeypatch.setenv("GCC_SPOOL_DIR", str(tmp_path))
+    yield tmp_path
+    await dispatcher.close()
+
+
+@pytest.mark.parametrize(
+    ("log_type", "log", "expected"),
+    [
+        (
+            "post_log",
+            {"platform": "INSTAGRAM", "profile_id": "7", "platform_post_id": "C1"},
+            {"handle": "creator", "shortcode": "C1", "publish_time": "2026-01-15T09:30:00+00:00"},
+        ),
+        ("profile_log", {"platform": "YOUTUBE", "profile_id": "UC7"}, {"handle": "UC7", "metrics": {"likes": 5}}),
+        (
+            "yt_profile_relationship_logs",
+            {"source_channel_id": "UC1", "target_channel_id": "UC2", "relationship_type": "subscription"},
+            {"platform": "YOUTUBE", "source_profile_id": "UC1", "target_profile_id": "UC2"},
+        ),
+        (
+            "order_log",
+            {"platform": "SHOPIFY", "platform_order_id": "1", "dimensions": [SimpleNamespace(key="store", value="x")]},
+            {"store": "x", "dimensions": {"store": "x"}},
+        ),
+        (
+            "profile_relationship_log",
+            {
+                "platform": "INSTAGRAM",
+                "source_profile_id": "1",
+                "target_profile_id": "2",
+                "relationship_type": "follower",
+                "source_metrics": METRICS,
+            },
+            {"source_metrics": {"likes": 5}},
+        ),
+    ],
+)
+@pytest.mark.parametrize("as_mapping", [True, False])
+async def test_a_log_of_beat_arrives_as_the_event_of_the_contract(
+    broker: Broker, default: Path, log_type: str, log: dict[str, Any], expected: dict[str, Any], as_mapping: bool
+) -> None:
+    whole = {**COMMON, **log}
+    await make_scrape_log_event(log_type, whole if as_mapping else SimpleNamespace(**whole))
+    await dispatcher.close()
+    (event,) = await broker.events(log_type.replace("logs", "log"))
+    assert expected.items() <= event.items()
+    assert "timestamp" not in event
+
+
+async def test_processes_take_spools_of_their_own(default: Path) -> None:
+    async with EventPublisher("amqp://127.0.0.1:1/", default / "0", exit_seconds=0):
+        await make_scrape_log_event("profile_log", {"source": "s", "platform": "p", "profile_id": "1"})
+    assert (default / "1" / "lock").exists()
+
+
+async def test_a_log_that_cannot_be_read_is_counted_and_said(default: Path, caplog: pytest.LogCaptureFixture) -> None:
+    await make_scrape_log_event("post_log", {"dimensions": [{"key": "taken_at_timestamp", "value": "private"}]})
+    await make_scrape_log_event("post_log", 3)
+    publisher = dispatcher._default.publisher
+    assert publisher is not None
+    assert publisher.counters.refused == 2
+    assert "a log of type post_log is lost, it cannot be read: TypeError" in caplog.text
+    assert "private" not in caplog.text
+
+
+@pytest.mark.parametrize(("url", "said"), [(None, "AMQP_URL is not set"), ("http://u:s3cret@h", "not of the form")])
+async def test_a_wrong_environment_is_said_and_does_not_stop_a_crawl(
+    url: str | None, said: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delenv("AMQP_URL", raising=False)
+    if url is not None:
+        monkeypatch.setenv("AMQP_URL", url)
+    await make_scrape_log_event("post_log", {})
+    await make_scrape_log_event("post_log", {})
+    assert said in caplog.text
+    assert "s3cret" not in caplog.text
+
+
+async def test_a_process_that_ends_without_close_leaves_its_events_to_the_next(broker: Broker, tmp_path: Path) -> None:
+    script = (
+        "import asyncio; from ingest_service.publisher import make_scrape_log_event as emit\n"
+        "asyncio.run(emit('profile_log', {'source': 's', 'platform': 'p', 'profile_id': '1'}))\n"
+        "asyncio.run(emit('profile_log', {'source': 's', 'platform': 'p', 'profile_id': '2'}))\n"
+    )
+    environment = {"AMQP_URL": "amqp://127.0.0.1:1/", "GCC_SPOOL_DIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, check=True)  # noqa: ASYNC221
+    assert b"Traceback" not in done.stderr, done.stderr.decode()
+    async with EventPublisher(broker.url, tmp_path / "0") as publisher:
+        await until(lambda: publisher.counters.sent == 2)
+    assert {each["profile_id"] for each in await broker.events("profile_log")} == {"1", "2"}
+
+
+def test_importing_the_sdk_loads_nothing_that_only_the_service_needs() -> None:
+    heavy = {"clickhouse_connect", "pydantic", "pydantic_settings", "click", "rich", "structlog", "prometheus_client"}
+    script = "import sys, ingest_service.publisher; print(*{name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "aio_pika" in loaded
+    assert not loaded & heavy

@@ -1,0 +1,46 @@
+"""A crawler killed by SIGKILL while it spools, and again while the spool is being sent."""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from uuid import UUID
+
+from ingest_service.publisher import EventPublisher
+from tests.ingest_service.publisher.conftest import Broker, Proxied, until
+
+CRAWLER = "tests.ingest_service.publisher.crawl"
+
+
+async def killed_when(reached: Callable[[int, int], bool], url: str, spool: Path, events: int) -> tuple[int, int]:
+    """Run a crawler until it says counters that we wait for, and kill it: the last spooled and sent it has said."""
+    crawler = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", CRAWLER, url, str(spool), str(events), stdout=asyncio.subprocess.PIPE
+    )
+    assert crawler.stdout is not None
+    said = (0, 0)
+    try:
+        async with asyncio.timeout(30):
+            while not reached(*said):
+                line = await crawler.stdout.readline()
+                assert line.endswith(b"\n"), "the crawler ended by itself"
+                spooled, sent = map(int, line.split())
+                said = (spooled, sent)
+    finally:
+        crawler.kill()
+        await crawler.wait()
+    return said
+
+
+async def test_every_event_that_was_spooled_arrives_though_the_crawler_is_killed_again_and_again(
+    broker: Broker, proxy: Proxied, tmp_path: Path
+) -> None:
+    spooled, _ = await killed_when(lambda spooled, _: spooled >= 1_000, proxy.url, tmp_path, 1_000_000)
+    proxy.open()
+    _, sent = await killed_when(lambda _, sent: sent >= 200, proxy.url, tmp_path, 0)
+    assert sent >= 200
+    async with EventPublisher(broker.url, tmp_path) as publisher:
+        assert publisher.counters.recovered > 0
+        await until(lambda: publisher.counters.sent == publisher.counters.recovered)
+    arrived = {each["event_id"] for each in await broker.events("order_log")}
+    assert {str(UUID(int=number)) for number in range(spooled)} <= arrived

@@ -1,0 +1,339 @@
+"""EventPublisher against the real broker, with outages."""
+
+import asyncio
+import logging
+import os
+import re
+import textwrap
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ingest_service.broker.connection import connected
+from ingest_service.events.contract import EXCHANGE
+from ingest_service.publisher import Counters, EventPublisher, SpoolInUse, confirms
+from ingest_service.publisher.confirms import ConfirmingChannel, Fate, Flight
+from ingest_service.publisher.record import Record
+from tests.ingest_service.publisher.conftest import Broker, Proxied, until
+
+README = (Path(__file__).parents[3] / "README.md").read_text()
+NOWHERE = "amqp://user:s3cret@127.0.0.1:1/"
+
+
+def order(number: int, **more: object) -> dict[str, Any]:
+    return {"source": "s", "platform": "SHOPIFY", "platform_order_id": str(number), "store": "s", **more}
+
+
+def segments(spool: Path) -> list[Path]:
+    return list(spool.glob("*.spool"))
+
+
+def numbers(events: list[dict[str, Any]]) -> list[int]:
+    return [int(each["platform_order_id"]) for each in events]
+
+
+def adds_up(counters: Counters) -> bool:
+    places = (counters.sent, counters.in_memory, counters.in_spool, counters.dropped)
+    return min(places) >= 0 and counters.accepted == sum(places)
+
+
+@asynccontextmanager
+async def always_adding_up(counters: Counters) -> AsyncIterator[None]:
+    """Looks at the counters in every turn of the loop."""
+
+    async def look() -> None:
+        while True:
+            assert adds_up(counters), counters
+            await asyncio.sleep(0)
+
+    looking = asyncio.create_task(look())
+    try:
+        yield
+    finally:
+        looking.cancel()
+        await asyncio.wait([looking])
+        assert looking.cancelled()
+
+
+async def emit(publisher: EventPublisher, first: int, end: int) -> None:
+    for number in range(first, end):
+        await publisher.emit("order_log", order(number))
+
+
+async def test_every_event_arrives_once_in_order_and_is_confirmed(broker: Broker) -> None:
+    async with EventPublisher(broker.url) as publisher, always_adding_up(publisher.counters):
+        await emit(publisher, 0, 1_000)
+    assert publisher.counters == Counters(accepted=1_000, sent=1_000)
+    assert numbers(await broker.events("order_log")) == list(range(1_000))
+
+
+async def test_what_is_refused_does_not_raise_and_is_said_without_the_payload(caplog: pytest.LogCaptureFixture) -> None:
+    async with EventPublisher(NOWHERE, exit_seconds=0) as publisher:
+        await publisher.emit("order_log", {"store": "private"})
+        await publisher.emit("story_log", {"store": "private"})
+        await publisher.emit(["order_log"], 3)  # type: ignore[arg-type]
+    assert publisher.counters == Counters(refused=3)
+    assert "refused an event of type order_log: invalid_field: Object missing required field" in caplog.text
+    assert "there is no event type 'story_log'" in caplog.text
+    assert "private" not in caplog.text
+
+
+async def test_events_of_an_outage_are_sent_oldest_first_and_before_newer_ones(
+    broker: Broker, proxy: Proxied, tmp_path: Path
+) -> None:
+    async with (
+        EventPublisher(proxy.url, tmp_path, segment_bytes=2_000, in_flight=7) as publisher,
+        always_adding_up(publisher.counters),
+    ):
+        await emit(publisher, 0, 100)
+        await until(lambda: publisher.counters.in_spool == 100)
+        await emit(publisher, 100, 200)
+        await until(lambda: publisher.counters.in_spool == 200)
+        proxy.open()
+        await until(lambda: publisher.counters.sent)
+        await emit(publisher, 200, 300)
+        await until(lambda: publisher.counters.sent == 300)
+    assert numbers(await broker.events("order_log")) == list(range(300))
+    assert not segments(tmp_path)
+
+
+@pytest.mark.parametrize("spooling", [True, False])
+async def test_nothing_is_lost_when_the_connection_is_cut_again_and_again(
+    broker: Broker, proxy: Proxied, tmp_path: Path, spooling: bool
+) -> None:
+    proxy.open()
+    async with EventPublisher(proxy.url, tmp_path if spooling else None, in_flight=50) as publisher:
+        for round_ in range(3):
+            sent = publisher.counters.sent
+            await emit(publisher, round_ * 300, round_ * 300 + 280)
+            await until(lambda before=sent: publisher.counters.sent > before)  # type: ignore[misc]
+            proxy.close()
+            await emit(publisher, round_ * 300 + 280, round_ * 300 + 300)
+            proxy.open()
+        await until(lambda: publisher.counters.sent == 900)
+    events = await broker.events("order_log")
+    assert set(numbers(events)) == set(range(900))
+    assert len({each["event_id"] for each in events}) == 900
+    assert publisher.counters.dropped == 0
+
+
+async def test_emit_waits_no_longer_than_its_bound_and_what_finds_no_room_is_counted_and_said(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with EventPublisher(NOWHERE, memory_events=5, max_wait_seconds=0.02, exit_seconds=0) as publisher:
+        await emit(publisher, 0, 5)
+        start = time.monotonic()
+        await asyncio.gather(*(emit(publisher, number, number + 1) for number in range(20)))
+        assert 0.02 <= time.monotonic() - start < 1  # all of them wait at the same time, on a busy machine
+        assert (publisher.counters.in_memory, publisher.counters.dropped) == (5, 20)
+        assert adds_up(publisher.counters)
+    assert publisher.counters == Counters(accepted=25, dropped=25)
+    assert caplog.text.count("dropped an event of type order_log: no room") == 1
+    assert "dropped 5 events: not confirmed within 0 s, and no spool" in caplog.text
+
+
+async def test_an_event_waits_for_room_that_is_made_in_time(broker: Broker) -> None:
+    async with EventPublisher(broker.url, memory_events=5, max_wait_seconds=10) as publisher:
+        await emit(publisher, 0, 100)
+    assert publisher.counters == Counters(accepted=100, sent=100)
+
+
+async def test_what_overflows_memory_goes_to_the_spool_and_arrives(broker: Broker, tmp_path: Path) -> None:
+    async with (
+        EventPublisher(broker.url, tmp_path, memory_events=50, max_wait_seconds=5) as publisher,
+        always_adding_up(publisher.counters),
+    ):
+        await emit(publisher, 0, 400)
+        await until(lambda: publisher.counters.sent == 400)
+        assert publisher.counters.spooled
+    assert sorted(numbers(await broker.events("order_log"))) == list(range(400))
+
+
+async def test_what_a_full_spool_cannot_take_is_dropped_counted_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with EventPublisher(NOWHERE, tmp_path, spool_bytes=5_000) as publisher, always_adding_up(publisher.counters):
+        await emit(publisher, 0, 200)
+        await until(lambda: not publisher.counters.in_memory)
+    assert publisher.counters.in_spool + publisher.counters.dropped == 200
+    assert publisher.counters.dropped > 100
+    assert "the spool is full: dropped" in caplog.text
+    assert "s3cret" not in caplog.text
+
+
+async def test_leaving_puts_what_is_not_confirmed_into_the_spool_and_the_next_publisher_sends_it(
+    broker: Broker, tmp_path: Path
+) -> None:
+    async with EventPublisher(NOWHERE, tmp_path, exit_seconds=0) as first:
+        await emit(first, 0, 50)
+    assert (first.counters.in_spool, first.counters.in_memory) == (50, 0)
+    async with EventPublisher(broker.url, tmp_path) as second:
+        assert second.counters.recovered == second.counters.accepted == 50
+        await until(lambda: second.counters.sent == 50)
+    assert numbers(await broker.events("order_log")) == list(range(50))
+
+
+async def test_abandoning_without_a_loop_puts_what_is_in_memory_into_the_spool(broker: Broker, tmp_path: Path) -> None:
+    first = await EventPublisher(NOWHERE, tmp_path).__aenter__()
+    await emit(first, 0, 50)
+    first.abandon()
+    assert first.counters == Counters(accepted=50, in_spool=50, spooled=50)
+    async with EventPublisher(broker.url, tmp_path) as second:
+        await until(lambda: second.counters.sent == second.counters.recovered >= 50)
+    assert set(numbers(await broker.events("order_log"))) == set(range(50))
+
+
+async def test_abandoning_without_a_spool_says_what_is_lost(caplog: pytest.LogCaptureFixture) -> None:
+    publisher = await EventPublisher(NOWHERE).__aenter__()
+    await emit(publisher, 0, 5)
+    publisher.abandon()
+    assert publisher.counters == Counters(accepted=5, dropped=5)
+    assert "dropped 5 events: the event loop ended" in caplog.text
+
+
+async def test_a_spool_is_for_one_publisher_and_the_second_is_told_on_entering(tmp_path: Path) -> None:
+    async with EventPublisher(NOWHERE, tmp_path):
+        with pytest.raises(SpoolInUse, match="give every process one of its own"):
+            await EventPublisher(NOWHERE, tmp_path).__aenter__()
+
+
+async def test_a_torn_tail_is_reported_on_entering(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with EventPublisher(NOWHERE, tmp_path, exit_seconds=0) as publisher:
+        await emit(publisher, 0, 3)
+    (segment,) = segments(tmp_path)
+    os.truncate(segment, segment.stat().st_size - 5)
+    async with EventPublisher(NOWHERE, tmp_path) as again:
+        assert again.counters.recovered == 2
+    assert f"{segment} ends with" in caplog.text
+
+
+async def test_a_slow_disk_does_not_hold_up_the_crawler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sync = os.fsync
+
+    def slow(descriptor: int) -> None:
+        time.sleep(0.5)
+        sync(descriptor)
+
+    async with EventPublisher(NOWHERE, tmp_path, exit_seconds=5) as publisher:
+        monkeypatch.setattr(os, "fsync", slow)
+        await emit(publisher, 0, 1)
+        await until(lambda: publisher.counters.in_spool)
+        start = time.monotonic()
+        await emit(publisher, 1, 50)
+        assert time.monotonic() - start < 0.45
+        assert publisher.counters.in_memory
+    assert publisher.counters.in_spool == 50
+
+
+async def test_events_outside_of_the_block_are_dropped_and_said(caplog: pytest.LogCaptureFixture) -> None:
+    publisher = EventPublisher(NOWHERE, exit_seconds=0)
+    await emit(publisher, 0, 1)
+    async with publisher:
+        pass
+    await emit(publisher, 0, 1)
+    assert publisher.counters == Counters(accepted=2, dropped=2)
+    assert "the publisher is not entered, or left" in caplog.text
+
+
+@pytest.mark.parametrize("spooling", [True, False])
+async def test_nacked_events_are_sent_again_and_do_not_stop_other_types(
+    broker: Broker, tmp_path: Path, spooling: bool
+) -> None:
+    full = {"x-max-length": 1, "x-overflow": "reject-publish"}
+    async with connected(broker.url, "tests") as connection, connection.channel() as channel:
+        # Bound beside the real queue: when it is full, the broker nacks.
+        queue = await channel.declare_queue("full_q", arguments=full)
+        await queue.bind(EXCHANGE, "order_log_events")
+        async with (
+            EventPublisher(broker.url, tmp_path if spooling else None, in_flight=5) as publisher,
+            always_adding_up(publisher.counters),
+        ):
+            await emit(publisher, 0, 20)
+            await until(lambda: publisher.counters.sent)
+            taken = publisher.counters.sent
+            for number in range(10):
+                await publisher.emit("profile_log", {"source": "s", "platform": "p", "profile_id": str(number)})
+            await until(lambda: publisher.counters.sent >= taken + 10)
+            assert publisher.counters.sent < 30
+            await queue.delete(if_empty=False)
+            await until(lambda: publisher.counters.sent == 30)
+    assert set(numbers(await broker.events("order_log"))) == set(range(20))
+    assert len(await broker.events("profile_log")) == 10
+
+
+async def test_returned_events_are_sent_again(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with connected(broker.url, "tests") as connection, connection.channel() as channel:
+        exchange = await channel.declare_exchange("unbound.dx", auto_delete=True)
+        monkeypatch.setattr(confirms, "EXCHANGE", "unbound.dx")
+        async with EventPublisher(broker.url) as publisher:
+            await emit(publisher, 0, 5)
+            await until(lambda: "returned, NO_ROUTE" in caplog.text)
+            assert publisher.counters == Counters(accepted=5, in_memory=5)
+            queue = await channel.get_queue("order_log_events_q")
+            await queue.bind(exchange, "order_log_events")
+            await until(lambda: publisher.counters.sent == 5)
+        await queue.unbind(exchange, "order_log_events")
+    assert sorted(numbers(await broker.events("order_log"))) == list(range(5))
+
+
+async def test_a_missing_exchange_is_named_and_waited_for(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(confirms, "EXCHANGE", "missing.dx")
+        publisher = await EventPublisher(broker.url).__aenter__()
+        await emit(publisher, 0, 5)
+        await until(lambda: "there is no exchange 'missing.dx': gcc-ingest init creates it" in caplog.text)
+    await until(lambda: publisher.counters.sent == 5)
+    await publisher.__aexit__(None, None, None)
+    assert sorted(numbers(await broker.events("order_log"))) == list(range(5))
+
+
+async def test_an_event_without_an_answer_counts_as_not_sent() -> None:
+    class Silent:
+        async def basic_publish(self, body: bytes, **_: object) -> None:
+            if body == b"1":
+                await asyncio.Event().wait()
+
+    flight = Flight([Record("k", b"0"), Record("k", b"1")])
+    await ConfirmingChannel(Silent(), 0.05).fly(flight)  # type: ignore[arg-type]
+    assert flight.fates == [Fate.CONFIRMED, Fate.UNKNOWN]
+    assert flight.trouble == "the broker did not confirm within 0.05 s"
+
+
+@pytest.mark.parametrize("url", ["", "http://broker", "amqp://", "amqp://broker:port"])
+def test_a_url_of_another_form_is_an_error_that_does_not_show_it(url: str) -> None:
+    with pytest.raises(ValueError, match="not of the form amqp://user:password@host:port"):
+        EventPublisher(url)
+
+
+async def test_the_outage_is_said_once_and_without_the_password(
+    proxy: Proxied, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="ingest_service")
+    async with EventPublisher(proxy.url) as publisher:
+        await emit(publisher, 0, 1)
+        await until(lambda: "events wait in memory, the broker cannot be used" in caplog.text)
+        proxy.open()
+        await until(lambda: publisher.counters.sent == 1)
+    assert "the broker is back" in caplog.text
+    assert caplog.text.count("cannot be used") == 1
+
+
+async def test_the_example_of_the_readme_publishes_its_event(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (example,) = re.findall(r"## Publish from a crawler.*?```python\n(.*?)```", README, re.DOTALL)
+    monkeypatch.setenv("AMQP_URL", broker.url)
+    names: dict[str, Any] = {}
+    example = example.replace("/var/lib/crawler/spool", str(tmp_path))
+    exec("async def crawl():\n" + textwrap.indent(example, "    "), names)
+    await names["crawl"]()
+    (event,) = await broker.events("profile_log")
+    assert (event["handle"], event["metrics"]["followers"]) == ("creator", 1250)
