@@ -20,11 +20,13 @@ from gcc_platform.settings import Settings
 from ingest_service.broker.connection import BrokerUnavailable, connected
 from ingest_service.broker.topology import UNROUTABLE_QUEUE
 from ingest_service.events.registry import EVENT_TYPES
+from ingest_service.letters.table import LETTERS, REPLAYS
 from ingest_service.settings import BadUrl, MissingUrl
 from ingest_service.settings import Settings as IngestSettings
 
 _OLDEST_CLICKHOUSE = (25, 3)
 _OLDEST_POSTGRES = 14
+_BESIDE_RAW = ("_e.ingest_batches", LETTERS, REPLAYS)
 _INIT = "run gcc-ingest init"
 _ROLES = "apply gcc_platform/local_stack/roles.sql as a superuser"
 
@@ -119,8 +121,8 @@ def _ingest(_settings: Settings) -> Iterator[Finding]:
         oldest = ".".join(map(str, _OLDEST_CLICKHOUSE))
         yield Finding(subject, new_enough, f"version {version}", f"upgrade to {oldest} or newer")
         there = {f"_e.{row[0]}" for row in server.rows("SELECT name FROM system.tables WHERE database = '_e'")}
-        tables = [event_type.table for event_type in EVENT_TYPES.values()]
-        yield _all_there(subject, "raw tables", tables, [name for name in tables if name not in there])
+        tables = [*(event_type.table for event_type in EVENT_TYPES.values()), *_BESIDE_RAW]
+        yield _all_there(subject, "tables", tables, [name for name in tables if name not in there])
         yield _granted(server, subject, "INSERT ON _e.*")
 
 
