@@ -47,6 +47,7 @@ class RabbitMQ(Server):
     def command(self) -> Command:
         """The node in the foreground, with ports for Erlang's distribution and epmd that are free right now."""
         program = _program()
+        self._stop_epmd()  # of a node that was killed: once the file names another one, nobody would stop it
         distribution, epmd = pick_free(2)
         self._epmd_file.write_text(f"{epmd}\n")
         return Command(
@@ -98,6 +99,9 @@ class RabbitMQ(Server):
     def stop(self) -> None:
         """Stop the node and then the epmd it started, which would stay otherwise."""
         super().stop()
+        self._stop_epmd()
+
+    def _stop_epmd(self) -> None:
         try:
             port = self._epmd_file.read_text().strip()
         except OSError:

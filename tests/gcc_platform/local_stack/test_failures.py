@@ -1,6 +1,8 @@
 """What goes wrong says what, with which value, and the way out, and leaves nothing running."""
 
+import os
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Sequence
@@ -12,7 +14,7 @@ import pytest
 
 from gcc_platform.local_stack.clickhouse import ClickHouse
 from gcc_platform.local_stack.errors import Cancelled, StackError
-from gcc_platform.local_stack.ports import LOOPBACK, Ports, is_free, variable
+from gcc_platform.local_stack.ports import LOOPBACK, Ports, is_free, pick_free, variable
 from gcc_platform.local_stack.postgres import Postgres
 from gcc_platform.local_stack.rabbitmq import RabbitMQ
 from gcc_platform.local_stack.server import Server
@@ -153,3 +155,16 @@ def test_an_unusable_port_number_in_the_environment_is_a_usage_error(tmp_path: P
     assert refused.returncode == 2
     assert "GCC_LOCAL_AMQP_PORT" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_the_epmd_of_a_broker_that_was_killed_is_stopped_before_the_next_one_starts(tmp_path: Path) -> None:
+    broker = make(RabbitMQ, tmp_path)
+    (left,) = pick_free(1)
+    subprocess.run(["epmd", "-daemon", "-port", str(left)], env=os.environ | {"ERL_EPMD_ADDRESS": LOOPBACK}, check=True)
+    deadline = time.monotonic() + 10
+    while is_free(left):
+        assert time.monotonic() < deadline, "epmd listens"
+        time.sleep(0.02)
+    (tmp_path / "epmd.port").write_text(f"{left}\n")
+    broker.command()
+    assert is_free(left)
