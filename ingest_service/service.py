@@ -28,6 +28,7 @@ from ingest_service.settings import Settings
 from ingest_service.sinker import Sinker, Terms
 
 _DEPTH_SECONDS = 10
+_CANCEL_SECONDS = 0.5
 
 _log = structlog.get_logger()
 
@@ -130,15 +131,15 @@ class Service:
             _log.warning("not everything could be flushed in time: the rest is given back to the broker",
                          seconds=self._settings.stop_seconds)  # fmt: skip
         finally:
-            for task in (*running, deadline, watching):
-                task.cancel()
-            await asyncio.gather(*running, deadline, watching, return_exceptions=True)
+            await _end((*running, deadline, watching))
 
     async def _watch_depths(self, connection: AbstractConnection) -> None:
         """Ask now and then how much waits in the queues, for as long as the connection lives."""
-        while is_alive(connection):
+        while is_alive(connection) and not self._stopping.is_set():
             for each in self._types:
                 self._health.types[each.name].queue_depth = await depth(connection, each.queue)
+                if self._stopping.is_set():
+                    return
             await asyncio.sleep(_DEPTH_SECONDS)
 
     async def _cancel_late(self, running: Sequence[asyncio.Task[None]]) -> None:
@@ -185,6 +186,15 @@ class Service:
                 await self._stopping.wait()
         except TimeoutError:
             return
+
+
+async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they have ended: Python 3.11's wait_for, which aiormq uses, may swallow a cancellation."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=_CANCEL_SECONDS)
 
 
 def _terms(settings: Settings) -> Terms:

@@ -1,6 +1,7 @@
 import asyncio
 import json
 import signal
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -268,6 +269,18 @@ def test_sigterm_flushes_what_is_buffered_and_exits_0(environment: Environment, 
         assert running.terminate() == 0
     assert table.count() == 100
     assert ready_in_queue(environment, "order_log_events_q") == 0
+
+
+def test_sigterm_at_any_moment_of_the_start_is_obeyed(environment: Environment, tmp_path: Path) -> None:
+    publish(environment, "order_log_events", *map(order, range(10)))
+    with service(environment, tmp_path) as running:
+        for number in range(6):
+            eventually(lambda: running.get("/heartbeat")[0] == 200)
+            time.sleep(0.07 * number)  # the moment is what varies
+            assert running.terminate() == 0, running.log.read_text()[-1500:]
+            running.restart()
+        running.wait_ready()
+        eventually(lambda: Table(environment, "_e.order_log_events").count() == 10)
 
 
 def test_sigkill_with_a_full_buffer_loses_nothing(environment: Environment, tmp_path: Path) -> None:
