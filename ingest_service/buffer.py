@@ -1,10 +1,12 @@
 """What has been received and not yet frozen into a batch. Pure: it describes its state, the caller decides."""
 
+import math
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from ingest_service.broker.deliveries import Deliveries, Lease
+from ingest_service.broker.lease import Deliveries, Lease
 from ingest_service.headers import Headers
 
 Clock = Callable[[], float]
@@ -15,16 +17,25 @@ class Trigger(StrEnum):
 
     ROWS = "rows"
     BYTES = "bytes"
+    LINGER = "linger"
+    """There are enough for an insert, and more was waited for."""
     AGE = "age"
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """When a batch is due, and how large it may be."""
+    """When a batch is due, and how large it may be.
+
+    A batch grows with the load, for it takes what comes in while it waits: `linger` seconds once it has `enough` rows,
+    else up to `seconds`.
+    """
 
     rows: int
     bytes: int
     seconds: float
+    linger: float = math.inf
+    enough: int = 1_000
+    """ClickHouse's own advice for the least that an insert should have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +48,8 @@ class Batch:
     first_received: float
     """By the buffer's clock, as last_received."""
     last_received: float
+    size: int = 0
+    """The bodies' bytes."""
     redelivered: int = 0
     """How many of them the broker had sent before."""
     headers: Mapping[int, Headers] = field(default_factory=dict)
@@ -45,6 +58,22 @@ class Batch:
 
 class TagGap(Exception):
     """Deliveries did not continue where the last ones ended, so acknowledging a prefix would not be safe."""
+
+
+@dataclass(slots=True)
+class _Read:
+    """What one read brought, or what is left of it."""
+
+    received: float
+    count: int
+    redelivered: int
+
+    def part(self, count: int) -> int:
+        """Take messages from the front; how many of them count as redelivered."""
+        redelivered = min(count, self.redelivered)
+        self.count -= count
+        self.redelivered -= redelivered
+        return redelivered
 
 
 class Buffer:
@@ -56,16 +85,15 @@ class Buffer:
         self._lease: Lease | None = None
         self._next_tag = 0
         self._bodies: list[bytes] = []
-        self._received: list[float] = []
-        self._redelivered: list[bool] = []
+        self._reads: deque[_Read] = deque()
         self._headers: dict[int, Headers] = {}
         self._bytes = 0
 
     def __len__(self) -> int:
         return len(self._bodies)
 
-    def add(self, deliveries: Deliveries) -> None:
-        """Take deliveries in. A new lease drops what an older one left: the broker sends that again.
+    def add(self, deliveries: Deliveries) -> int:
+        """Take deliveries in; their size in bytes. A new lease drops what an older one left: it comes again.
 
         Raises TagGap, taking nothing in, when the tags do not continue the lease's.
         """
@@ -76,11 +104,11 @@ class Buffer:
             raise TagGap(f"expected delivery tag {self._next_tag}, got {deliveries.tags[0]}..{deliveries.tags[-1]}")
         self._next_tag += count
         self._bodies.extend(deliveries.bodies)
-        self._received.extend([self._clock()] * count)
-        again = deliveries.redelivered
-        self._redelivered.extend([True] * again + [False] * (count - again))
-        self._bytes += sum(map(len, deliveries.bodies))
+        self._reads.append(_Read(self._clock(), count, deliveries.redelivered))
         self._headers.update(deliveries.headers)
+        size = sum(map(len, deliveries.bodies))
+        self._bytes += size
+        return size
 
     def trigger(self) -> Trigger | None:
         """Why a batch is due now, if one is."""
@@ -90,13 +118,15 @@ class Buffer:
             return Trigger.ROWS
         if self._bytes >= self._limits.bytes:
             return Trigger.BYTES
-        return Trigger.AGE if self.seconds_left() == 0 else None
+        if self.seconds_left():
+            return None
+        return Trigger.LINGER if self._waits() < self._limits.seconds else Trigger.AGE
 
     def seconds_left(self) -> float | None:
         """Seconds until the oldest message's age makes a batch due; None while the buffer is empty."""
         if not self._bodies:
             return None
-        return max(0.0, self._received[0] + self._limits.seconds - self._clock())
+        return max(0.0, self._reads[0].received + self._waits() - self._clock())
 
     def take(self) -> Batch:
         """Freeze the oldest messages, as many as fit the limits and at least one. The buffer must not be empty."""
@@ -105,14 +135,33 @@ class Buffer:
         first_tag = self._next_tag - len(self._bodies)
         headers = {tag - first_tag: self._headers.pop(tag) for tag in self._tags_with_headers(first_tag + count)}
         bodies, self._bodies = tuple(self._bodies[:count]), self._bodies[count:]
-        received, self._received = self._received[:count], self._received[count:]
-        redelivered, self._redelivered = sum(self._redelivered[:count]), self._redelivered[count:]
-        self._bytes -= sum(map(len, bodies))
-        return Batch(self._lease, first_tag + count - 1, bodies, received[0], received[-1], redelivered, headers)
+        size = sum(map(len, bodies))
+        self._bytes -= size
+        first = self._reads[0].received
+        last, redelivered = self._take_reads(count)
+        return Batch(self._lease, first_tag + count - 1, bodies, first, last, size, redelivered, headers)
 
     def oldest(self) -> float | None:
         """When the oldest message was received; None while the buffer is empty."""
-        return self._received[0] if self._received else None
+        return self._reads[0].received if self._reads else None
+
+    def _waits(self) -> float:
+        """How long the oldest message may wait for others."""
+        limits = self._limits
+        return min(limits.linger, limits.seconds) if len(self._bodies) >= limits.enough else limits.seconds
+
+    def _take_reads(self, count: int) -> tuple[float, int]:
+        """When the last of so many messages was received, and how many of them the broker had sent before."""
+        redelivered = 0
+        while True:
+            read = self._reads[0]
+            taken = min(count, read.count)
+            redelivered += read.part(taken)
+            count -= taken
+            if not read.count:
+                self._reads.popleft()
+            if not count:
+                return read.received, redelivered
 
     def _tags_with_headers(self, end: int) -> list[int]:
         return [tag for tag in self._headers if tag < end]
@@ -131,7 +180,6 @@ class Buffer:
         self._lease = lease
         self._next_tag = first_tag
         self._bodies.clear()
-        self._received.clear()
-        self._redelivered.clear()
+        self._reads.clear()
         self._headers.clear()
         self._bytes = 0

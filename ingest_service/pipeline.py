@@ -7,11 +7,13 @@ import structlog
 from aio_pika.abc import AbstractConnection
 
 from ingest_service.broker.consumer import Consumer, consuming
-from ingest_service.broker.deliveries import Deliveries
+from ingest_service.broker.lease import Deliveries
 from ingest_service.buffer import Buffer, Clock, Limits
 from ingest_service.events.contract import EventType
 from ingest_service.health import TypeHealth
-from ingest_service.sinker import LeaseLost, Sinker
+from ingest_service.in_flight import InFlight
+from ingest_service.settings import Settings
+from ingest_service.sinker import LeaseLost, Settled, Sinker
 
 
 class Pipeline:
@@ -22,7 +24,7 @@ class Pipeline:
         event_type: EventType,
         sinker: Sinker,
         limits: Limits,
-        prefetch: int,
+        settings: Settings,
         health: TypeHealth,
         stopping: asyncio.Event,
         clock: Clock,
@@ -33,7 +35,7 @@ class Pipeline:
         self._buffer = Buffer(limits, clock)
         self._clock = clock
         self._wall = wall
-        self._prefetch = prefetch
+        self._settings = settings
         self._health = health
         self._stopping = stopping
         self._wake = asyncio.Event()
@@ -44,16 +46,18 @@ class Pipeline:
 
         Raises QueueMissing, or what aio-pika raises when the connection fails.
         """
+        in_flight = InFlight(self._settings.inserts_in_flight, self._wake.set)
         try:
             async with consuming(
-                connection, self._type.queue, self._prefetch, self._receive, self._wake.set
+                connection, self._type.queue, self._settings.prefetch, self._receive, self._wake.set
             ) as consumer:
                 self._health.running()
                 self._log.debug("consuming", queue=self._type.queue)
-                await self._settle_until_end(consumer)
+                await self._settle_until_end(consumer, in_flight)
         except LeaseLost:
             self._log.info("channel lost, its messages come again", messages=self._health.in_flight)
         finally:
+            await in_flight.abandon()
             self._health.given_back += self._health.in_flight
             self._health.in_flight = 0
             self._health.held_bytes = 0
@@ -64,37 +68,64 @@ class Pipeline:
         self._wake.set()
 
     def _receive(self, deliveries: Deliveries) -> None:
-        self._buffer.add(deliveries)
+        self._health.held_bytes += self._buffer.add(deliveries)
         self._health.received += len(deliveries.tags)
         self._health.in_flight += len(deliveries.tags)
         self._health.redelivered += deliveries.redelivered
-        self._health.held_bytes += sum(map(len, deliveries.bodies))
         if self._health.held_since is None:
             self._health.held_since = self._wall()
         if self._buffer.trigger() or len(self._buffer) == len(deliveries.tags):
             self._wake.set()
 
-    async def _settle_until_end(self, consumer: Consumer) -> None:
+    async def _settle_until_end(self, consumer: Consumer, in_flight: InFlight) -> None:
         while consumer.lease.alive and not self._stopping.is_set():
-            if self._buffer.trigger():
-                await self._settle_one()
+            self._wake.clear()
+            await self._acknowledge(in_flight)
+            if self._buffer.trigger() and not in_flight.full:
+                self._start(in_flight)
             else:
-                await self._sleep_until_due()
+                await self._sleep(None if in_flight.full else self._buffer.seconds_left())
         await consumer.stop()
-        while consumer.lease.alive and len(self._buffer):
-            await self._settle_one()
+        while consumer.lease.alive and (len(self._buffer) or in_flight):
+            self._wake.clear()
+            await self._acknowledge(in_flight)
+            if len(self._buffer) and not in_flight.full:
+                self._start(in_flight)
+            elif in_flight:
+                await self._sleep(None)
 
-    async def _settle_one(self) -> None:
+    def _start(self, in_flight: InFlight) -> None:
         batch = self._buffer.take()
-        await self._sinker.settle(batch)
-        self._health.in_flight -= len(batch.bodies)
-        oldest = self._buffer.oldest()
+        in_flight.start(self._sinker.settle(batch), batch.first_received)
+
+    async def _acknowledge(self, in_flight: InFlight) -> None:
+        """Acknowledge the batches that are settled up to the first that is not. Raises LeaseLost."""
+        settled = in_flight.settled()
+        if not settled:
+            return
+        if not await settled[-1].batch.lease.ack(settled[-1].batch.last_tag, multiple=True):
+            raise LeaseLost
+        for each in settled:
+            self._count(each)
+        oldest = in_flight.oldest()
+        if oldest is None:
+            oldest = self._buffer.oldest()
         self._health.held_since = None if oldest is None else self._wall() - (self._clock() - oldest)
 
-    async def _sleep_until_due(self) -> None:
-        self._wake.clear()
+    def _count(self, settled: Settled) -> None:
+        batch, letters = settled.batch, settled.letters
+        self._health.landed += len(batch.bodies) - len(letters)
+        for letter in letters:
+            self._health.count_dead_letters(letter.reason, 1)
+        self._health.batches += 1
+        self._health.in_flight -= len(batch.bodies)
+        self._health.held_bytes -= batch.size
+        self._health.moved_at = self._wall()
+
+    async def _sleep(self, seconds: float | None) -> None:
+        """Until there is something to look at."""
         try:
-            async with asyncio.timeout(self._buffer.seconds_left()):
+            async with asyncio.timeout(seconds):
                 await self._wake.wait()
         except TimeoutError:
             return

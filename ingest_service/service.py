@@ -105,7 +105,7 @@ class Service:
         while not self._stopping.is_set():
             attempt += 1
             try:
-                connection = await connect(url, "gcc-ingest")
+                connection = await connect(url, "gcc-ingest", fast=self._settings.delivery == "fast")
             except BrokerUnavailable as error:
                 self._health.broker = str(error)
                 await self._wait("waiting for the broker", str(error), attempt)
@@ -172,8 +172,8 @@ class Service:
         sinker = Sinker(
             event_type, warehouse, letters, self._backoff, self._terms, health, self._metrics, time.monotonic
         )
-        limits = Limits(settings.flush_rows, settings.flush_bytes, settings.flush_seconds)
-        return Pipeline(event_type, sinker, limits, settings.prefetch, health, self._stopping, time.monotonic)
+        limits = Limits(settings.flush_rows, settings.flush_bytes, settings.flush_seconds, settings.linger_seconds)
+        return Pipeline(event_type, sinker, limits, settings, health, self._stopping, time.monotonic)
 
     async def _wait(self, what: str, why: str, attempt: int) -> None:
         """Sleep before the next attempt, but not longer than until the service stops."""

@@ -3,6 +3,7 @@
 import os
 from datetime import date
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr
@@ -51,6 +52,12 @@ class Settings(BaseSettings):
     flush_bytes: PositiveInt = Field(16 * 2**20, alias="GCC_FLUSH_BYTES")
     flush_seconds: PositiveFloat = Field(5.0, alias="GCC_FLUSH_SECONDS")
     """A batch goes when it is full, or its oldest message has waited this long."""
+    linger_seconds: PositiveFloat = Field(0.25, alias="GCC_LINGER_SECONDS")
+    """A batch of at least 1,000 rows waits only this long for more: so batches grow with the load."""
+    inserts_in_flight: PositiveInt = Field(2, alias="GCC_INSERTS_IN_FLIGHT")
+    """Batches of one event type under way to ClickHouse at a time."""
+    delivery: Literal["fast", "aio-pika"] = Field("fast", alias="GCC_DELIVERY")
+    """How messages are received: past aio-pika, or, ten times slower, through it."""
     prefetch: PositiveInt = Field(20_000, alias="GCC_PREFETCH", le=65_535)
     """Unacknowledged messages the broker hands over per event type; bounds memory. At least flush_rows."""
 

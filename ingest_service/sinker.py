@@ -51,8 +51,16 @@ class Terms:
     dead_share: float
 
 
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A batch that nothing can undo: every message is in the table or, confirmed, a dead letter."""
+
+    batch: Batch
+    letters: Sequence[DeadLetter]
+
+
 class Sinker:
-    """Settles the batches of one event type, one at a time and in order."""
+    """Settles the batches of one event type."""
 
     def __init__(
         self,
@@ -77,32 +85,29 @@ class Sinker:
         self._wall = wall
         self._admission = Admission(event_type, terms.bounds)
         self._dead_share = DeadShare(terms.dead_share)
+        self._in_trouble: set[int] = set()
+        """Batches, by their last tags, that wait for another attempt."""
         self._log = structlog.get_logger().bind(type=event_type.name)
 
-    async def settle(self, batch: Batch) -> None:
-        """Land what can be stored, dead-letter what cannot, then acknowledge the batch as a whole.
+    async def settle(self, batch: Batch) -> Settled:
+        """Land what can be stored and dead-letter what cannot; the batch may then be acknowledged.
 
-        Raises LeaseLost when the batch's channel closes first; everything in it then comes again.
+        Batches may be settled side by side. Raises LeaseLost when the batch's channel closes first; everything in it
+        then comes again.
         """
-        admitted = self._admission.admit(batch.bodies)
-        letters = [_letter(batch, at, why.reason, why.detail) for at, why in admitted.rejected]
-        await self._halt_on_too_many(batch, letters)
-        letters += await self._land(batch, admitted.rows, str(uuid4()))
-        await self._halt_on_too_many(batch, letters)
-        await self._bury(batch, letters)
-        if not await batch.lease.ack(batch.last_tag, multiple=True):
-            raise LeaseLost
-        self._count(batch, letters)
-
-    def _count(self, batch: Batch, letters: Sequence[DeadLetter]) -> None:
-        self._dead_share.add(len(batch.bodies), _fresh(letters))
-        self._health.landed += len(batch.bodies) - len(letters)
-        for letter in letters:
-            self._health.count_dead_letters(letter.reason, 1)
-        self._health.batches += 1
-        self._health.held_bytes -= sum(map(len, batch.bodies))
-        self._health.moved_at = self._wall()
-        self._health.running()
+        try:
+            admitted = self._admission.admit(batch.bodies)
+            letters = [_letter(batch, at, why.reason, why.detail) for at, why in admitted.rejected]
+            await self._halt_on_too_many(batch, letters)
+            letters += await self._land(batch, admitted.rows, str(uuid4()))
+            await self._halt_on_too_many(batch, letters)
+            self._dead_share.add(len(batch.bodies), _fresh(letters))
+            await self._bury(batch, letters)
+        finally:
+            self._in_trouble.discard(batch.last_tag)
+        if not self._in_trouble:
+            self._health.running()
+        return Settled(batch, letters)
 
     async def _land(self, batch: Batch, rows: Rows, token: str) -> list[DeadLetter]:
         """Make rows durable, in parts if need be; the ones ClickHouse can never take come back as dead letters."""
@@ -196,6 +201,7 @@ class Sinker:
             means.verdict is Verdict.UNKNOWN and attempt > _UNKNOWN_RETRIES
         )
         log = self._log.error if halts and self._health.state is not State.HALTED else self._log.warning
+        self._in_trouble.add(batch.last_tag)
         self._health.count_retry(means.verdict, means.reason)
         (self._health.halted if halts else self._health.retrying)(f"{means.reason}: {why}")
         slowly = halts or means.verdict is Verdict.PRESSURE

@@ -15,6 +15,7 @@ from aio_pika.exceptions import (
 )
 from yarl import URL
 
+from ingest_service.broker.transport import FastConnection
 from ingest_service.shown_url import without_password
 
 CONNECT_SECONDS = 10
@@ -27,15 +28,18 @@ class BrokerUnavailable(Exception):
     """The broker cannot be used now; the message says why and names the URL without its password."""
 
 
-async def connect(url: str, name: str) -> AbstractConnection:
+async def connect(url: str, name: str, *, fast: bool = False) -> AbstractConnection:
     """A connection that does not reconnect by itself; `name` is shown in the broker's management UI.
 
-    Raises BrokerUnavailable.
+    With `fast`, what is consumed on it bypasses aio-pika (transport.py). Raises BrokerUnavailable.
     """
     shown = without_password(url)
     try:
         return await aio_pika.connect(
-            _with_heartbeat(url), client_properties={"connection_name": name}, timeout=CONNECT_SECONDS
+            _with_heartbeat(url),
+            client_properties={"connection_name": name},
+            timeout=CONNECT_SECONDS,
+            connection_class=FastConnection if fast else aio_pika.Connection,
         )
     except (AuthenticationError, ProbableAuthenticationError):
         raise BrokerUnavailable(
@@ -50,9 +54,9 @@ async def connect(url: str, name: str) -> AbstractConnection:
 
 
 @asynccontextmanager
-async def connected(url: str, name: str) -> AsyncIterator[AbstractConnection]:
+async def connected(url: str, name: str, *, fast: bool = False) -> AsyncIterator[AbstractConnection]:
     """`connect`, closed at the end."""
-    connection = await connect(url, name)
+    connection = await connect(url, name, fast=fast)
     try:
         yield connection
     finally:

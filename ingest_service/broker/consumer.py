@@ -1,7 +1,7 @@
-"""One queue's consumer through aio-pika: a channel of its own, and deliveries handed over with its lease."""
+"""One queue's consumer: a channel of its own, and deliveries handed over with its lease."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 import aiormq.abc
@@ -9,13 +9,12 @@ from aio_pika.abc import AbstractConnection
 from aio_pika.exceptions import AMQPError, ChannelNotFoundEntity
 
 from ingest_service.broker.connection import close
-from ingest_service.broker.deliveries import Deliveries, Receive
+from ingest_service.broker.deliveries import DeliveryReader, Inbox
+from ingest_service.broker.lease import Deliveries, Receive
+from ingest_service.broker.transport import FastConnection
 from ingest_service.headers import Headers, tell_of_a_past
 
 RPC_SECONDS = 10
-
-Keep = Callable[[Headers], bool]
-"""Whether a message's headers, of which there is at least one, are handed over with it."""
 
 
 class QueueMissing(Exception):
@@ -60,45 +59,66 @@ class ChannelLease:
 
 
 class Consumer:
-    """A running consumer."""
+    """A running consumer; `ended` is called once, when the broker cancels it or its channel closes."""
 
-    def __init__(self, channel: aiormq.abc.AbstractChannel, lease: ChannelLease, keep: Keep) -> None:
+    def __init__(self, channel: aiormq.abc.AbstractChannel, receive: Receive, ended: Callable[[], None]) -> None:
         self._channel = channel
-        self._keep = keep
+        self._receive = receive
+        self._ended = ended
         self._tag: str | None = None
-        self.lease = lease
+        self.lease = ChannelLease(channel)
+        channel.on_consumer_cancel_callbacks.add(lambda _frame: self._end())
+        channel.closing.add_done_callback(lambda _closing: self._end())
 
-    async def start(self, queue: str, receive: Receive, ended: Callable[[], None]) -> None:
-        """Begin to receive; `ended` is called once, when the broker cancels the consumer or the channel closes."""
+    async def start_plain(self, queue: str, every_header: bool) -> None:
+        """Begin to receive, each message through aiormq."""
 
         async def on_message(message: aiormq.abc.DeliveredMessage) -> None:
             # aiormq starts one task a message, in order; nothing is awaited here, so they also finish in order.
             tag = message.delivery_tag
             assert tag is not None, "a delivery has a tag"
             own = message.header.properties.headers
-            kept = {tag: own} if own and self._keep(own) else {}
-            try:
-                receive(Deliveries(self.lease, (tag,), (message.body,), int(bool(message.redelivered)), kept))
-            except Exception:
-                end()  # what was not taken in must not be acknowledged with what comes after it
-                raise
+            kept = {tag: own} if own and (every_header or tell_of_a_past(own)) else {}
+            self._take(range(tag, tag + 1), [message.body], int(bool(message.redelivered)), kept)
 
-        def end() -> None:
-            self.lease.end()
-            ended()
+        await self._consume(queue, on_message)
 
-        def on_cancel(_frame: object) -> None:
-            end()
+    @asynccontextmanager
+    async def start_fast(self, queue: str, every_header: bool, deliveries: DeliveryReader) -> AsyncIterator[None]:
+        """Begin to receive from the connection's stream itself, until the block is left."""
 
-        self._channel.on_consumer_cancel_callbacks.add(on_cancel)
-        self._channel.closing.add_done_callback(lambda _closing: end())
-        confirmed = await self._channel.basic_consume(queue, on_message, timeout=RPC_SECONDS)
-        self._tag = confirmed.consumer_tag
+        async def on_message(_message: aiormq.abc.DeliveredMessage) -> None:
+            """What still comes while the channel closes, and goes back to the queue with it."""
+
+        inbox = Inbox(self._take, every_header)
+        deliveries.watch(self._channel.number, inbox)
+        try:
+            await self._consume(queue, on_message)
+            yield
+        finally:
+            deliveries.forget(self._channel.number, inbox)
 
     async def stop(self) -> None:
         """Receive nothing more; what was received can still be acknowledged."""
         if self._tag is not None and self.lease.alive:
             await self._channel.basic_cancel(self._tag, timeout=RPC_SECONDS)
+
+    async def _consume(self, queue: str, on_message: aiormq.abc.ConsumerCallback) -> None:
+        confirmed = await self._channel.basic_consume(queue, on_message, timeout=RPC_SECONDS)
+        self._tag = confirmed.consumer_tag
+
+    def _take(self, tags: range, bodies: list[bytes], redelivered: int, headers: Mapping[int, Headers]) -> None:
+        if not self.lease.alive:
+            return
+        try:
+            self._receive(Deliveries(self.lease, tags, bodies, redelivered, headers))
+        except Exception:
+            self._end()  # what was not taken in must not be acknowledged with what comes after it
+            raise
+
+    def _end(self) -> None:
+        self.lease.end()
+        self._ended()
 
 
 @asynccontextmanager
@@ -108,12 +128,14 @@ async def consuming(
     prefetch: int,
     receive: Receive,
     ended: Callable[[], None],
-    keep: Keep = tell_of_a_past,
+    *,
+    every_header: bool = False,
 ) -> AsyncIterator[Consumer]:
     """Consume a queue on a channel of its own until the block is left; what is unacknowledged then goes back.
 
-    `prefetch` is in messages; `keep` says whose headers are handed over. Raises QueueMissing, or what aio-pika raises
-    when the connection fails.
+    `prefetch` is in messages. Headers are handed over of messages that have been dead letters before, or with
+    `every_header` of all. The connection decides whether deliveries come through aio-pika or past it. Raises
+    QueueMissing, or what aio-pika raises when the connection fails.
     """
     outer = connection.channel(publisher_confirms=False)
     await outer.initialize(timeout=RPC_SECONDS)
@@ -124,10 +146,14 @@ async def consuming(
         except ChannelNotFoundEntity:
             raise QueueMissing(f"there is no queue {queue!r}: gcc-ingest init creates it") from None
         await channel.basic_qos(prefetch_count=prefetch, timeout=RPC_SECONDS)
-        consumer = Consumer(channel, ChannelLease(channel), keep)
+        consumer = Consumer(channel, receive, ended)
         try:
-            await consumer.start(queue, receive, ended)
-            yield consumer
+            if isinstance(connection, FastConnection):
+                async with consumer.start_fast(queue, every_header, connection.deliveries):
+                    yield consumer
+            else:
+                await consumer.start_plain(queue, every_header)
+                yield consumer
         finally:
             consumer.lease.end()
     finally:

@@ -5,14 +5,16 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from msgspec import Meta, Raw, Struct
+from msgspec import Meta, Struct
 
 EXCHANGE = "beat.dx"
 
-JsonObject = Raw
-"""An open set of names: checked to be a JSON object, carried to the table as the bytes that came."""
 
-EMPTY_OBJECT = Raw(b"{}")
+class JsonObject(Struct, frozen=True, gc=False):
+    """An open set of names: checked to be a JSON object, nothing built of it; the table gets the bytes that came."""
+
+
+EMPTY_OBJECT = JsonObject()
 
 Int32 = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
 Uint64 = Annotated[int, Meta(ge=0)]

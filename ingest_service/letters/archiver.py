@@ -12,8 +12,8 @@ from aio_pika.abc import AbstractConnection
 
 from ingest_service.backoff import Backoff
 from ingest_service.broker.consumer import Consumer, consuming
-from ingest_service.broker.deliveries import Deliveries, Lease
 from ingest_service.broker.depths import depth
+from ingest_service.broker.lease import Deliveries, Lease
 from ingest_service.buffer import Batch, Buffer, Limits
 from ingest_service.clickhouse import ClickHouseUnavailable
 from ingest_service.events.contract import EventType
@@ -74,7 +74,7 @@ class Archiver:
         self._wake.set()
 
     def _consuming(self, connection: AbstractConnection) -> AbstractAsyncContextManager[Consumer]:
-        return consuming(connection, self._type.error_queue, LETTERS, self._receive, self._wake.set, keep=bool)
+        return consuming(connection, self._type.error_queue, LETTERS, self._receive, self._wake.set, every_header=True)
 
     def _receive(self, deliveries: Deliveries) -> None:
         self._buffer.add(deliveries)

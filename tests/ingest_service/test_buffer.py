@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest_service.broker.deliveries import Deliveries
+from ingest_service.broker.lease import Deliveries
 from ingest_service.buffer import Buffer, Limits, TagGap, Trigger
 from tests.ingest_service.leases import RememberingLease
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 import pytest
 
 from ingest_service.admission import Reason
-from ingest_service.broker.deliveries import Deliveries
+from ingest_service.broker.lease import Deliveries
 from ingest_service.buffer import Buffer, Limits
 from ingest_service.dead_letters import DeadLetter, DeadLetters
 from ingest_service.events.registry import EVENT_TYPES

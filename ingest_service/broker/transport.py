@@ -1,0 +1,88 @@
+"""aio-pika's connection to the broker, with the deliveries of watched channels taken out of its stream.
+
+Handshake, heartbeats, channels, topology, publishing and acknowledgements stay aio-pika's: aiormq lets its transport be
+made elsewhere, so it is given one that is read by us first.
+"""
+
+import asyncio
+from typing import Any
+
+import aio_pika
+import structlog
+from aiormq.connection import TransportFactory
+from aiormq.exceptions import AMQPConnectionError
+from yarl import URL
+
+from ingest_service.broker.deliveries import DeliveryReader, FrameError
+
+_HEARTBEAT = b"\x08\x00\x00\x00\x00\x00\x00\xce"
+_QUIET_SECONDS = 1.0
+"""aiormq gives a connection up when no frame comes, and RabbitMQ sends no heartbeats while it sends deliveries: when
+these are all that has come for so long, aiormq is shown a heartbeat."""
+
+_log = structlog.get_logger()
+
+
+class Demultiplexer(asyncio.StreamReaderProtocol):
+    """Gives deliveries to their reader, and what is left to the stream that aiormq reads."""
+
+    def __init__(
+        self, stream: asyncio.StreamReader, deliveries: DeliveryReader, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        super().__init__(stream, loop=loop)
+        self._stream = stream
+        self._deliveries = deliveries
+        self._now = loop.time
+        self._fed = loop.time()
+        self._socket: asyncio.BaseTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The socket, or TLS on it, is open."""
+        self._socket = transport
+        super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Some bytes of the stream have come."""
+        try:
+            rest = self._deliveries.feed(data)
+        except FrameError as error:
+            self._give_up(error)
+            return
+        now = self._now()
+        if rest or now - self._fed > _QUIET_SECONDS:
+            super().data_received(rest or _HEARTBEAT)
+            self._fed = now
+
+    def _give_up(self, error: FrameError) -> None:
+        _log.error("the broker's stream cannot be understood: reconnecting", why=str(error))
+        self._stream.set_exception(ConnectionError(str(error)))
+        if isinstance(self._socket, asyncio.Transport):
+            self._socket.abort()
+
+
+class _Transport(TransportFactory):
+    def __init__(self, deliveries: DeliveryReader) -> None:
+        self._deliveries = deliveries
+
+    async def create(self, url: URL, **kwargs: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        loop = asyncio.get_running_loop()
+        tls = kwargs.pop("ssl_context_provider")
+        context = await tls.get_context() if url.scheme == "amqps" else None
+        stream = asyncio.StreamReader(loop=loop)
+        protocol = Demultiplexer(stream, self._deliveries, loop)
+        try:
+            transport, _ = await loop.create_connection(
+                lambda: protocol, url.host or "", url.port or 0, ssl=context, **kwargs
+            )
+        except OSError as error:
+            raise AMQPConnectionError(*error.args) from error
+        return stream, asyncio.StreamWriter(transport, protocol, stream, loop)
+
+
+class FastConnection(aio_pika.Connection):
+    """Does not reconnect: one connection, one stream, one reader of deliveries."""
+
+    def __init__(self, *arguments: Any, **kwargs: Any) -> None:
+        super().__init__(*arguments, **kwargs)
+        self.deliveries = DeliveryReader()
+        self.kwargs["transport_factory"] = _Transport(self.deliveries)
