@@ -12,7 +12,7 @@ from typing import get_args
 
 import msgspec
 
-from ingest_service.events.contract import Event, EventType, Uint64
+from ingest_service.events.contract import Event, EventType, Uint64, utc
 from ingest_service.rows import Rows
 
 _NESTING = 256
@@ -21,8 +21,8 @@ _NESTING = 256
 _CHUNK = 64
 """Bodies that are checked together. Few, so that what is decoded is gone again before it leaves the CPU's cache."""
 
-_FIRST_YEAR, _LAST_YEAR = 1900, 2299
-"""What DateTime64(6) holds. ClickHouse clamps what is outside without a word."""
+_FIRST, _LAST = datetime(1901, 1, 1, tzinfo=UTC), datetime(2299, 1, 1, tzinfo=UTC)
+"""Within what DateTime64(6) holds. ClickHouse clamps what is outside without a word."""
 
 _MOST_UINT64 = 2**64 - 1
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
@@ -90,6 +90,9 @@ class Admission:
             each.name for each in fields if datetime in (each.type, *get_args(each.type)) and not _is_event_time(each)
         )
 
+        self._get_unsigned = tuple(map(attrgetter, self._unsigned))
+        self._get_other_times = tuple(map(attrgetter, self._other_times))
+
     def admit(self, bodies: Sequence[bytes]) -> Admitted:
         """Sort the bodies of a batch into what may be inserted and what may not."""
         rows: list[bytes] = []
@@ -127,14 +130,13 @@ class Admission:
             return None
         try:
             events = list(map(self._decode, bodies))
-            times = [_utc(event.event_timestamp) for event in events]
         except msgspec.DecodeError:
             return None
+        times = list(map(_EVENT_TIME, events))
         good = (
-            self._bounds.earliest <= min(times)
-            and max(times) <= latest
-            and all(max(map(attrgetter(name), events)) <= _MOST_UINT64 for name in self._unsigned)
-            and all(_are_held(map(attrgetter(name), events)) for name in self._other_times)
+            _are_between(self._bounds.earliest, times, latest)
+            and all(max(map(get, events)) <= _MOST_UINT64 for get in self._get_unsigned)
+            and all(_are_between(_FIRST, filter(None, map(get, events)), _LAST) for get in self._get_other_times)
         )
         return times if good else None
 
@@ -185,9 +187,9 @@ class Admission:
                 raise Rejected(Reason.INVALID_FIELD, f"Expected `int` of at most 64 bits - at `$.{name}`")
         for name in self._other_times:
             moment = getattr(event, name)
-            if moment is not None and not _FIRST_YEAR < moment.year < _LAST_YEAR:
+            if moment is not None and not _are_between(_FIRST, [moment], _LAST):
                 raise Rejected(Reason.IMPLAUSIBLE_TIME, f"{name} {moment.isoformat()} is no time that a table holds")
-        moment = _utc(event.event_timestamp)
+        moment = utc(event.event_timestamp)
         if not self._bounds.earliest <= moment <= latest:
             raise Rejected(
                 Reason.IMPLAUSIBLE_TIME,
@@ -195,10 +197,6 @@ class Admission:
                 f"and {latest.isoformat(timespec='seconds')}",
             )
         return moment
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _is_utf8(text: bytes) -> bool:
@@ -209,9 +207,16 @@ def _is_utf8(text: bytes) -> bool:
     return True
 
 
-def _are_held(moments: Iterable[datetime | None]) -> bool:
-    """Whether a table holds all of them."""
-    return all(moment is None or _FIRST_YEAR < moment.year < _LAST_YEAR for moment in moments)
+def _are_between(first: datetime, moments: Iterable[datetime], last: datetime) -> bool:
+    """Whether all of them are; not, too, where some have a time zone and others have none."""
+    moments = list(moments)
+    if not moments:
+        return True
+    try:
+        earliest, latest = min(moments), max(moments)
+    except TypeError:
+        return False
+    return first <= utc(earliest) and utc(latest) <= last
 
 
 def _is_event_time(each: msgspec.structs.FieldInfo) -> bool:
@@ -242,5 +247,6 @@ def _repeated_field(body: bytes) -> str | None:
     return next((name for name, count in Counter(outermost).items() if count > 1), None)
 
 
+_EVENT_TIME: Callable[[Event], datetime] = attrgetter("event_timestamp")
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ENCODE = msgspec.json.encode

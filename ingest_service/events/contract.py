@@ -1,7 +1,7 @@
 """What every event has, and what an event type is (the contract with the crawlers)."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -27,6 +27,11 @@ class Event(Struct, kw_only=True, gc=False, forbid_unknown_fields=True):
     platform: str
     event_timestamp: datetime
     """When it happened, by the publisher's clock; without a zone it is UTC."""
+
+
+def utc(moment: datetime) -> datetime:
+    """A time of an event as a moment: without a zone it is UTC."""
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 class SourcedEvent(Event, kw_only=True, gc=False, forbid_unknown_fields=True):
