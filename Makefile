@@ -6,7 +6,7 @@ UV     := 0.13.9
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help up test chaos lint format types sql unit setup lock clean
+.PHONY: help up test chaos bench lint format types sql unit setup lock clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ unit: setup  ## the test suite alone (PYTEST_ARGS="-k buffer -n 0")
 chaos: setup  ## 20 minutes of random faults, and a fuzz of 100,000 bodies (GCC_CHAOS_SECONDS, GCC_CHAOS_SEED)
 	GCC_CHAOS_SECONDS=$${GCC_CHAOS_SECONDS:-1200} GCC_FUZZ_BODIES=$${GCC_FUZZ_BODIES:-100000} \
 	    pytest -s tests/chaos tests/ingest_service/test_fuzz.py $(PYTEST_ARGS)
+
+bench: setup  ## an hour of benchmarks into docs/benchmarks.md (ARGS="drain --rounds 5")
+	@python -m tests.benchmarks $(ARGS)
 
 format: setup  ## format Python and SQL
 	ruff check --fix .

@@ -49,6 +49,9 @@ async def connect(url: str, name: str, *, fast: bool = False) -> AbstractConnect
         if isinstance(error, AMQPConnectionError) and not isinstance(error, ConnectionClosed):
             raise BrokerUnavailable(f"AMQP_URL: no broker answers at {shown} ({_reason(error)})") from None
         raise BrokerUnavailable(f"AMQP_URL: {shown} closed the connection: {_reason(error)}") from None
+    except StopAsyncIteration:
+        # What aiormq raises when the other end has closed before it reads the first frame.
+        raise BrokerUnavailable(f"AMQP_URL: {shown} closed the connection without a word") from None
     except (OSError, TimeoutError) as error:
         raise BrokerUnavailable(f"AMQP_URL: no broker answers at {shown} ({_reason(error)})") from None
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 import aiormq.abc
+import structlog
 from aio_pika.abc import AbstractConnection
 from aio_pika.exceptions import AMQPError, ChannelNotFoundEntity
 
@@ -15,6 +16,8 @@ from ingest_service.broker.transport import FastConnection
 from ingest_service.headers import Headers, tell_of_a_past
 
 RPC_SECONDS = 10
+
+_log = structlog.get_logger()
 
 
 class QueueMissing(Exception):
@@ -112,9 +115,11 @@ class Consumer:
             return
         try:
             self._receive(Deliveries(self.lease, tags, bodies, redelivered, headers))
-        except Exception:
-            self._end()  # what was not taken in must not be acknowledged with what comes after it
-            raise
+        except Exception:  # noqa: BLE001 - told, and its effect undone
+            # The caller is aiormq, or the socket: neither has anyone to tell. What was not taken in must not be
+            # acknowledged with what comes after it, so the lease ends and all of it comes again.
+            _log.exception("deliveries could not be taken in: their channel is given up", tags=str(tags))
+            self._end()
 
     def _end(self) -> None:
         self.lease.end()

@@ -8,7 +8,6 @@ import asyncio
 from typing import Any
 
 import aio_pika
-import structlog
 from aiormq.connection import TransportFactory
 from aiormq.exceptions import AMQPConnectionError
 from yarl import URL
@@ -19,8 +18,6 @@ _HEARTBEAT = b"\x08\x00\x00\x00\x00\x00\x00\xce"
 _QUIET_SECONDS = 1.0
 """aiormq gives a connection up when no frame comes, and RabbitMQ sends no heartbeats while it sends deliveries: when
 these are all that has come for so long, aiormq is shown a heartbeat."""
-
-_log = structlog.get_logger()
 
 
 class Demultiplexer(asyncio.StreamReaderProtocol):
@@ -54,8 +51,8 @@ class Demultiplexer(asyncio.StreamReaderProtocol):
             self._fed = now
 
     def _give_up(self, error: FrameError) -> None:
-        _log.error("the broker's stream cannot be understood: reconnecting", why=str(error))
-        self._stream.set_exception(ConnectionError(str(error)))
+        # aiormq, which reads the stream, says why, and closes the connection.
+        self._stream.set_exception(ConnectionError(f"the broker's stream cannot be understood: {error}"))
         if isinstance(self._socket, asyncio.Transport):
             self._socket.abort()
 

@@ -78,7 +78,7 @@ class Odd(dict[str, Any]):
         (["profile_log"], PROFILE, "not a mapping of JSON values"),
         ("profile_log", {"source": "s", "platform": "p"}, "`profile_id`"),
         ("profile_log", {**PROFILE, "profile_id": 7}, "Expected `str`, got `int` - at `$.profile_id`"),
-        ("profile_log", {**PROFILE, "metrics": []}, "Expected `object` - at `$.metrics`"),
+        ("profile_log", {**PROFILE, "metrics": []}, "Expected `object`, got `array` - at `$.metrics`"),
         ("profile_log", {**PROFILE, "event_id": "x"}, "UUID"),
         ("profile_log", {**PROFILE, "profile_id": "\ud800"}, "not valid Unicode"),
         ("profile_log", {**PROFILE, "dimensions": {"bio": object()}}, "not a mapping of JSON values"),

@@ -1,0 +1,93 @@
+"""What every measurement has: servers of its own with fsync on, and a look at what has become durable."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from gcc_platform.local_stack.ports import Ports
+from gcc_platform.local_stack.stack import Stack
+from tests.benchmarks.events import TABLES
+from tests.ingest_service import emptied
+from tests.ingest_service.running import Service, query, run, service
+
+_NAMES = ", ".join(f"'{table.partition('.')[2]}'" for table in TABLES)
+_LATEST_SECONDS = 1_800
+_ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The running servers."""
+
+    environment: Mapping[str, str]
+    pids: Mapping[str, int]
+    """By name: RabbitMQ, ClickHouse, PostgreSQL."""
+    folder: Path
+
+    def sql(self, statement: str) -> str:
+        """An answer of ClickHouse, as the ingest service's user."""
+        return query(self.environment["CLICKHOUSE_URL"], statement)
+
+    def landed(self) -> dict[str, int]:
+        """Rows by raw table: what the server knows without reading any."""
+        answer = self.sql(
+            "SELECT name, total_rows FROM system.tables "
+            f"WHERE database = '_e' AND name IN ({_NAMES}) FORMAT JSONCompactEachRow"
+        )
+        return {name: int(rows or 0) for name, rows in map(json.loads, answer.splitlines())}
+
+    def wait_landed(self, count: int) -> None:
+        """Until so many rows are durable. Raises TimeoutError."""
+        deadline = time.monotonic() + _LATEST_SECONDS
+        while sum(self.landed().values()) < count:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{self.landed()} of {count} rows")
+            time.sleep(0.02)
+
+    def empty(self) -> None:
+        """No message, no row."""
+        emptied.empty(self.environment)
+
+    @contextmanager
+    def service(self, **settings: str) -> Iterator[Service]:
+        """The service as `gcc-ingest run`, ready."""
+        with service(self.environment, self.folder, **settings) as running:
+            yield running
+
+    def consume(self, kind: str, count: int) -> tuple[float, float]:
+        """Run a consumer of consumers.py to its end; its seconds, and those of its CPU."""
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.benchmarks.consumers", kind, str(count)],
+            env={**os.environ, **self.environment},
+            cwd=_ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+            timeout=_LATEST_SECONDS,
+        )
+        seconds, cpu = map(float, done.stdout.split())
+        return seconds, cpu
+
+
+@contextmanager
+def opened(folder: Path, say: Callable[[str], None]) -> Iterator[Bench]:
+    """Servers with production's durability, stopped at the end."""
+    stack = Stack(folder, Ports.free(), fast=False)
+    environment = stack.start(say)
+    try:
+        done = run(environment, "init")
+        assert done.returncode == 0, done.stderr.decode()
+        yield Bench(environment, _pids(stack), folder)
+    finally:
+        stack.stop()
+
+
+def _pids(stack: Stack) -> dict[str, int]:
+    pids = {server.name: server.process.pid() for server in stack._servers}
+    return {name: pid for name, pid in pids.items() if pid is not None}

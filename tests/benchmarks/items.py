@@ -1,0 +1,146 @@
+"""The measurements by name, each as the tables that the report shows."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from tests.benchmarks import before, drain, latency, storage
+from tests.benchmarks.bench import Bench
+from tests.benchmarks.drain import Drained
+from tests.benchmarks.events import mean_bytes, mixed
+from tests.benchmarks.results import Figure, Table
+
+_PROCESSES = ("consumer", "RabbitMQ", "ClickHouse")
+_LOW_LATENCY = {"GCC_FLUSH_SECONDS": "0.5"}
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured."""
+
+    rounds: int = 3
+    drained: int = 500_000
+    slowly_drained: int = 60_000
+    one_by_one_seconds: float = 10
+    rates: tuple[tuple[int, int], ...] = ((1_000, 30), (10_000, 60), (25_000, 30))
+    """Events a second, and for how many seconds."""
+    stored: int = 500_000
+    backlogs: tuple[int, ...] = (100_000, 1_000_000, 5_000_000)
+
+
+QUICK = Sizes(
+    rounds=1, drained=15_000, slowly_drained=14_000, one_by_one_seconds=0.5, rates=((500, 2),), stored=5_000,
+    backlogs=(5_000,),
+)  # fmt: skip
+
+
+def drained(bench: Bench, sizes: Sizes, say: Callable[[str], None]) -> Sequence[Table]:
+    """Full queues until durable, against the limits and against what one writes first; and PostgreSQL before."""
+    start = drain.cpu_of_start(bench)
+    kinds: Mapping[str, Callable[[], Drained]] = {
+        "consumer that discards (the broker's limit)": lambda: drain.by_discarding(bench, sizes.drained),
+        "this service": lambda: drain.by_service(bench, sizes.drained, start),
+        "ClickHouse alone (its limit)": lambda: drain.by_clickhouse_alone(bench, sizes.drained),
+        "this service, GCC_DELIVERY=aio-pika": lambda: drain.by_service(
+            bench, sizes.slowly_drained, start, GCC_DELIVERY="aio-pika"
+        ),
+        "naive consumer": lambda: drain.by_naive(bench, sizes.slowly_drained),
+        **{
+            f"PostgreSQL, one by one, {connections} connections": lambda connections=connections: before.one_by_one(
+                bench, connections, sizes.one_by_one_seconds
+            )
+            for connections in (50, 10, 1)
+        },
+    }
+    found: dict[str, list[Drained]] = {name: [] for name in kinds}
+    for number in range(sizes.rounds):
+        for name, measure in kinds.items():
+            found[name].append(measure())
+            say(f"  round {number + 1}: {name}: {found[name][-1].rate:,.0f} events/s")
+    ours = Figure([each.rate for each in found["this service"]]).median
+    rows = [_drain_row(name, runs, ours) for name, runs in found.items()]
+    inserts = Figure([(each.inserts or 0) / each.events * 1e6 for each in found["this service"]])
+    said = (
+        f"Events of all twelve types ({mean_bytes(mixed(sizes.drained)):.0f} bytes on average) wait in twelve quorum "
+        "queues; the clock runs from when the consumer is connected (service) or has its first message (the others) "
+        "until the last row is durable. A tail of fewer than 1,000 rows of a type waits GCC_FLUSH_SECONDS, here 0.5 s. "
+        "CPU in seconds per million events, without the start of the process; `consumer` is the process in question. "
+        f"The naive consumer decodes with json and inserts 1,000 Python rows at a time. Inserts of the service per "
+        f"million events: {inserts.shown()}."
+    )
+    head = ("", "events", "events/s", "of this service", "CPU consumer", "CPU RabbitMQ", "CPU ClickHouse", "peak MB")
+    bars = tuple((name, Figure([each.rate for each in runs]).median) for name, runs in found.items())
+    return [Table("Drain until durable", said, head, tuple(rows), bars)]
+
+
+def _drain_row(name: str, runs: Sequence[Drained], ours: float) -> tuple[str, ...]:
+    rate = Figure([each.rate for each in runs])
+    cpu = [
+        Figure([each.cpu_per_million()[process] for each in runs]).shown(1) if process in runs[0].cpu else "-"
+        for process in _PROCESSES
+    ]
+    if "PostgreSQL" in name:
+        cpu = [
+            Figure([each.cpu_per_million()["client"] for each in runs]).shown(1),
+            "-",
+            "PostgreSQL: " + Figure([each.cpu_per_million()["PostgreSQL"] for each in runs]).shown(1),
+        ]
+    memory = Figure([each.megabytes for each in runs if each.megabytes]) if runs[0].megabytes else None
+    return (
+        name, f"{runs[0].events:,}", rate.shown(), f"{rate.median / ours:.2f}", *cpu, memory.shown() if memory else "-",
+    )  # fmt: skip
+
+
+def latencies(bench: Bench, sizes: Sizes, say: Callable[[str], None]) -> Sequence[Table]:
+    """From confirmed to visible at steady rates, with quick and with the default timers."""
+    rows = []
+    for settings, name in ((_LOW_LATENCY, "0.5"), ({}, "5 (default)")):
+        for rate, seconds in sizes.rates:
+            runs = [latency.measure(bench, rate, seconds, **settings) for _ in range(sizes.rounds)]
+            figures = [Figure([getattr(each, part) for each in runs]).shown(2) for part in ("p50", "p99", "most")]
+            held = Figure([each.held for each in runs]).shown()
+            cpu = [Figure([each.cpu[process] for each in runs]).shown(1) for process in _PROCESSES]
+            rows.append((f"{rate:,}", name, f"{seconds} s", held, *figures, *cpu))
+            say(f"  {rate:,}/s, GCC_FLUSH_SECONDS={name}: p50 {figures[0]} s, p99 {figures[1]} s, held {held}/s")
+    said = (
+        "Seconds from the broker's confirm until the row is counted by ClickHouse, looked at every 25 ms: a table's "
+        "n-th confirmed event is visible when it has n rows. A run ends when all are visible, so nothing is left "
+        "in a queue. `held` is the rate at which publishes were confirmed. CPU in seconds per million events."
+    )
+    head = ("events/s", "GCC_FLUSH_SECONDS", "for", "held", "p50", "p99", "longest", *(f"CPU {p}" for p in _PROCESSES))
+    return [Table("Latency", said, head, tuple(rows))]
+
+
+def stored(bench: Bench, sizes: Sizes, say: Callable[[str], None]) -> Sequence[Table]:
+    """Bytes per event."""
+    found = storage.measure(bench, sizes.stored)
+    say(f"  PostgreSQL {found.postgres:.0f}, ClickHouse {found.clickhouse_merged:.0f} bytes per event")
+    rows = (
+        ("PostgreSQL, jsonb, with its index", f"{found.postgres:.0f}", "1.0"),
+        ("ClickHouse, as inserted", f"{found.clickhouse:.0f}", f"{found.postgres / found.clickhouse:.1f}"),
+        ("ClickHouse, merged", f"{found.clickhouse_merged:.0f}", f"{found.postgres / found.clickhouse_merged:.1f}"),
+    )
+    said = (
+        f"The same {found.events:,} events of all types in both servers: one log table there, twelve raw tables here."
+    )
+    return [Table("Storage", said, ("", "bytes per event", "times smaller"), rows)]
+
+
+def grown(bench: Bench, sizes: Sizes, say: Callable[[str], None]) -> Sequence[Table]:
+    """The same drain at backlogs of different sizes."""
+    start, rows = drain.cpu_of_start(bench), []
+    for backlog in sizes.backlogs:
+        run = drain.by_service(bench, backlog, start)
+        cpu = [f"{run.cpu_per_million()[process]:.1f}" for process in _PROCESSES]
+        rows.append((f"{backlog:,}", f"{run.rate:,.0f}", *cpu, f"{run.megabytes:.0f}"))
+        say(f"  {backlog:,} queued: {run.rate:,.0f} events/s, {run.megabytes:.0f} MB")
+    said = "One drain each, as above. The service's memory is bounded by its prefetch, whatever waits in the broker."
+    head = ("events queued", "events/s", *(f"CPU {process}" for process in _PROCESSES), "peak MB of the service")
+    return [Table("Cost against the size of the backlog", said, head, tuple(rows))]
+
+
+ITEMS: Mapping[str, Callable[[Bench, Sizes, Callable[[str], None]], Sequence[Table]]] = {
+    "drain": drained,
+    "latency": latencies,
+    "storage": stored,
+    "growth": grown,
+}

@@ -1,0 +1,78 @@
+"""How long from a confirmed publish until the row can be read, at a steady rate."""
+
+import bisect
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from ingest_service.events.registry import EVENT_TYPES
+from tests.benchmarks.bench import Bench
+from tests.benchmarks.events import mixed
+from tests.benchmarks.processes import Meter
+
+_POLL_SECONDS = 0.025
+_ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Seconds from confirmed to visible, and the rate that was held."""
+
+    asked: int
+    held: float
+    p50: float
+    p99: float
+    most: float
+    cpu: dict[str, float]
+    """Seconds by process per million events."""
+
+
+def measure(bench: Bench, rate: int, seconds: int, **settings: str) -> Latency:
+    """Publish at a rate from a process of its own, and look at the row counts meanwhile.
+
+    Each table's n-th confirmed event counts as visible when the table has n rows: with every event there once, the sum
+    of all waits is the same whichever row came first.
+    """
+    bench.empty()
+    count = rate * seconds
+    url, moments = bench.environment["AMQP_URL"], bench.folder / "moments.json"
+    seen: list[tuple[float, dict[str, int]]] = []
+    with bench.service(**settings) as service:
+        service.wait_ready()
+        meter = Meter({**bench.pids, "consumer": service.process.pid})
+        load = subprocess.Popen(
+            [sys.executable, "-m", "tests.benchmarks.load", url, str(count), str(rate), moments],
+            cwd=_ROOT,
+        )  # fmt: skip
+        deadline = time.monotonic() + seconds * 4 + 60
+        while True:
+            landed = bench.landed()
+            seen.append((time.time(), landed))
+            if sum(landed.values()) >= count:
+                break
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{sum(landed.values())} of {count} rows")
+            time.sleep(_POLL_SECONDS)
+        cpu = meter.seconds()
+        assert load.wait(60) == 0
+    confirmed = msgspec.json.decode(moments.read_bytes(), type=list[float])
+    waits = sorted(_waits(count, confirmed, seen))
+    return Latency(
+        rate, count / (confirmed[-1] - confirmed[0]), waits[len(waits) // 2], waits[len(waits) * 99 // 100], waits[-1],
+        {name: used / count * 1e6 for name, used in cpu.items()},
+    )  # fmt: skip
+
+
+def _waits(count: int, confirmed: list[float], seen: list[tuple[float, dict[str, int]]]) -> list[float]:
+    table = {name: each.table.partition(".")[2] for name, each in EVENT_TYPES.items()}
+    counts = {name: [landed[table[name]] for _, landed in seen] for name in EVENT_TYPES}
+    nth = dict.fromkeys(EVENT_TYPES, 0)
+    waits = []
+    for (name, _), moment in zip(mixed(count), confirmed, strict=True):
+        nth[name] += 1
+        waits.append(seen[bisect.bisect_left(counts[name], nth[name])][0] - moment)
+    return waits
