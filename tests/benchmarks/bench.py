@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gcc_platform.local_stack.ports import Ports
+from gcc_platform.local_stack.server import Server
 from gcc_platform.local_stack.stack import Stack
 from tests.benchmarks.events import TABLES
 from tests.ingest_service import emptied
@@ -26,13 +28,30 @@ class Bench:
     """The running servers."""
 
     environment: Mapping[str, str]
-    pids: Mapping[str, int]
-    """By name: RabbitMQ, ClickHouse, PostgreSQL."""
     folder: Path
+    _stack: Stack
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """By name: RabbitMQ, ClickHouse, PostgreSQL."""
+        pids = {name: server.process.pid() for name, server in self._servers().items()}
+        return {name: pid for name, pid in pids.items() if pid is not None}
+
+    def cool(self, name: str) -> None:
+        """Restart a server, with none of its files left in the page cache."""
+        server = self._servers()[name]
+        server.stop()
+        os.sync()
+        for file in filter(Path.is_file, server.directory.rglob("*")):
+            _evict(file)
+        server.start(threading.Event())
+
+    def _servers(self) -> dict[str, Server]:
+        return {server.name: server for server in self._stack._servers}
 
     def sql(self, statement: str) -> str:
         """An answer of ClickHouse, as the ingest service's user."""
-        return query(self.environment["CLICKHOUSE_URL"], statement)
+        return query(self.environment["CLICKHOUSE_URL"], statement, 600)
 
     def landed(self) -> dict[str, int]:
         """Rows by raw table: what the server knows without reading any."""
@@ -83,11 +102,14 @@ def opened(folder: Path, say: Callable[[str], None]) -> Iterator[Bench]:
     try:
         done = run(environment, "init")
         assert done.returncode == 0, done.stderr.decode()
-        yield Bench(environment, _pids(stack), folder)
+        yield Bench(environment, folder, stack)
     finally:
         stack.stop()
 
 
-def _pids(stack: Stack) -> dict[str, int]:
-    pids = {server.name: server.process.pid() for server in stack._servers}
-    return {name: pid for name, pid in pids.items() if pid is not None}
+def _evict(file: Path) -> None:
+    handle = os.open(file, os.O_RDONLY)
+    try:
+        os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        os.close(handle)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tests.benchmarks import before, drain, latency, storage
+from tests.benchmarks import before, drain, inserts, latency, queries, storage
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.drain import Drained
 from tests.benchmarks.events import mean_bytes, mixed
@@ -25,11 +25,13 @@ class Sizes:
     """Events a second, and for how many seconds."""
     stored: int = 500_000
     backlogs: tuple[int, ...] = (100_000, 1_000_000, 5_000_000)
+    trickle: tuple[int, int] = (1_000, 30)
+    asked: int = 5_000_000
 
 
 QUICK = Sizes(
     rounds=1, drained=15_000, slowly_drained=14_000, one_by_one_seconds=0.5, rates=((500, 2),), stored=5_000,
-    backlogs=(5_000,),
+    backlogs=(5_000,), trickle=(500, 2), asked=200_000,
 )  # fmt: skip
 
 
@@ -138,9 +140,55 @@ def grown(bench: Bench, sizes: Sizes, say: Callable[[str], None]) -> Sequence[Ta
     return [Table("Cost against the size of the backlog", said, head, tuple(rows))]
 
 
+def inserted(bench: Bench, sizes: Sizes, say: Callable[[str], None]) -> Sequence[Table]:
+    """Inserts, parts and merges per million events."""
+    rows = []
+    rate, seconds = sizes.trickle
+    for name, found in (
+        ("full queues", inserts.while_draining(bench, sizes.drained)),
+        (f"{rate:,} events/s, default timers", inserts.at_rate(bench, rate, seconds)),
+    ):
+        per_million = 1e6 / found.events
+        counts = [f"{each * per_million:,.0f}" for each in (found.inserts, found.parts, found.merges)]
+        cpu = [f"{each * per_million:.1f}" for each in (found.insert_cpu, found.merge_cpu)]
+        rows.append((name, f"{found.events:,}", *counts, *cpu))
+        say(f"  {name}: {counts[0]} inserts, {counts[1]} parts, {counts[2]} merges per million events")
+    said = (
+        "Per million events, from system.query_log and system.part_log, until nothing is left to merge. A part is made "
+        "for each month of event time that a batch spans, and one in the ledger. CPU in seconds; an insert's includes "
+        "what its materialized columns and its ledger row cost."
+    )
+    head = ("", "events", "inserts", "parts made", "merges", "CPU inserts", "CPU merges")
+    return [Table("Inserts, parts and merges", said, head, tuple(rows))]
+
+
+def answered(bench: Bench, sizes: Sizes, say: Callable[[str], None]) -> Sequence[Table]:
+    """Questions to both servers."""
+    queries.load(bench, sizes.asked)
+    rows = []
+    for question in queries.QUESTIONS:
+        runs = [queries.ask(bench, question) for _ in range(sizes.rounds)]
+        theirs = [Figure([each.postgres_cold for each in runs]), Figure([each.postgres_warm for each in runs])]
+        ours = [Figure([each.clickhouse_cold for each in runs]), Figure([each.clickhouse_warm for each in runs])]
+        faster = [f"{a.median / b.median:.1f}" for a, b in zip(theirs, ours, strict=True)]
+        rows.append((question.name, *(each.shown(3) for each in (*theirs, *ours)), *faster))
+        say(f"  {question.name}: {faster[0]} times as fast cold, {faster[1]} warm")
+    queries.forget(bench)
+    said = (
+        f"The same {sizes.asked:,} events (profile_log and post_log in turns, 50,000 profiles over 90 days) in both "
+        "servers, which must answer alike. Seconds; cold is the first answer after a restart with none of the server's "
+        "files in the page cache, warm the median of the next three. PostgreSQL has its default configuration with "
+        "work_mem = 256 MB; ClickHouse reads the raw tables. Below 1, PostgreSQL is faster."
+    )
+    head = ("", "PostgreSQL cold", "warm", "ClickHouse cold", "warm", "times faster cold", "warm")
+    return [Table("Questions", said, head, tuple(rows))]
+
+
 ITEMS: Mapping[str, Callable[[Bench, Sizes, Callable[[str], None]], Sequence[Table]]] = {
     "drain": drained,
     "latency": latencies,
+    "inserts": inserted,
     "storage": stored,
+    "queries": answered,
     "growth": grown,
 }

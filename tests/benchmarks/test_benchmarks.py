@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 _ROOT = Path(__file__).parents[2]
-_ITEMS = {"drain": "Drain until durable", "latency": "Latency", "storage": "Storage", "growth": "size of the backlog"}
+_ITEMS = {
+    "drain": "Drain until durable",
+    "latency": "Latency",
+    "inserts": "Inserts, parts and merges",
+    "storage": "Storage",
+    "queries": "Questions",
+    "growth": "size of the backlog",
+}
 
 
 @pytest.fixture(scope="module")

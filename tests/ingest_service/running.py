@@ -141,14 +141,14 @@ class Table:
         query(self._url, statement.format(self.name))
 
 
-def query(url: str, sql: str) -> str:
+def query(url: str, sql: str, seconds: float = 60) -> str:
     """The answer of ClickHouse at a URL with user and password in it."""
     parts = urllib.parse.urlsplit(url)
     request = urllib.request.Request(f"http://{parts.hostname}:{parts.port}/", data=sql.encode())
     request.add_header("X-ClickHouse-User", parts.username or "")
     request.add_header("X-ClickHouse-Key", parts.password or "")
     try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=seconds) as answer:
             return answer.read().decode()
     except urllib.error.HTTPError as error:
         raise AssertionError(error.read().decode()) from None
