@@ -15,11 +15,16 @@ from gcc_platform.local_stack.ports import Ports
 from gcc_platform.local_stack.server import Server
 from gcc_platform.local_stack.stack import Stack
 from tests.benchmarks.events import TABLES
+from tests.benchmarks.processes import Meter
 from tests.ingest_service import emptied
 from tests.ingest_service.running import Service, query, run, service
 
 _NAMES = ", ".join(f"'{table.partition('.')[2]}'" for table in TABLES)
 _LATEST_SECONDS = 1_800
+_POLL_SECONDS = 0.1
+"""Each look costs ClickHouse some milliseconds."""
+_IDLE_SHARE = 0.15
+"""Of one core, all servers together."""
 _ROOT = Path(__file__).parents[2]
 
 
@@ -67,7 +72,21 @@ class Bench:
         while sum(self.landed().values()) < count:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{self.landed()} of {count} rows")
-            time.sleep(0.02)
+            time.sleep(_POLL_SECONDS)
+
+    def wait_at_rest(self) -> None:
+        """Until no server works on anything any more: what the last measurement left, or the load for the next.
+
+        A quorum queue goes on writing for seconds after its last confirm. Raises TimeoutError.
+        """
+        deadline = time.monotonic() + _LATEST_SECONDS
+        while True:
+            meter = Meter(self.pids)
+            time.sleep(1)
+            if sum(meter.seconds().values()) < _IDLE_SHARE:
+                return
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"still at work: {meter.seconds()}")
 
     def empty(self) -> None:
         """No message, no row."""

@@ -69,6 +69,7 @@ def by_naive(bench: Bench, count: int) -> Drained:
 def by_clickhouse_alone(bench: Bench, count: int) -> Drained:
     """ClickHouse's limit: the same bodies, joined beforehand, in batches as the service's largest."""
     bench.empty()
+    bench.wait_at_rest()
     return asyncio.run(_insert_all(bench, count))
 
 
@@ -81,9 +82,10 @@ def cpu_of_start(bench: Bench) -> float:
 
 
 def fill(bench: Bench, count: int) -> None:
-    """Nothing in the tables, so many events in the queues."""
+    """Nothing in the tables, so many events in the queues, and the broker done with them."""
     bench.empty()
     asyncio.run(publish(bench.environment["AMQP_URL"], mixed(count)))
+    bench.wait_at_rest()
 
 
 def _by_process(bench: Bench, kind: str, published: int, counted: int) -> Drained:

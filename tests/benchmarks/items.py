@@ -23,6 +23,8 @@ class Sizes:
     one_by_one_seconds: float = 10
     rates: tuple[tuple[int, int], ...] = ((1_000, 30), (10_000, 60), (25_000, 30))
     """Events a second, and for how many seconds."""
+    default_rates: tuple[tuple[int, int], ...] = ((1_000, 30), (10_000, 30))
+    """The same, with the default timers."""
     stored: int = 500_000
     backlogs: tuple[int, ...] = (100_000, 1_000_000, 5_000_000)
     trickle: tuple[int, int] = (1_000, 30)
@@ -30,7 +32,7 @@ class Sizes:
 
 
 QUICK = Sizes(
-    rounds=1, drained=15_000, slowly_drained=14_000, one_by_one_seconds=0.5, rates=((500, 2),), stored=5_000,
+    rounds=1, drained=15_000, slowly_drained=14_000, one_by_one_seconds=0.5, rates=((500, 2),), default_rates=((500, 2),), stored=5_000,
     backlogs=(5_000,), trickle=(500, 2), asked=200_000,
 )  # fmt: skip
 
@@ -95,8 +97,8 @@ def _drain_row(name: str, runs: Sequence[Drained], ours: float) -> tuple[str, ..
 def latencies(bench: Bench, sizes: Sizes, say: Callable[[str], None]) -> Sequence[Table]:
     """From confirmed to visible at steady rates, with quick and with the default timers."""
     rows = []
-    for settings, name in ((_LOW_LATENCY, "0.5"), ({}, "5 (default)")):
-        for rate, seconds in sizes.rates:
+    for settings, name, rates in ((_LOW_LATENCY, "0.5", sizes.rates), ({}, "5 (default)", sizes.default_rates)):
+        for rate, seconds in rates:
             runs = [latency.measure(bench, rate, seconds, **settings) for _ in range(sizes.rounds)]
             figures = [Figure([getattr(each, part) for each in runs]).shown(2) for part in ("p50", "p99", "most")]
             held = Figure([each.held for each in runs]).shown()
