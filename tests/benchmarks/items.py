@@ -32,9 +32,17 @@ class Sizes:
 
 
 QUICK = Sizes(
-    rounds=1, drained=15_000, slowly_drained=14_000, one_by_one_seconds=0.5, rates=((500, 2),), default_rates=((500, 2),), stored=5_000,
-    backlogs=(5_000,), trickle=(500, 2), asked=200_000,
-)  # fmt: skip
+    rounds=1,
+    drained=15_000,
+    slowly_drained=14_000,
+    one_by_one_seconds=0.5,
+    rates=((500, 2),),
+    default_rates=((500, 2),),
+    stored=5_000,
+    backlogs=(5_000,),
+    trickle=(500, 2),
+    asked=200_000,
+)
 
 
 def drained(bench: Bench, sizes: Sizes, say: Callable[[str], None]) -> Sequence[Table]:
