@@ -20,6 +20,8 @@ from tests.ingest_service import emptied
 from tests.ingest_service.running import Service, query, run, service
 
 _NAMES = ", ".join(f"'{table.partition('.')[2]}'" for table in TABLES)
+DEFAULT_TIMERS = {"GCC_FLUSH_SECONDS": "5", "GCC_RETRY_MOST_SECONDS": "30"}
+"""The tests' service has shorter ones."""
 _LATEST_SECONDS = 1_800
 _POLL_SECONDS = 0.1
 """Each look costs ClickHouse some milliseconds."""

@@ -8,7 +8,7 @@ from itertools import count as numbers
 from ingest_service import clickhouse
 from ingest_service.events.registry import EVENT_TYPES
 from tests.benchmarks.bench import Bench
-from tests.benchmarks.events import by_type, mixed
+from tests.benchmarks.events import by_type, mixed, parts
 from tests.benchmarks.load import publish
 from tests.benchmarks.processes import Meter, cpu_seconds, peak_megabytes
 from tests.ingest_service.running import Service, eventually
@@ -84,7 +84,8 @@ def cpu_of_start(bench: Bench) -> float:
 def fill(bench: Bench, count: int) -> None:
     """Nothing in the tables, so many events in the queues, and the broker done with them."""
     bench.empty()
-    asyncio.run(publish(bench.environment["AMQP_URL"], mixed(count)))
+    for part in parts(count):
+        asyncio.run(publish(bench.environment["AMQP_URL"], part))
     bench.wait_at_rest()
 
 

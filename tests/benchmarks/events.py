@@ -1,6 +1,7 @@
 """The events that everything here is measured on: the simulator's mix of all twelve types, the same in every round."""
 
 from collections import defaultdict
+from collections.abc import Iterator
 from functools import lru_cache
 from itertools import islice
 
@@ -8,6 +9,7 @@ from ingest_service.events.registry import EVENT_TYPES
 from ingest_service.simulator import Body, Simulator
 
 _MADE_AT_MOST = 500_000
+_BEFORE_ID = b'{"event_id":"'
 
 
 @lru_cache(maxsize=1)
@@ -16,9 +18,20 @@ def _made() -> list[Body]:
 
 
 def mixed(count: int) -> list[Body]:
-    """So many events; beyond half a million the first ones come again (a raw table takes them as new rows)."""
-    made = _made()
-    return [*made] * (count // len(made)) + made[: count % len(made)]
+    """So many events. Beyond half a million the first ones come again as others: with event_ids of their own."""
+    return [event for part in parts(count) for event in part]
+
+
+def parts(count: int) -> Iterator[list[Body]]:
+    """The same events, half a million at a time."""
+    for number, start in enumerate(range(0, count, _MADE_AT_MOST)):
+        made = _made()[: count - start]
+        yield made if number == 0 else [(name, _renamed(body, number)) for name, body in made]
+
+
+def _renamed(body: bytes, number: int) -> bytes:
+    assert body.startswith(_BEFORE_ID)
+    return b"%b%08x%b" % (_BEFORE_ID, number, body[len(_BEFORE_ID) + 8 :])
 
 
 def by_type(events: list[Body]) -> dict[str, list[bytes]]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.benchmarks import drain, latency
-from tests.benchmarks.bench import Bench
+from tests.benchmarks.bench import DEFAULT_TIMERS, Bench
 from tests.ingest_service.running import eventually
 
 _TABLES = "database = '_e'"
@@ -33,7 +33,7 @@ def while_draining(bench: Bench, count: int) -> Inserted:
 
 def at_rate(bench: Bench, rate: int, seconds: int) -> Inserted:
     """A steady trickle with the default timers: the smallest batches."""
-    return _measured(bench, rate * seconds, lambda: latency.measure(bench, rate, seconds))
+    return _measured(bench, rate * seconds, lambda: latency.measure(bench, rate, seconds, **DEFAULT_TIMERS))
 
 
 def _measured(bench: Bench, events: int, work: Callable[[], object]) -> Inserted:

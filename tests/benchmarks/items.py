@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tests.benchmarks import before, drain, inserts, latency, queries, storage
-from tests.benchmarks.bench import Bench
+from tests.benchmarks.bench import DEFAULT_TIMERS, Bench
 from tests.benchmarks.drain import Drained
 from tests.benchmarks.events import mean_bytes, mixed
 from tests.benchmarks.results import Figure, Table
@@ -68,8 +68,12 @@ def drained(bench: Bench, sizes: Sizes, say: Callable[[str], None]) -> Sequence[
         for name, measure in kinds.items():
             found[name].append(measure())
             say(f"  round {number + 1}: {name}: {found[name][-1].rate:,.0f} events/s")
-    ours = Figure([each.rate for each in found["this service"]]).median
-    rows = [_drain_row(name, runs, ours) for name, runs in found.items()]
+    for _ in range(sizes.rounds - 1):
+        for name in list(kinds)[:2]:  # the two that matter most, and swing the most
+            found[name].append(kinds[name]())
+            say(f"  again: {name}: {found[name][-1].rate:,.0f} events/s")
+    limit = Figure([each.rate for each in next(iter(found.values()))]).median
+    rows = [_drain_row(name, runs, limit) for name, runs in found.items()]
     inserts = Figure([(each.inserts or 0) / each.events * 1e6 for each in found["this service"]])
     said = (
         f"Events of all twelve types ({mean_bytes(mixed(sizes.drained)):.0f} bytes on average) wait in twelve quorum "
@@ -79,12 +83,21 @@ def drained(bench: Bench, sizes: Sizes, say: Callable[[str], None]) -> Sequence[
         f"The naive consumer decodes with json and inserts 1,000 Python rows at a time. Inserts of the service per "
         f"million events: {inserts.shown()}."
     )
-    head = ("", "events", "events/s", "of this service", "CPU consumer", "CPU RabbitMQ", "CPU ClickHouse", "peak MB")
+    head = (
+        "",
+        "events",
+        "events/s",
+        "of the broker's limit",
+        "CPU consumer",
+        "CPU RabbitMQ",
+        "CPU ClickHouse",
+        "peak MB",
+    )
     bars = tuple((name, Figure([each.rate for each in runs]).median) for name, runs in found.items())
     return [Table("Drain until durable", said, head, tuple(rows), bars)]
 
 
-def _drain_row(name: str, runs: Sequence[Drained], ours: float) -> tuple[str, ...]:
+def _drain_row(name: str, runs: Sequence[Drained], limit: float) -> tuple[str, ...]:
     rate = Figure([each.rate for each in runs])
     cpu = [
         Figure([each.cpu_per_million()[process] for each in runs]).shown(1) if process in runs[0].cpu else "-"
@@ -98,14 +111,17 @@ def _drain_row(name: str, runs: Sequence[Drained], ours: float) -> tuple[str, ..
         ]
     memory = Figure([each.megabytes for each in runs if each.megabytes]) if runs[0].megabytes else None
     return (
-        name, f"{runs[0].events:,}", rate.shown(), f"{rate.median / ours:.2f}", *cpu, memory.shown() if memory else "-",
+        name, f"{runs[0].events:,}", rate.shown(), f"{rate.median / limit:.2f}", *cpu, memory.shown() if memory else "-",
     )  # fmt: skip
 
 
 def latencies(bench: Bench, sizes: Sizes, say: Callable[[str], None]) -> Sequence[Table]:
     """From confirmed to visible at steady rates, with quick and with the default timers."""
     rows = []
-    for settings, name, rates in ((_LOW_LATENCY, "0.5", sizes.rates), ({}, "5 (default)", sizes.default_rates)):
+    for settings, name, rates in (
+        (_LOW_LATENCY, "0.5", sizes.rates),
+        (DEFAULT_TIMERS, "5 (default)", sizes.default_rates),
+    ):
         for rate, seconds in rates:
             runs = [latency.measure(bench, rate, seconds, **settings) for _ in range(sizes.rounds)]
             figures = [Figure([getattr(each, part) for each in runs]).shown(2) for part in ("p50", "p99", "most")]
