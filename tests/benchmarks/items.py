@@ -110,9 +110,8 @@ def _drain_row(name: str, runs: Sequence[Drained], limit: float) -> tuple[str, .
             "PostgreSQL: " + Figure([each.cpu_per_million()["PostgreSQL"] for each in runs]).shown(1),
         ]
     memory = Figure([each.megabytes for each in runs if each.megabytes]) if runs[0].megabytes else None
-    return (
-        name, f"{runs[0].events:,}", rate.shown(), f"{rate.median / limit:.2f}", *cpu, memory.shown() if memory else "-",
-    )  # fmt: skip
+    counts = (f"{runs[0].events:,}", rate.shown(), f"{rate.median / limit:.2f}")
+    return (name, *counts, *cpu, memory.shown() if memory else "-")
 
 
 def latencies(bench: Bench, sizes: Sizes, say: Callable[[str], None]) -> Sequence[Table]:
