@@ -1,6 +1,7 @@
 """How long from a confirmed publish until the row can be read, at a steady rate."""
 
 import bisect
+import os
 import subprocess
 import sys
 import time
@@ -39,13 +40,16 @@ def measure(bench: Bench, rate: int, seconds: int, **settings: str) -> Latency:
     """
     bench.empty()
     count = rate * seconds
-    url, moments = bench.environment["AMQP_URL"], bench.folder / "moments.json"
+    events, moments = bench.folder / "events", bench.folder / "moments"
+    events.write_bytes(msgspec.msgpack.encode(mixed(count)))
+    bench.wait_at_rest()
     seen: list[tuple[float, dict[str, int]]] = []
     with bench.service(**settings) as service:
         service.wait_ready()
         meter = Meter({**bench.pids, "consumer": service.process.pid})
         load = subprocess.Popen(
-            [sys.executable, "-m", "tests.benchmarks.load", url, str(count), str(rate), moments],
+            [sys.executable, "-m", "tests.benchmarks.load", events, str(rate), moments],
+            env={**os.environ, **bench.environment},
             cwd=_ROOT,
         )  # fmt: skip
         deadline = time.monotonic() + seconds * 4 + 60

@@ -5,6 +5,7 @@ message that the broker refuses.
 """
 
 import asyncio
+import os
 import struct
 import sys
 import time
@@ -20,7 +21,6 @@ from yarl import URL
 from ingest_service.events.contract import EXCHANGE
 from ingest_service.events.registry import EVENT_TYPES
 from ingest_service.simulator import Body
-from tests.benchmarks.events import mixed
 
 _HEAD = struct.Struct(">BHI").unpack_from
 _CONFIRM = struct.Struct(">QB").unpack_from
@@ -145,10 +145,11 @@ def _frame(kind: int, channel: int, payload: bytes) -> bytes:
 
 
 def main() -> None:
-    """`python -m tests.benchmarks.load URL COUNT RATE FILE`: the moments go into the file."""
-    url, count, rate, file = sys.argv[1:]
-    moments = asyncio.run(publish(url, mixed(int(count)), float(rate)))
-    Path(file).write_bytes(msgspec.json.encode(list(moments)))
+    """`python -m tests.benchmarks.load EVENTS RATE MOMENTS`: files of events and times; the broker is AMQP_URL."""
+    events, rate, moments = sys.argv[1:]
+    bodies = msgspec.msgpack.decode(Path(events).read_bytes(), type=list[Body])
+    confirmed = asyncio.run(publish(os.environ["AMQP_URL"], bodies, float(rate)))
+    Path(moments).write_bytes(msgspec.json.encode(list(confirmed)))
 
 
 if __name__ == "__main__":

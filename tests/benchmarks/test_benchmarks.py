@@ -23,7 +23,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
     arguments = [*_ITEMS, "--quick", "--results", folder / "results", "--docs", folder]
     done = subprocess.run(
         [sys.executable, "-m", "tests.benchmarks", *arguments],
-        cwd=_ROOT, capture_output=True, text=True, timeout=400, check=False,
+        cwd=_ROOT, capture_output=True, text=True, timeout=900, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     assert (folder / "benchmarks.svg").read_text().startswith("<svg")
