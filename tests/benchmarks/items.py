@@ -23,7 +23,7 @@ class Sizes:
     one_by_one_seconds: float = 10
     rates: tuple[tuple[int, int], ...] = ((1_000, 30), (10_000, 60), (25_000, 30))
     """Events a second, and for how many seconds."""
-    default_rates: tuple[tuple[int, int], ...] = ((1_000, 30), (10_000, 30))
+    default_rates: tuple[tuple[int, int], ...] = ((1_000, 30),)
     """The same, with the default timers."""
     stored: int = 500_000
     backlogs: tuple[int, ...] = (100_000, 1_000_000, 5_000_000)
