@@ -101,6 +101,8 @@ async def naive(count: int) -> tuple[float, float]:
 
 def _naive_callback(event_type: EventType, client: clickhouse_connect.driver.AsyncClient, progress: Progress):  # type: ignore[no-untyped-def]
     held: list[tuple[AbstractIncomingMessage, dict[str, object]]] = []
+    in_order = asyncio.Lock()
+    """`multiple` acknowledges earlier messages too, so a batch must not overtake the one before."""
 
     async def on_message(message: AbstractIncomingMessage) -> None:
         progress.began()
@@ -110,10 +112,11 @@ def _naive_callback(event_type: EventType, client: clickhouse_connect.driver.Asy
             return
         batch, held[:] = held[:], []
         columns = list(batch[0][1])
-        await client.insert(
-            event_type.table, [[row.get(name) for name in columns] for _, row in batch], column_names=columns
-        )
-        await batch[-1][0].ack(multiple=True)
+        async with in_order:
+            await client.insert(
+                event_type.table, [[row.get(name) for name in columns] for _, row in batch], column_names=columns
+            )
+            await batch[-1][0].ack(multiple=True)
         progress.add(len(batch))
 
     return on_message

@@ -116,7 +116,7 @@ def _drain_row(name: str, runs: Sequence[Drained], limit: float) -> tuple[str, .
 
 def latencies(bench: Bench, sizes: Sizes, say: Callable[[str], None]) -> Sequence[Table]:
     """From confirmed to visible at steady rates, with quick and with the default timers."""
-    rows = []
+    rows, processes = [], (*_PROCESSES, "publisher")
     for settings, name, rates in (
         (_LOW_LATENCY, "1", sizes.rates),
         (DEFAULT_TIMERS, "5 (default)", sizes.default_rates),
@@ -125,7 +125,7 @@ def latencies(bench: Bench, sizes: Sizes, say: Callable[[str], None]) -> Sequenc
             runs = [latency.measure(bench, rate, seconds, **settings) for _ in range(sizes.rounds)]
             figures = [Figure([getattr(each, part) for each in runs]).shown(2) for part in ("p50", "p99", "most")]
             held = Figure([each.held for each in runs]).shown()
-            cpu = [Figure([each.cpu[process] for each in runs]).shown(1) for process in _PROCESSES]
+            cpu = [Figure([each.cpu[process] for each in runs]).shown(1) for process in processes]
             rows.append((f"{rate:,}", name, f"{seconds} s", held, *figures, *cpu))
             say(f"  {rate:,}/s, GCC_FLUSH_SECONDS={name}: p50 {figures[0]} s, p99 {figures[1]} s, held {held}/s")
     said = (
@@ -133,7 +133,7 @@ def latencies(bench: Bench, sizes: Sizes, say: Callable[[str], None]) -> Sequenc
         "n-th confirmed event is visible when it has n rows. A run ends when all are visible, so nothing is left "
         "in a queue. `held` is the rate at which publishes were confirmed. CPU in seconds per million events."
     )
-    head = ("events/s", "GCC_FLUSH_SECONDS", "for", "held", "p50", "p99", "longest", *(f"CPU {p}" for p in _PROCESSES))
+    head = ("events/s", "GCC_FLUSH_SECONDS", "for", "held", "p50", "p99", "longest", *(f"CPU {p}" for p in processes))
     return [Table("Latency", said, head, tuple(rows))]
 
 

@@ -47,12 +47,12 @@ def measure(bench: Bench, rate: int, seconds: int, **settings: str) -> Latency:
     seen: list[tuple[float, dict[str, int]]] = []
     with bench.service(**settings) as service:
         service.wait_ready()
-        meter = Meter({**bench.pids, "consumer": service.process.pid})
         load = subprocess.Popen(
             [sys.executable, "-m", "tests.benchmarks.load", events, str(rate), moments],
             env={**os.environ, **bench.environment},
             cwd=_ROOT,
         )  # fmt: skip
+        meter = Meter({**bench.pids, "consumer": service.process.pid, "publisher": load.pid})
         deadline = time.monotonic() + seconds * 4 + 60
         while True:
             landed = bench.landed()
