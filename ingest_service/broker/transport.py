@@ -5,7 +5,7 @@ made elsewhere, so it is given one that is read by us first.
 """
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import aio_pika
 from aiormq.connection import TransportFactory
@@ -19,6 +19,14 @@ _QUIET_SECONDS = 1.0
 """aiormq gives a connection up when no frame comes, and RabbitMQ sends no heartbeats while it sends deliveries: when
 these are all that has come for so long, aiormq is shown a heartbeat."""
 
+_REST_SECONDS = 0.005
+_FULL_READ = 64 * 1024
+"""In bytes. A read of deliveries that was smaller is followed by a rest, in which the socket fills.
+
+Whoever reads faster than the broker writes is woken for three messages at a time, and so is the broker to write them:
+without rests a million messages cost 100,000 reads and 6-7 s of CPU, with them 1.7-3 s, on the same 2 cores.
+"""
+
 
 class Demultiplexer(asyncio.StreamReaderProtocol):
     """Gives deliveries to their reader, and what is left to the stream that aiormq reads."""
@@ -29,13 +37,13 @@ class Demultiplexer(asyncio.StreamReaderProtocol):
         super().__init__(stream, loop=loop)
         self._stream = stream
         self._deliveries = deliveries
-        self._now = loop.time
+        self._loop = loop
         self._fed = loop.time()
-        self._socket: asyncio.BaseTransport | None = None
+        self._socket: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket, or TLS on it, is open."""
-        self._socket = transport
+        self._socket = cast(asyncio.Transport, transport)  # uvloop's own are not instances of it
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
@@ -45,15 +53,26 @@ class Demultiplexer(asyncio.StreamReaderProtocol):
         except FrameError as error:
             self._give_up(error)
             return
-        now = self._now()
+        if len(rest) < len(data) < _FULL_READ:
+            self._rest()
+        now = self._loop.time()
         if rest or now - self._fed > _QUIET_SECONDS:
             super().data_received(rest or _HEARTBEAT)
             self._fed = now
 
+    def _rest(self) -> None:
+        if self._socket is not None and not self._socket.is_closing():
+            self._socket.pause_reading()
+            self._loop.call_later(_REST_SECONDS, self._read_on)
+
+    def _read_on(self) -> None:
+        if self._socket is not None and not self._socket.is_closing():
+            self._socket.resume_reading()
+
     def _give_up(self, error: FrameError) -> None:
         # aiormq, which reads the stream, says why, and closes the connection.
         self._stream.set_exception(ConnectionError(f"the broker's stream cannot be understood: {error}"))
-        if isinstance(self._socket, asyncio.Transport):
+        if self._socket is not None:
             self._socket.abort()
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -96,8 +97,8 @@ class Bench:
 
     @contextmanager
     def service(self, **settings: str) -> Iterator[Service]:
-        """The service as `gcc-ingest run`, ready."""
-        with service(self.environment, self.folder, **settings) as running:
+        """The service as `gcc-ingest run`, just started. Its log is its own: what it says is of this run."""
+        with service(self.environment, Path(tempfile.mkdtemp(dir=self.folder)), **settings) as running:
             yield running
 
     def consume(self, kind: str, count: int) -> tuple[float, float]:

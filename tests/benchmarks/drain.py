@@ -10,7 +10,7 @@ from ingest_service.events.registry import EVENT_TYPES
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.events import by_type, mixed, parts
 from tests.benchmarks.load import publish
-from tests.benchmarks.processes import Meter, cpu_seconds, peak_megabytes
+from tests.benchmarks.processes import Meter, peak_megabytes
 from tests.ingest_service.running import Service, eventually
 
 SETTINGS = {"GCC_FLUSH_SECONDS": "0.5"}
@@ -42,16 +42,15 @@ class Drained:
         return {name: seconds / self.events * 1e6 for name, seconds in self.cpu.items()}
 
 
-def by_service(bench: Bench, count: int, start_cpu: float, **settings: str) -> Drained:
+def by_service(bench: Bench, count: int, **settings: str) -> Drained:
     """The service, started on full queues; the clock runs from when it is connected to the broker."""
     fill(bench, count)
     meter = Meter(dict(bench.pids))
     with bench.service(**SETTINGS, **settings) as service:
         _wait_connected(service)
-        began = time.monotonic()
+        own, began = Meter({"consumer": service.process.pid}), time.monotonic()
         bench.wait_landed(count)
-        seconds, cpu = time.monotonic() - began, meter.seconds()
-        cpu["consumer"] = cpu_seconds(service.process.pid) - start_cpu
+        seconds, cpu = time.monotonic() - began, {**meter.seconds(), **own.seconds()}
         megabytes = peak_megabytes(service.process.pid)
     return Drained(count, seconds, cpu, megabytes, int(bench.sql("SELECT count() FROM _e.ingest_batches")))
 
@@ -71,14 +70,6 @@ def by_clickhouse_alone(bench: Bench, count: int) -> Drained:
     bench.empty()
     bench.wait_at_rest()
     return asyncio.run(_insert_all(bench, count))
-
-
-def cpu_of_start(bench: Bench) -> float:
-    """What `gcc-ingest run` costs before its first message: measured on empty queues."""
-    bench.empty()
-    with bench.service(**SETTINGS) as service:
-        service.wait_ready()
-        return cpu_seconds(service.process.pid)
 
 
 def fill(bench: Bench, count: int) -> None:

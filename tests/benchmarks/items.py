@@ -47,13 +47,12 @@ QUICK = Sizes(
 
 def drained(bench: Bench, sizes: Sizes, say: Callable[[str], None]) -> Sequence[Table]:
     """Full queues until durable, against the limits and against what one writes first; and PostgreSQL before."""
-    start = drain.cpu_of_start(bench)
     kinds: Mapping[str, Callable[[], Drained]] = {
         "consumer that discards (the broker's limit)": lambda: drain.by_discarding(bench, sizes.drained),
-        "this service": lambda: drain.by_service(bench, sizes.drained, start),
+        "this service": lambda: drain.by_service(bench, sizes.drained),
         "ClickHouse alone (its limit)": lambda: drain.by_clickhouse_alone(bench, sizes.drained),
         "this service, GCC_DELIVERY=aio-pika": lambda: drain.by_service(
-            bench, sizes.slowly_drained, start, GCC_DELIVERY="aio-pika"
+            bench, sizes.slowly_drained, GCC_DELIVERY="aio-pika"
         ),
         "naive consumer": lambda: drain.by_naive(bench, sizes.slowly_drained),
         **{
@@ -154,9 +153,9 @@ def stored(bench: Bench, sizes: Sizes, say: Callable[[str], None]) -> Sequence[T
 
 def grown(bench: Bench, sizes: Sizes, say: Callable[[str], None]) -> Sequence[Table]:
     """The same drain at backlogs of different sizes."""
-    start, rows = drain.cpu_of_start(bench), []
+    rows = []
     for backlog in sizes.backlogs:
-        run = drain.by_service(bench, backlog, start)
+        run = drain.by_service(bench, backlog)
         cpu = [f"{run.cpu_per_million()[process]:.1f}" for process in _PROCESSES]
         rows.append((f"{backlog:,}", f"{run.rate:,.0f}", *cpu, f"{run.megabytes:.0f}"))
         say(f"  {backlog:,} queued: {run.rate:,.0f} events/s, {run.megabytes:.0f} MB")
