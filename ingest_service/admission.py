@@ -124,7 +124,7 @@ class Admission:
         joined = b"\n".join(bodies)
         if (
             max(map(len, bodies)) > self._bounds.body_bytes
-            or joined.count(b"{") + joined.count(b"[") > _NESTING
+            or joined.count(b"{") + (b"[" in joined and joined.count(b"[")) > _NESTING
             or not (joined.isascii() or _is_utf8(joined))
         ):
             return None

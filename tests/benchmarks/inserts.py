@@ -28,7 +28,7 @@ class Inserted:
 
 def while_draining(bench: Bench, count: int) -> Inserted:
     """Full queues: the largest batches."""
-    return _measured(bench, count, lambda: drain.by_service(bench, count, 0))
+    return _measured(bench, count, lambda: drain.by_service(bench, count))
 
 
 def at_rate(bench: Bench, rate: int, seconds: int) -> Inserted:

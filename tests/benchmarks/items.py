@@ -25,6 +25,7 @@ class Sizes:
     """Events a second, and for how many seconds."""
     default_rates: tuple[tuple[int, int], ...] = ((1_000, 30),)
     """The same, with the default timers."""
+    published: int = 200_000
     stored: int = 500_000
     backlogs: tuple[int, ...] = (100_000, 1_000_000, 5_000_000)
     trickle: tuple[int, int] = (1_000, 30)
@@ -38,6 +39,7 @@ QUICK = Sizes(
     one_by_one_seconds=0.5,
     rates=((500, 2),),
     default_rates=((500, 2),),
+    published=2_000,
     stored=5_000,
     backlogs=(5_000,),
     trickle=(500, 2),
@@ -116,6 +118,8 @@ def _drain_row(name: str, runs: Sequence[Drained], limit: float) -> tuple[str, .
 def latencies(bench: Bench, sizes: Sizes, say: Callable[[str], None]) -> Sequence[Table]:
     """From confirmed to visible at steady rates, with quick and with the default timers."""
     rows, processes = [], (*_PROCESSES, "publisher")
+    alone = Figure([latency.publishing_alone(bench, sizes.published) for _ in range(sizes.rounds)])
+    say(f"  publishing alone: {alone.shown()}/s")
     for settings, name, rates in (
         (_LOW_LATENCY, "1", sizes.rates),
         (DEFAULT_TIMERS, "5 (default)", sizes.default_rates),
@@ -130,7 +134,9 @@ def latencies(bench: Bench, sizes: Sizes, say: Callable[[str], None]) -> Sequenc
     said = (
         "Seconds from the broker's confirm until the row is counted by ClickHouse, looked at every 100 ms: a table's "
         "n-th confirmed event is visible when it has n rows. A run ends when all are visible, so nothing is left "
-        "in a queue. `held` is the rate at which publishes were confirmed. CPU in seconds per million events."
+        "in a queue. `held` is the rate at which publishes were confirmed, from first to last. With no consumer at all "
+        f"the broker here confirms {alone.shown()} events/s: a rate above that cannot be held, whatever consumes. "
+        "CPU in seconds per million events."
     )
     head = ("events/s", "GCC_FLUSH_SECONDS", "for", "held", "p50", "p99", "longest", *(f"CPU {p}" for p in processes))
     return [Table("Latency", said, head, tuple(rows))]

@@ -39,19 +39,12 @@ def measure(bench: Bench, rate: int, seconds: int, **settings: str) -> Latency:
     Each table's n-th confirmed event counts as visible when the table has n rows: with every event there once, the sum
     of all waits is the same whichever row came first.
     """
-    bench.empty()
     count = rate * seconds
-    events, moments = bench.folder / "events", bench.folder / "moments"
-    events.write_bytes(msgspec.msgpack.encode(mixed(count)))
-    bench.wait_at_rest()
+    _prepare(bench, count)
     seen: list[tuple[float, dict[str, int]]] = []
     with bench.service(**settings) as service:
         service.wait_ready()
-        load = subprocess.Popen(
-            [sys.executable, "-m", "tests.benchmarks.load", events, str(rate), moments],
-            env={**os.environ, **bench.environment},
-            cwd=_ROOT,
-        )  # fmt: skip
+        load = _load(bench, str(rate))
         meter = Meter({**bench.pids, "consumer": service.process.pid, "publisher": load.pid})
         deadline = time.monotonic() + seconds * 4 + 60
         while True:
@@ -64,12 +57,38 @@ def measure(bench: Bench, rate: int, seconds: int, **settings: str) -> Latency:
             time.sleep(_POLL_SECONDS)
         cpu = meter.seconds()
         assert load.wait(60) == 0
-    confirmed = msgspec.json.decode(moments.read_bytes(), type=list[float])
+    confirmed = _moments(bench)
     waits = sorted(_waits(count, confirmed, seen))
     return Latency(
         rate, count / (confirmed[-1] - confirmed[0]), waits[len(waits) // 2], waits[len(waits) * 99 // 100], waits[-1],
         {name: used / count * 1e6 for name, used in cpu.items()},
     )  # fmt: skip
+
+
+def publishing_alone(bench: Bench, count: int) -> float:
+    """Events a second that the broker confirms while nobody consumes: no rate above it can be held."""
+    _prepare(bench, count)
+    assert _load(bench, "unlimited").wait(600) == 0
+    confirmed = _moments(bench)
+    return count / (confirmed[-1] - confirmed[0])
+
+
+def _prepare(bench: Bench, count: int) -> None:
+    bench.empty()
+    (bench.folder / "events").write_bytes(msgspec.msgpack.encode(mixed(count)))
+    bench.wait_at_rest()
+
+
+def _load(bench: Bench, rate: str) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.benchmarks.load", bench.folder / "events", rate, bench.folder / "moments"],
+        env={**os.environ, **bench.environment},
+        cwd=_ROOT,
+    )
+
+
+def _moments(bench: Bench) -> list[float]:
+    return msgspec.json.decode((bench.folder / "moments").read_bytes(), type=list[float])
 
 
 def _waits(count: int, confirmed: list[float], seen: list[tuple[float, dict[str, int]]]) -> list[float]:

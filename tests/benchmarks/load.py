@@ -145,10 +145,10 @@ def _frame(kind: int, channel: int, payload: bytes) -> bytes:
 
 
 def main() -> None:
-    """`python -m tests.benchmarks.load EVENTS RATE MOMENTS`: files of events and times; the broker is AMQP_URL."""
+    """`python -m tests.benchmarks.load EVENTS RATE|unlimited MOMENTS`: files of events and times, broker AMQP_URL."""
     events, rate, moments = sys.argv[1:]
     bodies = msgspec.msgpack.decode(Path(events).read_bytes(), type=list[Body])
-    confirmed = asyncio.run(publish(os.environ["AMQP_URL"], bodies, float(rate)))
+    confirmed = asyncio.run(publish(os.environ["AMQP_URL"], bodies, None if rate == "unlimited" else float(rate)))
     Path(moments).write_bytes(msgspec.json.encode(list(confirmed)))
 
 
