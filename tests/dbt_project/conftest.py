@@ -2,28 +2,21 @@
 
 import asyncio
 import json
-import os
 import random
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import clickhouse_connect
 import pytest
-from pydantic import SecretStr
 
-from gcc_platform.resources.dbt_environment import dbt_environment
-from gcc_platform.settings import Settings
 from ingest_service import clickhouse
 from ingest_service.schema import apply
 from tests import oracle
+from tests.dbt_project import dbt
 
-WAREHOUSE = Path(__file__).parents[2] / "dbt_project" / "warehouse"
 PLATFORM = "ORACLE"
 
 Event = dict[str, Any]
@@ -55,32 +48,10 @@ def build(stack: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) ->
     asyncio.run(_land(stack["CLICKHOUSE_URL"], {"post_log": posts, "profile_log": profiles}))
 
     target = tmp_path_factory.mktemp("warehouse")
-    done = _dbt_build(stack, target)
-    results = target / "run_results.json"
-    assert results.exists(), done.stdout + done.stderr
-    outcomes = {node["unique_id"]: node["status"] for node in json.loads(results.read_text())["results"]}
+    outcomes = dbt.run(stack, target, "build", "--full-refresh")
     yield Build(outcomes, profiles, posts, stack["GCC_DBT_CLICKHOUSE_URL"])
 
     asyncio.run(_forget(stack["CLICKHOUSE_URL"]))
-
-
-def _dbt_build(stack: Mapping[str, str], target: Path) -> subprocess.CompletedProcess[str]:
-    settings = Settings(
-        _env_file=None,
-        dbt_clickhouse_url=SecretStr(stack["GCC_DBT_CLICKHOUSE_URL"]),
-        dbt_postgres_url=SecretStr(stack["GCC_DBT_POSTGRES_URL"]),
-    )
-    return subprocess.run(
-        [
-            *(str(Path(sys.executable).with_name("dbt")), "--quiet", "build"),
-            *("--project-dir", str(WAREHOUSE), "--profiles-dir", str(WAREHOUSE)),
-            *("--target-path", str(target), "--log-path", str(target)),
-        ],
-        env=os.environ | dbt_environment(settings),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 async def _land(url: str, events: Mapping[str, list[Event]]) -> None:

@@ -35,7 +35,8 @@ CREATE TABLE IF NOT EXISTS _e.post_log_events $on_cluster
     reach Nullable(Int64) MATERIALIZED JSONExtract(metrics, 'reach', 'Nullable(Int64)') CODEC(ZSTD(1)),
     impressions Nullable(Int64) MATERIALIZED JSONExtract(metrics, 'impressions', 'Nullable(Int64)') CODEC(ZSTD(1)),
     engagement Nullable(Float64) MATERIALIZED JSONExtract(metrics, 'engagement', 'Nullable(Float64)') CODEC(ZSTD(1)),
-    insert_timestamp DateTime64(3, 'UTC') DEFAULT now64(3) CODEC(Delta, ZSTD(1))
+    insert_timestamp DateTime64(3, 'UTC') DEFAULT now64(3) CODEC(Delta, ZSTD(1)),
+    INDEX arrival insert_timestamp TYPE minmax
 )
 ENGINE = $replacing_merge_tree(insert_timestamp)
 PARTITION BY toYYYYMM(event_timestamp)

@@ -20,7 +20,8 @@ CREATE TABLE IF NOT EXISTS _e.profile_log_events $on_cluster
     avg_likes Nullable(Float64) MATERIALIZED JSONExtract(metrics, 'avg_likes', 'Nullable(Float64)') CODEC(ZSTD(1)),
     avg_comments Nullable(Float64) MATERIALIZED JSONExtract(metrics, 'avg_comments', 'Nullable(Float64)') CODEC(ZSTD(1)),
     avg_views Nullable(Float64) MATERIALIZED JSONExtract(metrics, 'avg_views', 'Nullable(Float64)') CODEC(ZSTD(1)),
-    insert_timestamp DateTime64(3, 'UTC') DEFAULT now64(3) CODEC(Delta, ZSTD(1))
+    insert_timestamp DateTime64(3, 'UTC') DEFAULT now64(3) CODEC(Delta, ZSTD(1)),
+    INDEX arrival insert_timestamp TYPE minmax
 )
 ENGINE = $replacing_merge_tree(insert_timestamp)
 PARTITION BY toYYYYMM(event_timestamp)

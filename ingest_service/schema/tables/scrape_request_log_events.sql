@@ -13,7 +13,8 @@ CREATE TABLE IF NOT EXISTS _e.scrape_request_log_events $on_cluster
     expires_at Nullable(DateTime64(6, 'UTC')),
     event_timestamp DateTime64(6, 'UTC') CODEC(Delta, ZSTD(1)),
     extra String DEFAULT '{}' CODEC(ZSTD(1)),
-    insert_timestamp DateTime64(3, 'UTC') DEFAULT now64(3) CODEC(Delta, ZSTD(1))
+    insert_timestamp DateTime64(3, 'UTC') DEFAULT now64(3) CODEC(Delta, ZSTD(1)),
+    INDEX arrival insert_timestamp TYPE minmax
 )
 ENGINE = $replacing_merge_tree(insert_timestamp)
 PARTITION BY toDate(event_timestamp)

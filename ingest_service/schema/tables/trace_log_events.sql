@@ -14,7 +14,8 @@ CREATE TABLE IF NOT EXISTS _e.trace_log_events $on_cluster
     started_at DateTime64(6, 'UTC'),
     event_timestamp DateTime64(6, 'UTC') CODEC(Delta, ZSTD(1)),
     extra String DEFAULT '{}' CODEC(ZSTD(1)),
-    insert_timestamp DateTime64(3, 'UTC') DEFAULT now64(3) CODEC(Delta, ZSTD(1))
+    insert_timestamp DateTime64(3, 'UTC') DEFAULT now64(3) CODEC(Delta, ZSTD(1)),
+    INDEX arrival insert_timestamp TYPE minmax
 )
 ENGINE = $replacing_merge_tree(insert_timestamp)
 PARTITION BY toYYYYMM(event_timestamp)

@@ -1,0 +1,67 @@
+{#- Up to which arrival each incremental model has everything. A model's own rows cannot say so: a run that is killed
+    while it inserts leaves some of them. -#}
+{%- macro watermarks() -%}
+    {{ return(api.Relation.create(schema=target.schema, identifier='refresh_watermarks')) }}
+{%- endmacro -%}
+
+{%- macro create_watermarks() -%}
+    create table if not exists {{ watermarks() }} {{ on_cluster_clause(watermarks()) }}
+    (
+        model String comment 'The incremental model.',
+        arrived_until DateTime64(3, 'UTC') comment 'What arrived before is in the model.',
+        invocation String comment 'The dbt invocation that says so.'
+    )
+    engine = {{ merge_tree('Replacing', 'arrived_until') }}
+    order by model
+    comment 'Up to which arrival each incremental model has everything; its next run begins there.'
+{%- endmacro -%}
+
+{#- What is there when a model has been built: all that had arrived when dbt started, and no more than the models it is
+    made of have. So a model that is run without them does not step over what they still miss. -#}
+{%- macro record_watermark() -%}
+    {%- if execute and model.config.materialized == 'incremental' -%}
+        {%- set above = [] -%}
+        {%- for node in model.depends_on.nodes if node in graph.nodes -%}
+            {%- if graph.nodes[node].config.materialized == 'incremental' -%}
+                {%- do above.append(graph.nodes[node].name) -%}
+            {%- endif -%}
+        {%- endfor -%}
+        insert into {{ watermarks() }} (model, arrived_until, invocation)
+        select
+            '{{ model.name }}',
+            least(
+                toDateTime64('{{ run_started_at.strftime("%Y-%m-%d %H:%M:%S.%f") }}', 3, 'UTC')
+                {%- for name in above %},
+                (select max(arrived_until) from {{ watermarks() }} where model = '{{ name }}')
+                {%- endfor %}
+            ),
+            '{{ invocation_id }}'
+    {%- endif -%}
+{%- endmacro -%}
+
+{#- The keys of what has arrived in a raw table since the model was last built, for `where (keys) in (...)`.
+    The overlap is for inserts that were under way then: their rows carry a time before that at which they were seen. -#}
+{%- macro arrived(table, keys, condition='') -%}
+    {%- set since = namespace(text='1970-01-01 00:00:00.000') -%}
+    {%- if execute and is_incremental() -%}
+        {%- set found = run_query("select toString(max(arrived_until)) from " ~ watermarks() ~ " where model = '" ~ model.name ~ "'") -%}
+        {%- set since.text = found.rows[0][0] -%}
+    {%- endif -%}
+    select distinct {{ keys | join(', ') }}
+    from {{ source('beat', table) }}
+    where insert_timestamp >= toDateTime64('{{ since.text }}', 3, 'UTC') - toIntervalSecond({{ var('overlap_seconds') }})
+    {%- if condition %} and {{ condition }}{% endif %}
+{%- endmacro -%}
+
+{#- A delete+insert that was killed leaves the table of its new rows behind. -#}
+{%- macro drop_leftovers() -%}
+    {%- if execute -%}
+        {%- set found = run_query(
+            "select name from system.tables where database = '" ~ target.schema ~ "' and name like '%\\_\\_dbt\\_new\\_data\\_%'"
+            ~ " and metadata_modification_time < now() - toIntervalHour(1)"
+        ) -%}
+        {%- for row in found.rows -%}
+            {%- do adapter.drop_relation(api.Relation.create(schema=target.schema, identifier=row[0], type='table')) -%}
+        {%- endfor -%}
+    {%- endif -%}
+{%- endmacro -%}

@@ -1,0 +1,44 @@
+"""dbt on the tests' servers, as its own process."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from gcc_platform.resources.dbt_environment import dbt_environment
+from gcc_platform.settings import Settings
+
+WAREHOUSE = Path(__file__).parents[2] / "dbt_project" / "warehouse"
+
+
+def start(stack: Mapping[str, str], target: Path, *arguments: str) -> "subprocess.Popen[str]":
+    """`dbt ARGUMENTS` on the warehouse, its artifacts in a folder of the test's."""
+    settings = Settings(
+        _env_file=None,
+        dbt_clickhouse_url=SecretStr(stack["GCC_DBT_CLICKHOUSE_URL"]),
+        dbt_postgres_url=SecretStr(stack["GCC_DBT_POSTGRES_URL"]),
+    )
+    return subprocess.Popen(
+        [
+            *(str(Path(sys.executable).with_name("dbt")), "--quiet", *arguments),
+            *("--project-dir", str(WAREHOUSE), "--profiles-dir", str(WAREHOUSE)),
+            *("--target-path", str(target), "--log-path", str(target)),
+        ],
+        env=os.environ | dbt_environment(settings),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def run(stack: Mapping[str, str], target: Path, *arguments: str) -> dict[str, str]:
+    """Run dbt to its end; the status of every node by its unique id."""
+    process = start(stack, target, *arguments)
+    said, _ = process.communicate()
+    results = target / "run_results.json"
+    assert results.exists(), said
+    return {node["unique_id"]: node["status"] for node in json.loads(results.read_text())["results"]}

@@ -1,0 +1,122 @@
+"""Random histories: events of all types that arrive late, twice, out of order and in several runs.
+
+Each history is a platform of its own, so that many are told in the same few runs of dbt. `EVENTS` makes one event of
+each type; a new mart is covered as soon as what it reads is made here.
+"""
+
+import json
+import random
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from ingest_service import clickhouse
+from ingest_service.schema import apply
+from tests import oracle
+
+Event = dict[str, Any]
+
+_START = datetime(2024, 1, 20, tzinfo=UTC)
+_DAYS = 45
+
+
+def histories(seed: int, count: int, runs: int) -> list[dict[str, list[Event]]]:
+    """For each run, by event type, what arrives before it: some 60 events of a history and run."""
+    arriving: list[dict[str, list[Event]]] = [{name: [] for name in EVENTS} for _ in range(runs)]
+    for number in range(count):
+        chance = random.Random(f"{seed} {number}")
+        platform = f"HISTORY{number:02}"
+        for name, make in EVENTS.items():
+            told: list[Event] = []
+            for run in arriving:
+                fresh = [_event(platform, chance, make) for _ in range(chance.randrange(12))]
+                again = chance.sample(told, min(len(told), chance.randrange(4)))  # delivered twice, or replayed
+                batch = [*fresh, *again, *chance.sample(fresh, len(fresh) // 4)]
+                chance.shuffle(batch)
+                run[name] += batch
+                told += fresh
+    return arriving
+
+
+async def land(url: str, arriving: Mapping[str, list[Event]]) -> None:
+    """Insert as the ingest service does, in two parts, so that copies are not merged away at once."""
+    async with clickhouse.connected(url, timeout_seconds=60) as connection:
+        await apply.apply(connection)
+        for name, batch in arriving.items():
+            for rows in filter(None, (batch[::2], batch[1::2])):
+                await connection.insert(f"_e.{name}_events", "\n".join(map(json.dumps, rows)).encode(), str(uuid4()), {})
+
+
+def _event(platform: str, chance: random.Random, make: Callable[[random.Random], Event]) -> Event:
+    return {
+        "event_id": str(UUID(int=chance.getrandbits(128))),
+        "source": chance.choice(["graphapi", "rapidapi"]),
+        "platform": platform,
+        "event_timestamp": _moment(chance),
+        **make(chance),
+    }
+
+
+def _moment(chance: random.Random) -> str:
+    """Hours, so that ties are many; most of them near the end."""
+    hours = 24 * _DAYS - int(24 * _DAYS * chance.random() ** 3)
+    return (_START + timedelta(hours=hours)).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def metrics(chance: random.Random, names: tuple[str, ...]) -> Event:
+    """Some of these metrics: small ones that tie, none, null, negative, too large, text and true."""
+    absurd = [None, 0, -5, 2**63, 2**63 - 1, "12", "many", True, 1e300, 0.5]
+    return {
+        name: chance.choice(absurd) if chance.random() < 0.2 else chance.randrange(500)
+        for name in names
+        if chance.random() < 0.7
+    }
+
+
+def _some(chance: random.Random, letters: str) -> str:
+    return chance.choice(letters)
+
+
+def _profile(chance: random.Random) -> Event:
+    return {
+        "profile_id": _some(chance, "pqrst"),
+        "handle": chance.choice([None, "before", "after"]),
+        "metrics": metrics(chance, oracle.PROFILE_COUNTS + oracle.PROFILE_AVERAGES),
+        "dimensions": {
+            "category": chance.choice(["Food", "Travel", None, 7]),
+            "country": chance.choice(["IN", "US", ""]),
+            "is_verified": chance.choice([True, False, None]),
+        },
+    }
+
+
+def _post(chance: random.Random) -> Event:
+    return {
+        "profile_id": _some(chance, "pqr"),
+        "shortcode": _some(chance, "abcdef"),
+        "handle": chance.choice([None, "before", "after"]),
+        "publish_time": chance.choice([None, _moment(chance)]),
+        "metrics": metrics(chance, oracle.POST_COUNTS + oracle.POST_AVERAGES),
+        "dimensions": {"post_type": chance.choice(["image", "reel"])},
+    }
+
+
+def _affiliate_order(chance: random.Random) -> Event:
+    return {
+        "order_id": str(chance.randrange(8)),
+        "store": _some(chance, "xy"),
+        "status": chance.choice(["pending", "paid", "refunded"]),
+        "amount": chance.choice([0, 10, 19.99, 1234567.891]),
+        "currency": chance.choice(["INR", "USD"]),
+        "updated_at": _moment(chance),
+        "metrics": {},
+        "dimensions": {},
+    }
+
+
+EVENTS: dict[str, Callable[[random.Random], Event]] = {
+    "profile_log": _profile,
+    "post_log": _post,
+    "affiliate_order": _affiliate_order,
+}

@@ -1,0 +1,84 @@
+"""However events arrive, runs that take only what is new end in the same tables as building everything anew."""
+
+import asyncio
+import signal
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import clickhouse_connect
+import pytest
+
+from tests.dbt_project import dbt
+from tests.dbt_project.histories import EVENTS, histories, land
+from tests.ingest_service.running import eventually, query
+
+HISTORIES = 20
+RUNS = 4
+NO_OVERLAP = ("--vars", "{overlap_seconds: 0}")  # it would hide a watermark that is too late
+
+Rows = list[tuple[object, ...]]
+
+
+@pytest.fixture(scope="module")
+def told(stack: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[Rows, Rows]]]:
+    """By mart, its rows after several incremental runs, one of them killed, and after one full refresh."""
+    target = tmp_path_factory.mktemp("histories")
+    empty(stack)
+    arriving = histories(seed=5, count=HISTORIES, runs=RUNS)
+    for number, batch in enumerate(arriving):
+        asyncio.run(land(stack["CLICKHOUSE_URL"], batch))
+        if number == 2:
+            kill_while_it_writes(stack, target)
+        run(stack, target, *(["--full-refresh"] if number == 0 else []))
+    incremental = {mart: rows(stack, mart) for mart in marts(stack)}
+    run(stack, target, "--full-refresh")
+    yield {mart: (found, rows(stack, mart)) for mart, found in incremental.items()}
+    empty(stack)
+
+
+def run(stack: Mapping[str, str], target: Path, *arguments: str) -> None:
+    outcomes = dbt.run(stack, target, "run", *NO_OVERLAP, *arguments)
+    assert set(outcomes.values()) == {"success"}, outcomes
+
+
+def kill_while_it_writes(stack: Mapping[str, str], target: Path) -> None:
+    """SIGKILL of a run when some mart has lost rows that its new ones were to replace."""
+    began = query(stack["GCC_DBT_CLICKHOUSE_URL"], "SELECT now64(6)").strip()
+    process = dbt.start(stack, target, "run", *NO_OVERLAP)
+
+    def deletes() -> bool:
+        return query(
+            stack["GCC_DBT_CLICKHOUSE_URL"],
+            "SELECT count() FROM system.mutations WHERE database = 'warehouse' AND "
+            f"create_time >= toDateTime('{began[:19]}')",
+        ).strip() != "0" or process.poll() is not None
+
+    eventually(deletes, 60, "a delete")
+    assert process.poll() is None, "the run was over before it could be killed"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def marts(stack: Mapping[str, str]) -> list[str]:
+    names = "SELECT name FROM system.tables WHERE database = 'warehouse' AND name LIKE 'mart\\_%' ORDER BY name"
+    return [name for name in query(stack["GCC_DBT_CLICKHOUSE_URL"], names).split() if "__dbt" not in name]
+
+
+def rows(stack: Mapping[str, str], mart: str) -> Rows:
+    with clickhouse_connect.get_client(dsn=stack["GCC_DBT_CLICKHOUSE_URL"]) as client:
+        return list(map(tuple, client.query(f"SELECT * FROM warehouse.{mart} ORDER BY ALL").result_rows))
+
+
+def empty(stack: Mapping[str, str]) -> None:
+    for name in EVENTS:
+        query(stack["CLICKHOUSE_URL"], f"TRUNCATE TABLE IF EXISTS _e.{name}_events")
+
+
+def test_every_mart_has_something_to_compare(told: dict[str, tuple[Rows, Rows]]) -> None:
+    assert len(told) >= 4
+    assert {mart: len(anew) for mart, (_, anew) in told.items() if len(anew) < 50} == {}
+
+
+def test_incremental_runs_end_where_a_full_refresh_does(told: dict[str, tuple[Rows, Rows]]) -> None:
+    for mart, (incremental, anew) in told.items():
+        assert incremental == anew, mart
