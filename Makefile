@@ -6,7 +6,7 @@ UV     := 0.13.9
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help up test chaos bench lint format types sql unit setup lock clean
+.PHONY: help up test chaos bench cost lint format types sql unit setup lock clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ chaos: setup  ## 20 minutes of random faults, and a fuzz of 100,000 bodies (GCC_
 
 bench: setup  ## an hour of benchmarks into docs/benchmarks.md (ARGS="drain --rounds 5")
 	@python -m tests.benchmarks $(ARGS)
+
+cost: setup  ## what a refresh of the warehouse costs, into docs/warehouse.md (ARGS="--events 1000000")
+	@python -m tests.benchmarks.warehouse $(ARGS)
 
 format: setup  ## format Python and SQL
 	ruff check --fix .

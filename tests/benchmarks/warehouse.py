@@ -1,0 +1,142 @@
+"""make cost: what a refresh of the warehouse costs after a few new events, beside building everything anew."""
+
+import json
+import re
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from tests.benchmarks import crawls, report
+from tests.benchmarks.bench import Bench, opened
+from tests.dbt_project import dbt
+from tests.ingest_service.running import eventually
+
+_ROOT = Path(__file__).parents[2]
+_SECTION = re.compile(r"(?<=<!-- make cost -->\n).*(?=<!-- end -->)", re.DOTALL)
+_BUILD = ("build", "--exclude-resource-type", "unit_test")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one model in one run."""
+
+    seconds: float
+    rows_read: int
+    megabytes: float
+
+
+@dataclass(frozen=True)
+class Refresh:
+    """One run of dbt. Tests are counted, not listed."""
+
+    seconds: float
+    models: dict[str, Cost]
+    tests: Cost
+
+    @property
+    def rows_read(self) -> int:
+        """By all models and tests."""
+        return self.tests.rows_read + sum(each.rows_read for each in self.models.values())
+
+
+def measure(bench: Bench, history: int, new: int) -> tuple[Refresh, Refresh]:
+    """Everything anew, and then what some new events cost."""
+    bench.empty()
+    step = history // 20
+    for first in range(0, history, step):
+        crawls.insert(bench, first, step, history)
+    _merged(bench)
+    anew = _refresh(bench, "--full-refresh")
+    crawls.insert(bench, history, new, history)
+    return anew, _refresh(bench)
+
+
+def _refresh(bench: Bench, *arguments: str) -> Refresh:
+    began = bench.sql("SELECT now64(6)").strip()
+    started = time.monotonic()
+    outcomes = dbt.run(bench.environment, Path(bench.folder), *_BUILD, *arguments)
+    seconds = time.monotonic() - started
+    failed = [name for name, status in outcomes.items() if status not in {"success", "pass", "warn"}]
+    if failed:
+        raise RuntimeError(f"dbt failed at {failed}")
+    time.sleep(3)  # query_log is written every second
+    costs = {(kind, name): Cost(*cost) for kind, name, *cost in _costs(bench, began)}
+    return Refresh(
+        seconds,
+        {name: cost for (kind, name), cost in costs.items() if kind == "model"},
+        costs.get(("test", ""), Cost(0, 0, 0)),
+    )
+
+
+def _costs(bench: Bench, since: str) -> list[list[str | float]]:
+    """Kind, name (tests together), seconds, rows read and the most memory of one query in MB, from the query log."""
+    answer = bench.sql(
+        r"""
+        SELECT
+            extract(query, '"node": "(\\w+)\\.warehouse\\.') AS kind,
+            if(kind = 'model', extract(query, '"node": "model\\.warehouse\\.(\\w+)"'), '') AS name,
+            sum(query_duration_ms) / 1000, sum(read_rows), max(memory_usage) / 1e6
+        FROM system.query_log
+        WHERE type = 'QueryFinish' AND kind != '' AND event_time_microseconds >= '"""
+        + since
+        + "' GROUP BY kind, name ORDER BY kind, name FORMAT JSONCompactEachRow"
+        " SETTINGS output_format_json_quote_64bit_integers = 0"
+    )
+    return [json.loads(line) for line in answer.splitlines()]
+
+
+def _merged(bench: Bench) -> None:
+    eventually(lambda: bench.sql("SELECT count() FROM system.merges").strip() == "0", 600, "merges at rest")
+
+
+def _shown(history: int, new: int, anew: Refresh, later: Refresh) -> str:
+    """The section of docs/warehouse.md."""
+    rows = [
+        (name, anew.models.get(name, Cost(0, 0, 0)), later.models.get(name, Cost(0, 0, 0)))
+        for name in sorted(anew.models)
+    ]
+    rows.append(("all tests", anew.tests, later.tests))
+    lines = [
+        f"Measured by `make cost`, {history:,} events of all types ({crawls.PROFILES:,} profiles, {crawls.DAYS} days), "
+        f"then {new:,} new ones. `dbt build`, models and data tests: {anew.seconds:.0f} s anew, {later.seconds:.0f} s "
+        f"after the new events, which read {later.rows_read / anew.rows_read:.1%} of the rows "
+        f"({later.rows_read:,} of {anew.rows_read:,}). Seconds are summed over queries that ran side by side; memory "
+        "is the most of one query.",
+        "",
+        f"Machine: {report.machine()}.",
+        "",
+        "| model | anew: s | rows read | MB | refresh: s | rows read | MB |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for name, *costs in rows:
+        cells = [
+            cell for cost in costs for cell in (f"{cost.seconds:.1f}", f"{cost.rows_read:,}", f"{cost.megabytes:,.0f}")
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+@click.command()
+@click.option("--events", type=click.IntRange(1_000), default=10_000_000, show_default=True, help="What is there.")
+@click.option("--new", type=click.IntRange(1), default=100_000, show_default=True, help="What comes then.")
+@click.option("--docs", type=click.Path(path_type=Path), default=_ROOT / "docs", help="Where warehouse.md is.")
+def cost(events: int, new: int, docs: Path) -> None:
+    """Measure a refresh beside a full one, and write the section of docs/warehouse.md.
+
+    \b
+    Examples:
+      make cost
+      make cost ARGS="--events 1000000 --new 10000"
+    """
+    with tempfile.TemporaryDirectory() as folder, opened(Path(folder), click.echo) as bench:
+        section = _shown(events, new, *measure(bench, events, new))
+    page = docs / "warehouse.md"
+    page.write_text(_SECTION.sub(lambda _: section, page.read_text()))
+    click.echo(section)
+
+
+if __name__ == "__main__":
+    cost()
