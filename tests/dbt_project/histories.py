@@ -30,7 +30,7 @@ def histories(seed: int, count: int, runs: int) -> list[dict[str, list[Event]]]:
         for name, make in EVENTS.items():
             told: list[Event] = []
             for run in arriving:
-                fresh = [_event(platform, chance, make) for _ in range(chance.randrange(12))]
+                fresh = [_event(name, platform, chance, make) for _ in range(chance.randrange(12))]
                 again = chance.sample(told, min(len(told), chance.randrange(4)))  # delivered twice, or replayed
                 batch = [*fresh, *again, *chance.sample(fresh, len(fresh) // 4)]
                 chance.shuffle(batch)
@@ -45,13 +45,16 @@ async def land(url: str, arriving: Mapping[str, list[Event]]) -> None:
         await apply.apply(connection)
         for name, batch in arriving.items():
             for rows in filter(None, (batch[::2], batch[1::2])):
-                await connection.insert(f"_e.{name}_events", "\n".join(map(json.dumps, rows)).encode(), str(uuid4()), {})
+                await connection.insert(
+                    f"_e.{name}_events", "\n".join(map(json.dumps, rows)).encode(), str(uuid4()), {}
+                )
 
 
-def _event(platform: str, chance: random.Random, make: Callable[[random.Random], Event]) -> Event:
+def _event(name: str, platform: str, chance: random.Random, make: Callable[[random.Random], Event]) -> Event:
+    source = {} if name == "scrape_request_log" else {"source": chance.choice(["graphapi", "rapidapi"])}
     return {
         "event_id": str(UUID(int=chance.getrandbits(128))),
-        "source": chance.choice(["graphapi", "rapidapi"]),
+        **source,
         "platform": platform,
         "event_timestamp": _moment(chance),
         **make(chance),
@@ -115,8 +118,103 @@ def _affiliate_order(chance: random.Random) -> Event:
     }
 
 
+def _order(chance: random.Random) -> Event:
+    return {
+        "platform_order_id": str(chance.randrange(8)),
+        "store": _some(chance, "xy"),
+        "metrics": {},
+        "dimensions": {},
+    }
+
+
+def _post_activity(chance: random.Random) -> Event:
+    return {
+        "activity_type": chance.choice(["like", "comment"]),
+        "actor_profile_id": _some(chance, "abcd"),
+        "shortcode": _some(chance, "abcdef"),
+        "profile_id": chance.choice([None, "p", "q"]),
+    }
+
+
+def _yt_activity(chance: random.Random) -> Event:
+    return {
+        "activity_id": str(chance.randrange(4)),
+        "activity_type": chance.choice(["upload", "like"]),
+        "actor_channel_id": _some(chance, "cdef"),
+        "shortcode": chance.choice([None, *"abcdef"]),
+    }
+
+
+def _sentiment(chance: random.Random) -> Event:
+    return {
+        "shortcode": _some(chance, "abcdef"),
+        "comment_id": str(chance.randrange(4)),
+        "comment": chance.choice([None, "love this!", ""]),
+        "sentiment": chance.choice(["positive", "neutral", "negative", "mixed"]),
+        "score": chance.choice([-1, 1, 0, 0.1, 0.2, 0.3, -0.7, 1e-17]),
+    }
+
+
+def _relationship(chance: random.Random) -> Event:
+    return {
+        "source_profile_id": _some(chance, "pqrst"),
+        "target_profile_id": _some(chance, "pqrst"),
+        "relationship_type": chance.choice(["follower", "following", "subscription"]),
+    }
+
+
+def _scrape_request(chance: random.Random) -> Event:
+    """Within hours of one morning, so that several events of a request share one."""
+    at = f"2024-02-01 {chance.randrange(6, 10):02}:{chance.choice(['00:00', '20:00', '59:59.999999'])}"
+    return {
+        "event_timestamp": at,
+        "scl_id": chance.choice([1, 2, 3, 2**64 - 1]),
+        "flow": chance.choice(["refresh_profile_by_handle", "refresh_orders"]),
+        "params": {"handle": "a"},
+        "status": chance.choice(["PENDING", "PROCESSING", "COMPLETE", "FAILED", "FAILED", "failed", "LOST"]),
+        "priority": chance.choice([None, 1]),
+        "reason": chance.choice([None, "banned", "timeout", "429 from source", ""]),
+        "picked_at": chance.choice([None, at, _moment(chance), "2024-02-01 09:15:00.5"]),
+        "expires_at": chance.choice([None, _moment(chance)]),
+    }
+
+
+def _trace(chance: random.Random) -> Event:
+    """Few traces over many days: most of their days are left when a newer version comes."""
+    return {
+        "trace_id": str(chance.randrange(12)),
+        "host_name": "beat-1",
+        "service_name": chance.choice(["beat", "coffee"]),
+        "method": "GET",
+        "uri": chance.choice(["/v1/posts", "/v1/posts?page=2", "/v1/profile", ""]),
+        "status_code": chance.choice([200, 204, 404, 500, 0, -1]),
+        "duration_ms": chance.choice([0, 0.1, 7.5, 20, 350, 1e300, -3]),
+        "started_at": _moment(chance),
+    }
+
+
+def _asset(chance: random.Random) -> Event:
+    return {
+        "asset_id": str(chance.randrange(6)),
+        "asset_type": chance.choice(["image", "video"]),
+        "entity_type": chance.choice(["post", "profile"]),
+        "entity_id": _some(chance, "ab"),
+        "url": "https://cdn.example.com/a.jpg",
+        "status": chance.choice(["pending", "uploaded", "failed"]),
+    }
+
+
 EVENTS: dict[str, Callable[[random.Random], Event]] = {
     "profile_log": _profile,
     "post_log": _post,
+    "post_activity_log": _post_activity,
+    "sentiment_log": _sentiment,
+    "profile_relationship_log": _relationship,
+    "yt_profile_relationship_log": _relationship,
+    "yt_activity_log": _yt_activity,
+    "scrape_request_log": _scrape_request,
+    "order_log": _order,
     "affiliate_order": _affiliate_order,
+    "trace_log": _trace,
+    "asset_log": _asset,
 }

@@ -3,15 +3,18 @@
 import asyncio
 import signal
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import clickhouse_connect
 import pytest
 
+from tests import operations_oracle
 from tests.dbt_project import dbt
 from tests.dbt_project.histories import EVENTS, histories, land
 from tests.ingest_service.running import eventually, query
 
+SEED = 5
 HISTORIES = 20
 RUNS = 4
 NO_OVERLAP = ("--vars", "{overlap_seconds: 0}")  # it would hide a watermark that is too late
@@ -24,7 +27,7 @@ def told(stack: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> 
     """By mart, its rows after several incremental runs, one of them killed, and after one full refresh."""
     target = tmp_path_factory.mktemp("histories")
     empty(stack)
-    arriving = histories(seed=5, count=HISTORIES, runs=RUNS)
+    arriving = histories(seed=SEED, count=HISTORIES, runs=RUNS)
     for number, batch in enumerate(arriving):
         asyncio.run(land(stack["CLICKHOUSE_URL"], batch))
         if number == 2:
@@ -82,3 +85,19 @@ def test_every_mart_has_something_to_compare(told: dict[str, tuple[Rows, Rows]])
 def test_incremental_runs_end_where_a_full_refresh_does(told: dict[str, tuple[Rows, Rows]]) -> None:
     for mart, (incremental, anew) in told.items():
         assert incremental == anew, mart
+
+
+def test_the_marts_of_operations_match_the_oracle(told: dict[str, tuple[Rows, Rows]]) -> None:
+    arriving = histories(seed=SEED, count=HISTORIES, runs=RUNS)
+    traces, requests = ([event for run in arriving for event in run[name]] for name in ("trace_log", "scrape_request_log"))
+    for mart, expected in (
+        ("mart_trace_latency", operations_oracle.trace_latency(traces)),
+        ("mart_scrape_operations", operations_oracle.scrape_operations(requests)),
+    ):
+        _, anew = told[mart]
+        assert sorted(map(in_utc, anew), key=str) == sorted(expected, key=str), mart
+
+
+def in_utc(row: tuple[object, ...]) -> tuple[object, ...]:
+    """The driver gives times of UTC without their zone."""
+    return tuple(value.replace(tzinfo=UTC) if isinstance(value, datetime) else value for value in row)

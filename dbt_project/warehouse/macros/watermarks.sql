@@ -39,17 +39,22 @@
     {%- endif -%}
 {%- endmacro -%}
 
-{#- The keys of what has arrived in a raw table since the model was last built, for `where (keys) in (...)`.
+{#- From when on arrivals are new to the model at hand; all are, where it is built from nothing.
     The overlap is for inserts that were under way then: their rows carry a time before that at which they were seen. -#}
-{%- macro arrived(table, keys, condition='') -%}
+{%- macro arrived_since() -%}
     {%- set since = namespace(text='1970-01-01 00:00:00.000') -%}
     {%- if execute and is_incremental() -%}
         {%- set found = run_query("select toString(max(arrived_until)) from " ~ watermarks() ~ " where model = '" ~ model.name ~ "'") -%}
         {%- set since.text = found.rows[0][0] -%}
     {%- endif -%}
+    toDateTime64('{{ since.text }}', 3, 'UTC') - toIntervalSecond({{ var('overlap_seconds') }})
+{%- endmacro -%}
+
+{#- The keys of what has arrived in a raw table since the model was last built, for `where (keys) in (...)`. -#}
+{%- macro arrived(table, keys, condition='') -%}
     select distinct {{ keys | join(', ') }}
     from {{ source('beat', table) }}
-    where insert_timestamp >= toDateTime64('{{ since.text }}', 3, 'UTC') - toIntervalSecond({{ var('overlap_seconds') }})
+    where insert_timestamp >= {{ arrived_since() }}
     {%- if condition %} and {{ condition }}{% endif %}
 {%- endmacro -%}
 

@@ -1,0 +1,64 @@
+-- Rewritten by post: a newer judgement may change a comment's sentiment and a late one its first day, but it
+-- stays its post's.
+{{ config(
+    materialized='incremental',
+    incremental_strategy='delete_insert',
+    unique_key=['platform', 'shortcode'],
+    engine=merge_tree(),
+    order_by=['platform', 'shortcode', 'date']
+) }}
+
+with comments as (
+
+    select * from {{ ref('stg_beat_sentiment_log') }}
+    {% if is_incremental() %}
+    where (platform, shortcode) in (
+        {{ arrived('sentiment_log_events', ['platform', 'shortcode']) }}
+    )
+    {% endif %}
+
+),
+
+days as (
+
+    select
+        platform,
+        shortcode,
+        toDate(first_seen_at, 'UTC') as date,
+        count(*) as comments,
+        countIf(sentiment = 'positive') as positive,
+        countIf(sentiment = 'neutral') as neutral,
+        countIf(sentiment = 'negative') as negative,
+        -- A sum of floats depends on their order; sorted, they have one.
+        arraySum(arraySort(groupArray(score))) as score_sum,
+        max(updated_at) as updated_at
+    from comments
+    group by
+        platform,
+        shortcode,
+        date
+
+),
+
+final as (
+
+    select
+        -- keys
+        platform,
+        shortcode,
+        date,
+
+        -- metrics
+        toInt64(comments) as comments,
+        toInt64(positive) as positive,
+        toInt64(neutral) as neutral,
+        toInt64(negative) as negative,
+        score_sum / comments as mean_score,
+
+        -- provenance
+        updated_at
+    from days
+
+)
+
+select * from final
