@@ -6,6 +6,9 @@ with events as (
         cast(platform as String) as platform,
         profile_id,
         handle,
+        {{ dimension_text('category') }} as category,
+        {{ dimension_text('country') }} as country,
+        {{ dimension_flag('is_verified') }} as is_verified,
         followers,
         following,
         posts,
@@ -25,7 +28,7 @@ with events as (
 
 daily as (
 
-    -- argMax passes over NULLs: each metric's newest value of the day, whichever event had it.
+    -- argMax passes over NULLs: each value is the newest of the day, whichever event had it.
     -- The raw table may hold an event twice until ClickHouse merges it away. Copies have the same recency and
     -- values, so argMax and max are blind to them, and uniqExact counts them once: no FINAL is needed.
     select
@@ -36,6 +39,9 @@ daily as (
 
         -- attributes
         argMax(handle, recency) as handle,
+        argMax(category, recency) as category,
+        argMax(country, recency) as country,
+        argMax(is_verified, recency) as is_verified,
 
         -- metrics
         argMax(followers, recency) as followers,
