@@ -45,7 +45,9 @@ async def land(url: str, arriving: Mapping[str, list[Event]]) -> None:
         await apply.apply(connection)
         for name, batch in arriving.items():
             for rows in filter(None, (batch[::2], batch[1::2])):
-                await connection.insert(f"_e.{name}_events", "\n".join(map(json.dumps, rows)).encode(), str(uuid4()), {})
+                await connection.insert(
+                    f"_e.{name}_events", "\n".join(map(json.dumps, rows)).encode(), str(uuid4()), {}
+                )
 
 
 def _event(platform: str, chance: random.Random, make: Callable[[random.Random], Event]) -> Event:

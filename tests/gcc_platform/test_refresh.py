@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
-_MARTS = ("mart_leaderboard", "mart_post_timeseries", "mart_profile_timeseries")
+_MARTS = ("mart_leaderboard", "mart_post_timeseries", "mart_profile_growth", "mart_profile_timeseries")
 _REFRESH = "from gcc_platform.refresh import refresh_command; refresh_command()"
 
 
@@ -69,7 +69,10 @@ def test_every_check_is_of_the_data_as_it_is_now(refreshed: subprocess.Completed
         (run,) = instance.get_runs()
         found = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
         checks = [entry.get_dagster_event().asset_check_evaluation_data for entry in found]
-        assert {check.asset_key.path[0] for check in checks} == {"raw", "staging", "marts", "serving", "api"}
+        assert {check.asset_key.path[0] for check in checks} == {
+            *("raw", "staging", "intermediate", "marts"),
+            *("serving", "api"),
+        }
         for check in checks:
             last = instance.fetch_materializations(check.asset_key, limit=1).records
             checked = check.target_materialization_data
