@@ -6,14 +6,17 @@ It knows no SQL and nothing of the project, so that an error there is not repeat
 - The day of an event is the UTC date of its event_timestamp; a timestamp without a zone is UTC.
 - A day's value is the newest non-null one by event_timestamp; at the same instant the greater event_id, as text, wins.
 - Whole metrics are cut to whole numbers; what is no number, or does not fit into 64 bits, is null.
+- A profile's timeseries has every day from its first to its last; a value is the newest known at the end of the day.
+- Growth compares with the profile's own value so many days before; a rate is a share of that, if it is above zero.
 - A leaderboard ranks by the newest day that has a value; equal values share a rank, and the next ranks are skipped.
 """
 
 import math
+import statistics
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from datetime import UTC, date, datetime
-from itertools import groupby
+from datetime import UTC, date, datetime, timedelta
+from itertools import groupby, pairwise
 from typing import Any
 from uuid import UUID
 
@@ -34,11 +37,40 @@ POST_AVERAGES = ("engagement",)
 
 def profile_timeseries(events: Iterable[Event]) -> dict[Key, Row]:
     """The rows of mart_profile_timeseries by (platform, profile_id, date)."""
+    rows: dict[Key, Row] = {}
+    for (platform, profile_id), crawled in _profiles(events).items():
+        days = _known_days(crawled)
+        for day, row in days.items():
+            growth = {
+                f"{name}_{kind}_{n}d": value
+                for name in ("audience", "posts", "views")
+                for n in (1, 7, 30)
+                for kind, value in _growth(row[name], days.get(day - timedelta(n), {}).get(name)).items()
+            }
+            rows[platform, profile_id, day] = row | growth
+    return rows
 
-    def values(event: Event) -> Row:
-        return {"handle": event.get("handle")} | _metrics(event, PROFILE_COUNTS, PROFILE_AVERAGES)
 
-    return _timeseries(events, PROFILE_KEY, values)
+def profile_growth(events: Iterable[Event]) -> dict[Key, Row]:
+    """The rows of mart_profile_growth by (platform, profile_id)."""
+    profiles = _profiles(events)
+    ends = {platform: max(max(profiles[key]) for key in profiles if key[0] == platform) for platform, _ in profiles}
+    rows = {key: _profile_growth(key, days, ends[key[0]]) for key, days in profiles.items()}
+
+    rates: defaultdict[Key, list[float]] = defaultdict(list)
+    for (platform, _), row in rows.items():
+        if row["category"] is not None and row["growth_rate_30d"] is not None:
+            rates[platform, row["category"]].append(row["growth_rate_30d"])
+    for (platform, _), row in rows.items():
+        others = rates.get((platform, row["category"]), [])
+        row["category_profiles"] = len(others)
+        row["z_score_30d"] = None
+        if row["growth_rate_30d"] is not None and len(others) >= 5 and min(others) < max(others):
+            row["z_score_30d"] = (row["growth_rate_30d"] - statistics.mean(others)) / statistics.pstdev(others)
+        jumped = row["largest_jump_rate_30d"] is not None and row["largest_jump_rate_30d"] > 0.5
+        apart = row["z_score_30d"] is not None and abs(row["z_score_30d"]) > 3
+        row["is_suspicious"] = int(jumped or apart)
+    return rows
 
 
 def post_timeseries(events: Iterable[Event]) -> dict[Key, Row]:
@@ -56,10 +88,10 @@ def post_timeseries(events: Iterable[Event]) -> dict[Key, Row]:
 
 def leaderboard(post_events: Iterable[Event], profile_events: Iterable[Event] = ()) -> list[Row]:
     """The rows of mart_leaderboard, by platform, leaderboard, rank and key."""
-    profiles = profile_timeseries(profile_events).values()
     audiences = [
-        row | {"audience": row["subscribers"] if row["followers"] is None else row["followers"], "shortcode": ""}
-        for row in profiles
+        row | {"audience": _audience(row), "shortcode": ""}
+        for days in _profiles(profile_events).values()
+        for row in days.values()
     ]
     rows = [
         *_ranked("posts_by_views", post_timeseries(post_events).values(), "views"),
@@ -75,6 +107,75 @@ def moment(text: str) -> datetime:
     """A timestamp of an event, in UTC."""
     parsed = datetime.fromisoformat(text)
     return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+
+
+def _profiles(events: Iterable[Event]) -> dict[tuple[str, str], dict[date, Row]]:
+    """The days with a crawl of each profile, by platform and profile_id."""
+
+    def values(event: Event) -> Row:
+        category = (event.get("dimensions") or {}).get("category")
+        return {"handle": event.get("handle"), "category": category if isinstance(category, str) else None} | _metrics(
+            event, PROFILE_COUNTS, PROFILE_AVERAGES
+        )
+
+    profiles: defaultdict[tuple[str, str], dict[date, Row]] = defaultdict(dict)
+    for row in _timeseries(events, PROFILE_KEY, values).values():
+        profiles[row["platform"], row["profile_id"]][row["date"]] = row
+    return profiles
+
+
+def _audience(day: Row) -> int | None:
+    audience: int | None = day["subscribers"] if day["followers"] is None else day["followers"]
+    return audience
+
+
+def _known_days(days: dict[date, Row]) -> dict[date, Row]:
+    """Every day from the first to the last, each value the newest known."""
+    names = ("handle", *PROFILE_COUNTS, *PROFILE_AVERAGES, "audience", "audience_updated_at")
+    known: Row = dict.fromkeys(names)
+    filled = {}
+    day = min(days)
+    while day <= max(days):
+        crawled = days.get(day)
+        if crawled is not None:
+            audience = _audience(crawled)
+            dated = None if audience is None else crawled["updated_at"]
+            today = crawled | {"audience": audience, "audience_updated_at": dated}
+            known |= {name: today[name] for name in names if today[name] is not None}
+            known |= {name: crawled[name] for name in ("platform", "profile_id", "updated_at")}
+        observations = 0 if crawled is None else crawled["observations"]
+        filled[day] = known | {"date": day, "is_carried": int(crawled is None), "observations": observations}
+        day += timedelta(1)
+    return filled
+
+
+def _profile_growth(key: tuple[str, str], days: dict[date, Row], end: date) -> Row:
+    def newest(name: str, days_ago: int = 0) -> Any:
+        known = [day for day in days if day <= end - timedelta(days_ago) and values[day][name] is not None]
+        return values[max(known)][name] if known else None
+
+    values = {day: row | {"audience": _audience(row)} for day, row in days.items()}
+    row = {"platform": key[0], "profile_id": key[1], "as_of": end}
+    row |= {name: newest(name) for name in ("handle", "category", "audience", "updated_at")}
+    for n in (7, 30, 90):
+        row[f"audience_{n}d_ago"] = newest("audience", n)
+        row |= {f"{kind}_{n}d": value for kind, value in _growth(row["audience"], row[f"audience_{n}d_ago"]).items()}
+
+    known = [(day, values[day]["audience"]) for day in sorted(days) if values[day]["audience"] is not None]
+    jumps = [
+        _growth(later, earlier)["growth_rate"]
+        for (_, earlier), (day, later) in pairwise(known)
+        if day > end - timedelta(30) and abs(later - earlier) >= 1000
+    ]
+    row["largest_jump_rate_30d"] = max((abs(rate) for rate in jumps if rate is not None), default=None)
+    return row
+
+
+def _growth(later: int | None, earlier: int | None) -> Row:
+    if later is None or earlier is None:
+        return {"growth": None, "growth_rate": None}
+    rate = (float(later) - float(earlier)) / float(earlier) if earlier > 0 else None
+    return {"growth": _whole(later - earlier), "growth_rate": rate}
 
 
 def _timeseries(events: Iterable[Event], key: tuple[str, ...], values: Callable[[Event], Row]) -> dict[Key, Row]:

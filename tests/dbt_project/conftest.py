@@ -86,7 +86,12 @@ def _post(chance: random.Random) -> Event:
 
 def _profile(chance: random.Random) -> Event:
     metrics = oracle.PROFILE_COUNTS + oracle.PROFILE_AVERAGES
-    return {"profile_id": str(chance.randrange(15)), **_snapshot(chance, metrics)}
+    return {
+        "profile_id": str(chance.randrange(40)),
+        **_snapshot(chance, metrics),
+        "event_timestamp": _timestamp(chance, chance.choice([0, chance.randrange(120)])),
+        "dimensions": {"category": chance.choice(["Food", "Travel", None, 7])},
+    }
 
 
 def _snapshot(chance: random.Random, metrics: tuple[str, ...]) -> Event:
@@ -101,9 +106,9 @@ def _snapshot(chance: random.Random, metrics: tuple[str, ...]) -> Event:
     }
 
 
-def _timestamp(chance: random.Random) -> str:
+def _timestamp(chance: random.Random, days_before: int = 0) -> str:
     """Half-hours around the end of a leap February, so that ties are many; in each notation the contract allows."""
-    at = datetime(2024, 2, 27, 22) + timedelta(minutes=30 * chance.randrange(150))
+    at = datetime(2024, 2, 27, 22) - timedelta(days=days_before) + timedelta(minutes=30 * chance.randrange(150))
     notations = (" ", "T"), ("", ".5", ".000001"), ("", "Z", "+05:30", "-03:00")
     separator, fraction, zone = (chance.choice(choices) for choices in notations)
     return f"{at.isoformat(separator)}{fraction}{zone}"

@@ -50,11 +50,15 @@ def kill_while_it_writes(stack: Mapping[str, str], target: Path) -> None:
     process = dbt.start(stack, target, "run", *NO_OVERLAP)
 
     def deletes() -> bool:
-        return query(
-            stack["GCC_DBT_CLICKHOUSE_URL"],
-            "SELECT count() FROM system.mutations WHERE database = 'warehouse' AND "
-            f"create_time >= toDateTime('{began[:19]}')",
-        ).strip() != "0" or process.poll() is not None
+        return (
+            query(
+                stack["GCC_DBT_CLICKHOUSE_URL"],
+                "SELECT count() FROM system.mutations WHERE database = 'warehouse' AND "
+                f"create_time >= toDateTime('{began[:19]}')",
+            ).strip()
+            != "0"
+            or process.poll() is not None
+        )
 
     eventually(deletes, 60, "a delete")
     assert process.poll() is None, "the run was over before it could be killed"

@@ -1,5 +1,7 @@
 """Every value of every mart is the one that plain Python computes by the documented rules."""
 
+import pytest
+
 from tests import oracle
 from tests.dbt_project.conftest import Build
 
@@ -29,6 +31,27 @@ def test_every_day_of_every_profile(build: Build) -> None:
     assert {tuple(row[name] for name in oracle.PROFILE_KEY): row for row in rows} == oracle.profile_timeseries(
         build.profile_events
     )
+
+
+def test_days_of_profiles_are_carried_and_growth_has_scores(build: Build) -> None:
+    """The comparisons of profiles are worth something too."""
+    days = oracle.profile_timeseries(build.profile_events).values()
+    assert {row["is_carried"] for row in days} == {0, 1}
+    assert any(row["audience_growth_rate_30d"] for row in days)
+    profiles = oracle.profile_growth(build.profile_events).values()
+    assert {row["is_suspicious"] for row in profiles} == {0, 1}
+    assert any(row["z_score_30d"] for row in profiles)
+    assert any(row["growth_rate_90d"] for row in profiles)
+
+
+def test_the_growth_of_every_profile(build: Build) -> None:
+    """Z-scores to nine digits: the oracle's mean and deviation are exact, ClickHouse's are sums of floats."""
+    rows = {(row["platform"], row["profile_id"]): row for row in build.rows("mart_profile_growth")}
+    expected = oracle.profile_growth(build.profile_events)
+    for key, row in expected.items():
+        score = row.pop("z_score_30d")
+        assert rows[key].pop("z_score_30d") == (score and pytest.approx(score, rel=1e-9, abs=1e-9)), key
+    assert rows == expected
 
 
 def test_every_place_of_every_leaderboard(build: Build) -> None:

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
-_MARTS = ("mart_leaderboard", "mart_post_timeseries", "mart_profile_timeseries")
+_MARTS = ("mart_leaderboard", "mart_post_timeseries", "mart_profile_growth", "mart_profile_timeseries")
 _REFRESH = "from gcc_platform.refresh import refresh_command; refresh_command()"
 
 

@@ -14,6 +14,7 @@ final as (
 
         -- attributes
         handle,
+        is_carried,
 
         -- metrics
         followers,
@@ -26,8 +27,30 @@ final as (
         avg_likes,
         avg_comments,
         avg_views,
+        audience,
+
+        -- growth
+        audience_growth_1d,
+        audience_growth_rate_1d,
+        audience_growth_7d,
+        audience_growth_rate_7d,
+        audience_growth_30d,
+        audience_growth_rate_30d,
+        posts_growth_1d,
+        posts_growth_rate_1d,
+        posts_growth_7d,
+        posts_growth_rate_7d,
+        posts_growth_30d,
+        posts_growth_rate_30d,
+        views_growth_1d,
+        views_growth_rate_1d,
+        views_growth_7d,
+        views_growth_rate_7d,
+        views_growth_30d,
+        views_growth_rate_30d,
 
         -- provenance
+        audience_updated_at,
         updated_at,
         observations
     from mart

@@ -20,23 +20,30 @@
     made of have. So a model that is run without them does not step over what they still miss. -#}
 {%- macro record_watermark() -%}
     {%- if execute and model.config.materialized == 'incremental' -%}
-        {%- set above = [] -%}
-        {%- for node in model.depends_on.nodes if node in graph.nodes -%}
-            {%- if graph.nodes[node].config.materialized == 'incremental' -%}
-                {%- do above.append(graph.nodes[node].name) -%}
-            {%- endif -%}
-        {%- endfor -%}
         insert into {{ watermarks() }} (model, arrived_until, invocation)
         select
             '{{ model.name }}',
             least(
                 toDateTime64('{{ run_started_at.strftime("%Y-%m-%d %H:%M:%S.%f") }}', 3, 'UTC')
-                {%- for name in above %},
+                {%- for name in incremental_above(model.depends_on.nodes) %},
                 (select max(arrived_until) from {{ watermarks() }} where model = '{{ name }}')
                 {%- endfor %}
             ),
             '{{ invocation_id }}'
     {%- endif -%}
+{%- endmacro -%}
+
+{#- The nearest incremental models among these nodes and, where one is a view, what it is made of. -#}
+{%- macro incremental_above(nodes) -%}
+    {%- set found = [] -%}
+    {%- for node in nodes if node in graph.nodes -%}
+        {%- if graph.nodes[node].config.materialized == 'incremental' -%}
+            {%- do found.append(graph.nodes[node].name) -%}
+        {%- else -%}
+            {%- do found.extend(incremental_above(graph.nodes[node].depends_on.nodes)) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return(found | unique | list) }}
 {%- endmacro -%}
 
 {#- From when on arrivals are new to the model at hand; all are, where it is built from nothing.

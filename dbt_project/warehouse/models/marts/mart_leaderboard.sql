@@ -8,11 +8,7 @@ with post_days as (
 
 profile_days as (
 
-    select
-        *,
-        -- YouTube's word for followers is subscribers.
-        coalesce(followers, subscribers) as audience
-    from {{ ref('mart_profile_timeseries') }}
+    select * from {{ ref('mart_profile_timeseries') }}
 
 ),
 
@@ -45,7 +41,7 @@ profiles as (
         '' as shortcode,
         argMax(handle, date) as handle,
         argMax(audience, date) as newest_value,
-        maxIf(updated_at, audience is not null) as updated_at
+        argMax(audience_updated_at, date) as updated_at
     from profile_days
     group by
         platform,
@@ -78,7 +74,7 @@ final as (
         assumeNotNull(newest_value) as value,
 
         -- provenance
-        updated_at
+        assumeNotNull(updated_at) as updated_at
     from candidates
     where newest_value is not null
 

@@ -1,11 +1,135 @@
-{{ config(engine=merge_tree(), order_by=['platform', 'profile_id', 'date']) }}
+{#- A run rewrites, of each profile that had an event, the days from the first one touched, and those that are
+    carried up to it: what came before stands on earlier events only. Days are never lost, so deleting the new
+    rows' keys deletes all that they replace. -#}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='delete_insert',
+    unique_key=['platform', 'profile_id', 'date'],
+    engine=merge_tree(),
+    order_by=['platform', 'profile_id', 'date']
+) }}
 
-with daily as (
+with days as (
 
-    select * from {{ ref('stg_beat_profile_log') }}
+    select
+        *,
+        -- YouTube's word for followers is subscribers.
+        coalesce(followers, subscribers) as crawled_audience
+    from {{ ref('int_profile_daily') }}
+    {% if is_incremental() %}
+    where (platform, profile_id) in (
+        {{ arrived('profile_log_events', ['platform', 'profile_id']) }}
+    )
+    {% endif %}
 
 ),
 
+-- anyLast passes over NULLs: each value is the newest up to the day, whichever day had it.
+known as (
+
+    select
+        platform,
+        profile_id,
+        date as crawled_on,
+        dateDiff('day', date, leadInFrame(date, 1, date + 1) over following_day) as days_until_next,
+        updated_at,
+        observations,
+        anyLast(handle) over days_so_far as handle,
+        anyLast(crawled_audience) over days_so_far as audience,
+        anyLast(if(crawled_audience is null, null, updated_at)) over days_so_far as audience_updated_at,
+        anyLast(followers) over days_so_far as followers,
+        anyLast(following) over days_so_far as following,
+        anyLast(posts) over days_so_far as posts,
+        anyLast(subscribers) over days_so_far as subscribers,
+        anyLast(views) over days_so_far as views,
+        anyLast(videos) over days_so_far as videos,
+        anyLast(reach) over days_so_far as reach,
+        anyLast(avg_likes) over days_so_far as avg_likes,
+        anyLast(avg_comments) over days_so_far as avg_comments,
+        anyLast(avg_views) over days_so_far as avg_views
+    from days
+    window
+        days_so_far as (
+            partition by platform, profile_id
+            order by date
+            rows between unbounded preceding and current row
+        ),
+        following_day as (
+            partition by platform, profile_id
+            order by date
+            rows between current row and 1 following
+        )
+
+),
+
+filled as (
+
+    select
+        *,
+        crawled_on + days_since as date,
+        toInt64(days_since > 0) as is_carried
+    from known
+    array join range(toUInt64(days_until_next)) as days_since
+
+),
+
+-- No day is missing: the n-th row before is the n-th day before.
+compared as (
+
+    select
+        *,
+        lagInFrame(audience, 1) over days_before as audience_1d_ago,
+        lagInFrame(audience, 7) over days_before as audience_7d_ago,
+        lagInFrame(audience, 30) over days_before as audience_30d_ago,
+        lagInFrame(posts, 1) over days_before as posts_1d_ago,
+        lagInFrame(posts, 7) over days_before as posts_7d_ago,
+        lagInFrame(posts, 30) over days_before as posts_30d_ago,
+        lagInFrame(views, 1) over days_before as views_1d_ago,
+        lagInFrame(views, 7) over days_before as views_7d_ago,
+        lagInFrame(views, 30) over days_before as views_30d_ago
+    from filled
+    window
+        days_before as (
+            partition by platform, profile_id
+            order by date
+            rows between 30 preceding and current row
+        )
+
+),
+
+{% if is_incremental() %}
+touched as (
+
+    select
+        cast(platform as String) as platform,
+        profile_id,
+        min(date) as first_day
+    from (
+        {{ arrived('profile_log_events', [
+            'platform', 'profile_id', "toDate(event_timestamp, 'UTC') as date"
+        ]) }}
+    )
+    group by
+        platform,
+        profile_id
+
+),
+
+rewritten as (
+
+    select compared.*
+    from compared
+    inner join touched
+        on
+            compared.platform = touched.platform
+            and compared.profile_id = touched.profile_id
+    where
+        compared.date >= touched.first_day
+        or (compared.is_carried = 1 and compared.crawled_on + compared.days_until_next = touched.first_day)
+
+),
+
+{% endif %}
 final as (
 
     select
@@ -16,6 +140,7 @@ final as (
 
         -- attributes
         handle,
+        is_carried,
 
         -- metrics
         followers,
@@ -28,11 +153,33 @@ final as (
         avg_likes,
         avg_comments,
         avg_views,
+        audience,
+
+        -- growth
+        {{ growth('audience', 'audience_1d_ago') }} as audience_growth_1d,
+        {{ growth_rate('audience', 'audience_1d_ago') }} as audience_growth_rate_1d,
+        {{ growth('audience', 'audience_7d_ago') }} as audience_growth_7d,
+        {{ growth_rate('audience', 'audience_7d_ago') }} as audience_growth_rate_7d,
+        {{ growth('audience', 'audience_30d_ago') }} as audience_growth_30d,
+        {{ growth_rate('audience', 'audience_30d_ago') }} as audience_growth_rate_30d,
+        {{ growth('posts', 'posts_1d_ago') }} as posts_growth_1d,
+        {{ growth_rate('posts', 'posts_1d_ago') }} as posts_growth_rate_1d,
+        {{ growth('posts', 'posts_7d_ago') }} as posts_growth_7d,
+        {{ growth_rate('posts', 'posts_7d_ago') }} as posts_growth_rate_7d,
+        {{ growth('posts', 'posts_30d_ago') }} as posts_growth_30d,
+        {{ growth_rate('posts', 'posts_30d_ago') }} as posts_growth_rate_30d,
+        {{ growth('views', 'views_1d_ago') }} as views_growth_1d,
+        {{ growth_rate('views', 'views_1d_ago') }} as views_growth_rate_1d,
+        {{ growth('views', 'views_7d_ago') }} as views_growth_7d,
+        {{ growth_rate('views', 'views_7d_ago') }} as views_growth_rate_7d,
+        {{ growth('views', 'views_30d_ago') }} as views_growth_30d,
+        {{ growth_rate('views', 'views_30d_ago') }} as views_growth_rate_30d,
 
         -- provenance
+        audience_updated_at,
         updated_at,
-        observations
-    from daily
+        if(is_carried = 1, 0, observations) as observations
+    from {{ 'rewritten' if is_incremental() else 'compared' }}
 
 )
 

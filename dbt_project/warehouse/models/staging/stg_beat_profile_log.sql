@@ -6,6 +6,9 @@ with events as (
         cast(platform as String) as platform,
         profile_id,
         handle,
+        {{ dimension_text('category') }} as category,
+        {{ dimension_text('country') }} as country,
+        {{ dimension_flag('is_verified') }} as is_verified,
         followers,
         following,
         posts,
@@ -16,48 +19,50 @@ with events as (
         avg_likes,
         avg_comments,
         avg_views,
-        event_timestamp,
-        -- ClickHouse orders UUIDs by their second half. As text, anybody can check which one wins a tie.
-        (event_timestamp, toString(event_id)) as recency
+        event_timestamp
     from {{ source('beat', 'profile_log_events') }}
 
 ),
 
+-- The raw table may hold an event twice until ClickHouse merges it away; the rule is blind to that: no FINAL
+-- is needed.
 daily as (
 
-    -- argMax passes over NULLs: each metric's newest value of the day, whichever event had it.
-    -- The raw table may hold an event twice until ClickHouse merges it away. Copies have the same recency and
-    -- values, so argMax and max are blind to them, and uniqExact counts them once: no FINAL is needed.
+    {{ profile_days('events') }}
+
+),
+
+final as (
+
     select
         -- keys
         platform,
         profile_id,
-        toDate(event_timestamp, 'UTC') as date,
+        date,
 
         -- attributes
-        argMax(handle, recency) as handle,
+        handle,
+        category,
+        country,
+        is_verified,
 
         -- metrics
-        argMax(followers, recency) as followers,
-        argMax(following, recency) as following,
-        argMax(posts, recency) as posts,
-        argMax(subscribers, recency) as subscribers,
-        argMax(views, recency) as views,
-        argMax(videos, recency) as videos,
-        argMax(reach, recency) as reach,
-        argMax(avg_likes, recency) as avg_likes,
-        argMax(avg_comments, recency) as avg_comments,
-        argMax(avg_views, recency) as avg_views,
+        followers,
+        following,
+        posts,
+        subscribers,
+        views,
+        videos,
+        reach,
+        avg_likes,
+        avg_comments,
+        avg_views,
 
         -- provenance
-        max(event_timestamp) as updated_at,
-        toInt64(uniqExact(event_id)) as observations
-    from events
-    group by
-        platform,
-        profile_id,
-        date
+        updated_at,
+        observations
+    from daily
 
 )
 
-select * from daily
+select * from final

@@ -1,0 +1,138 @@
+{#- A run computes the profiles that had an event, and those whose row ends at another day: all of a platform
+    when its newest day has moved, and whoever a killed run has left without one. -#}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='delete_insert',
+    unique_key=['platform', 'profile_id'],
+    engine=merge_tree(),
+    order_by=['platform', 'profile_id']
+) }}
+
+with ends as (
+
+    select
+        platform,
+        {% if var('as_of') %}
+        toDate('{{ var("as_of") }}') as as_of
+        {% else %}
+        cast(max(newest_day) as Date) as as_of
+        {% endif %}
+    from {{ ref('int_profile_history') }}
+    group by platform
+
+),
+
+{% if is_incremental() %}
+ending as (
+
+    select
+        history.platform,
+        history.profile_id,
+        ends.as_of
+    from {{ ref('int_profile_history') }} as history
+    inner join ends on history.platform = ends.platform
+
+),
+
+outdated as (
+
+    {{ arrived('profile_log_events', ['cast(platform as String) as platform', 'profile_id']) }}
+    union distinct
+    select
+        platform,
+        profile_id
+    from ending
+    where (platform, profile_id, as_of) not in (
+        select
+            built.platform,
+            built.profile_id,
+            built.as_of
+        from {{ this }} as built
+    )
+
+),
+
+{% endif %}
+days as (
+
+    select
+        platform,
+        profile_id,
+        date,
+        handle,
+        category,
+        -- YouTube's word for followers is subscribers.
+        coalesce(followers, subscribers) as day_audience,
+        updated_at
+    from {{ ref('int_profile_daily') }}
+    {% if is_incremental() %}
+    where (platform, profile_id) in (
+        select
+            outdated.platform,
+            outdated.profile_id
+        from outdated
+    )
+    {% endif %}
+
+),
+
+-- anyLast passes over NULLs: the newest audience of an earlier day.
+steps as (
+
+    select
+        *,
+        anyLast(day_audience) over (
+            partition by platform, profile_id
+            order by date
+            rows between unbounded preceding and 1 preceding
+        ) as previous
+    from days
+
+),
+
+jumps as (
+
+    select
+        steps.*,
+        ends.as_of,
+        if(
+            abs(toInt128(steps.day_audience) - toInt128(steps.previous)) >= {{ var('suspicious_jump') }},
+            abs({{ growth_rate('steps.day_audience', 'steps.previous') }}),
+            null
+        ) as jump_rate
+    from steps
+    inner join ends on steps.platform = ends.platform
+
+),
+
+final as (
+
+    -- argMax passes over NULLs: the newest value of all days until then.
+    select
+        -- keys
+        platform,
+        profile_id,
+
+        -- attributes
+        as_of,
+        argMaxIf(handle, date, date <= as_of) as handle,
+        argMaxIf(category, date, date <= as_of) as category,
+
+        -- metrics
+        argMaxIf(day_audience, date, date <= as_of) as audience,
+        argMaxIf(day_audience, date, date <= as_of - 7) as audience_7d_ago,
+        argMaxIf(day_audience, date, date <= as_of - 30) as audience_30d_ago,
+        argMaxIf(day_audience, date, date <= as_of - 90) as audience_90d_ago,
+        maxOrNullIf(jump_rate, date > as_of - 30 and date <= as_of) as largest_jump_rate_30d,
+
+        -- provenance
+        maxOrNullIf(updated_at, date <= as_of) as updated_at
+    from jumps
+    group by
+        platform,
+        profile_id,
+        as_of
+
+)
+
+select * from final

@@ -1,0 +1,95 @@
+{#- A table, not incremental: one profile's change moves the z-scores of its whole category, and what is
+    read is one row per profile. -#}
+{{ config(engine=merge_tree(), order_by=['platform', 'profile_id']) }}
+
+with profiles as (
+
+    select
+        *,
+        {{ growth_rate('audience', 'audience_7d_ago') }} as growth_rate_7d,
+        {{ growth_rate('audience', 'audience_30d_ago') }} as growth_rate_30d,
+        {{ growth_rate('audience', 'audience_90d_ago') }} as growth_rate_90d
+    from {{ ref('int_profile_growth') }}
+
+),
+
+categories as (
+
+    -- Sorted: floats summed in another order are another sum.
+    select
+        platform,
+        category,
+        arraySort(groupArray(assumeNotNull(growth_rate_30d))) as rates,
+        toInt64(length(rates)) as compared_profiles,
+        arraySum(rates) / length(rates) as mean,
+        sqrt(arraySum(arrayMap(rate -> (rate - mean) * (rate - mean), rates)) / length(rates)) as deviation
+    from profiles
+    where
+        category is not null
+        and growth_rate_30d is not null
+    group by
+        platform,
+        category
+
+),
+
+scored as (
+
+    select
+        profiles.*,
+        categories.compared_profiles as category_profiles,
+        -- The ends tell whether all rates are equal; the deviation may be a rounding error then.
+        if(
+            categories.compared_profiles >= {{ var('least_profiles_of_a_z_score') }}
+            and categories.rates[1] < categories.rates[-1],
+            (profiles.growth_rate_30d - categories.mean) / categories.deviation,
+            null
+        ) as z_score_30d
+    from profiles
+    left join categories
+        on
+            profiles.platform = categories.platform
+            and profiles.category = categories.category
+
+),
+
+final as (
+
+    select
+        -- keys
+        platform,
+        profile_id,
+
+        -- attributes
+        as_of,
+        handle,
+        category,
+
+        -- metrics
+        audience,
+        audience_7d_ago,
+        audience_30d_ago,
+        audience_90d_ago,
+
+        -- growth
+        {{ growth('audience', 'audience_7d_ago') }} as growth_7d,
+        growth_rate_7d,
+        {{ growth('audience', 'audience_30d_ago') }} as growth_30d,
+        growth_rate_30d,
+        {{ growth('audience', 'audience_90d_ago') }} as growth_90d,
+        growth_rate_90d,
+        category_profiles,
+        z_score_30d,
+        largest_jump_rate_30d,
+        toInt64(
+            coalesce(largest_jump_rate_30d > {{ var('suspicious_jump_rate') }}, false)
+            or coalesce(abs(z_score_30d) > {{ var('suspicious_z_score') }}, false)
+        ) as is_suspicious,
+
+        -- provenance
+        updated_at
+    from scored
+
+)
+
+select * from final
