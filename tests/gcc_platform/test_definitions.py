@@ -63,7 +63,14 @@ def keys(assets: dict[str, dict[str, Any]], group: str) -> set[str]:
 
 def test_every_step_of_the_flow_is_a_group(assets: dict[str, dict[str, Any]]) -> None:
     marts = {"mart_leaderboard", "mart_post_timeseries", "mart_profile_timeseries"}
-    assert {asset["group"] for asset in assets.values()} == {"raw", "staging", "marts", "serving", "api"}
+    assert {asset["group"] for asset in assets.values()} == {
+        "raw",
+        "staging",
+        "intermediate",
+        "marts",
+        "serving",
+        "api",
+    }
     assert keys(assets, "raw") == {f"{name}_events" for name in EVENT_TYPES}
     assert keys(assets, "staging") >= {"stg_beat_post_log", "stg_beat_profile_log"}
     assert keys(assets, "marts") >= marts
