@@ -8,6 +8,9 @@ It knows no SQL and nothing of the project, so that an error there is not repeat
 - Whole metrics are cut to whole numbers; what is no number, or does not fit into 64 bits, is null.
 - A profile's timeseries has every day from its first to its last; a value is the newest known at the end of the day.
 - Growth compares with the profile's own value so many days before; a rate is a share of that, if it is above zero.
+- A post's newest metric is that of its newest day that has one. Growth after n days is the value of the newest day up
+  to n days after the first, less the oldest value; null while the post has not been seen for n days.
+- A negative number is no count: rates and averages leave it out.
 - A leaderboard ranks by the newest day that has a value; equal values share a rank, and the next ranks are skipped.
 """
 
@@ -15,8 +18,10 @@ import math
 import statistics
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from functools import reduce
 from itertools import groupby, pairwise
+from operator import add
 from typing import Any
 from uuid import UUID
 
@@ -84,6 +89,35 @@ def post_timeseries(events: Iterable[Event]) -> dict[Key, Row]:
         } | _metrics(event, POST_COUNTS, POST_AVERAGES)
 
     return _timeseries(events, POST_KEY, values)
+
+
+def post_performance(events: Iterable[Event]) -> dict[Key, Row]:
+    """The rows of mart_post_performance by (platform, profile_id, shortcode)."""
+    posts: defaultdict[Key, list[Row]] = defaultdict(list)
+    for row in post_timeseries(events).values():
+        posts[row["platform"], row["profile_id"], row["shortcode"]].append(row)
+    return {key: _post(sorted(days, key=lambda row: row["date"])) for key, days in posts.items()}
+
+
+def recent_posts(events: Iterable[Event]) -> dict[Key, Row]:
+    """The rows of int_profile_recent_posts by (platform, profile_id)."""
+    profiles: defaultdict[Key, list[Row]] = defaultdict(list)
+    for post in post_performance(events).values():
+        profiles[post["platform"], post["profile_id"]].append(post)
+    return {key: _profile_of_posts(posts) for key, posts in profiles.items()}
+
+
+def discovery(post_events: Iterable[Event], profile_events: Iterable[Event]) -> dict[Key, Row]:
+    """The rows of mart_discovery by (platform, profile_id), but for what the dimensions say."""
+    profiles: defaultdict[Key, list[Row]] = defaultdict(list)
+    for row in profile_timeseries(profile_events).values():
+        profiles[row["platform"], row["profile_id"]].append(row)
+    posts = recent_posts(post_events)
+    return {
+        key: _found(sorted(profiles.get(key, []), key=lambda row: row["date"]), posts.get(key, {}))
+        | {"platform": key[0], "profile_id": key[1]}
+        for key in profiles.keys() | posts.keys()
+    }
 
 
 def leaderboard(post_events: Iterable[Event], profile_events: Iterable[Event] = ()) -> list[Row]:
@@ -223,6 +257,94 @@ def _ranked(board: str, days: Iterable[Row], metric: str) -> Iterator[Row]:
             group = list(tied)
             yield from (row | {"rank": rank} for row in group)
             rank += len(group)
+
+
+def _post(days: list[Row]) -> Row:
+    first, last = days[0]["date"], days[-1]["date"]
+    metrics = {name: _newest(days, name) for name in ("handle", "publish_time", *POST_COUNTS, *POST_AVERAGES)}
+    published = metrics["publish_time"]
+    if published is None or published.date() > first:
+        published = datetime.combine(first, time(), UTC)
+    counted = [n for n in map(metrics.get, ("likes", "comments", "shares", "saves")) if n is not None and n >= 0]
+    interactions = _whole(sum(counted)) if counted else None
+    over = next((n for n in (metrics["reach"], metrics["views"]) if n is not None and n > 0), None)
+    return (
+        {name: days[0][name] for name in ("platform", "profile_id", "shortcode")}
+        | metrics
+        | {
+            "published_at": published,
+            "first_seen_date": first,
+            "last_seen_date": last,
+            "age_days": (last - published.date()).days,
+            "interactions": interactions,
+            "engagement_rate": None if interactions is None or over is None else float(interactions) / float(over),
+            "updated_at": max(day["updated_at"] for day in days),
+            "observations": sum(day["observations"] for day in days),
+        }
+        | {f"{name}_growth_{n}d": _growth(days, name, n) for name in ("views", "likes") for n in (1, 3, 7)}
+    )
+
+
+def _growth(days: list[Row], metric: str, after: int) -> int | None:
+    until = days[0]["date"] + timedelta(days=after)
+    oldest = _newest(days[::-1], metric)
+    newest = _newest([day for day in days if day["date"] <= until], metric)
+    if days[-1]["date"] < until or oldest is None or newest is None:
+        return None
+    return _whole(newest - oldest)
+
+
+def _profile_of_posts(posts: list[Row]) -> Row:
+    last = sorted(posts, key=lambda post: (post["published_at"], post["shortcode"]), reverse=True)[:12]
+    oldest, newest = last[-1]["published_at"], last[0]["published_at"]
+    days = (newest.date() - oldest.date()).days
+    return {
+        "platform": posts[0]["platform"],
+        "profile_id": posts[0]["profile_id"],
+        "recent_posts": len(last),
+        "oldest_published_at": oldest,
+        "newest_published_at": newest,
+        "posts_per_week": (len(last) - 1) * 7 / days if days else None,
+        "updated_at": max(post["updated_at"] for post in posts),
+    } | {
+        f"avg_{name}": _mean([post[name] for post in last])
+        for name in ("views", "likes", "comments", "interactions", "engagement_rate")
+    }
+
+
+def _found(days: list[Row], posts: Row) -> Row:
+    words = [
+        day
+        | {
+            "audience": day["subscribers"] if day["followers"] is None else day["followers"],
+            "posts": day["videos"] if day["posts"] is None else day["posts"],
+        }
+        for day in days
+    ]
+    audience, interactions = _newest(words, "audience"), posts.get("avg_interactions")
+    averages = ("posts_per_week", "avg_views", "avg_likes", "avg_comments", "avg_engagement_rate")
+    return (
+        {name: _newest(words, name) for name in ("handle", "audience", "following", "posts", "views")}
+        | {name: posts.get(name) for name in averages}
+        | {
+            "recent_posts": posts.get("recent_posts", 0),
+            "audience_engagement_rate": (
+                None if interactions is None or audience is None or audience <= 0 else interactions / float(audience)
+            ),
+            "last_published_at": posts.get("newest_published_at"),
+            "last_crawled_at": max(row["updated_at"] for row in [*days, posts] if row),
+        }
+    )
+
+
+def _newest(days: list[Row], metric: str) -> Any:
+    return next((day[metric] for day in reversed(days) if day[metric] is not None), None)
+
+
+def _mean(values: list[Any]) -> float | None:
+    """Of the values known; added in the order of their size, for that decides a float's last bit."""
+    known = sorted(value for value in values if value is not None and value >= 0)
+    return float(reduce(add, known)) / len(known) if known else None
 
 
 def _event_id(event: Event) -> str:

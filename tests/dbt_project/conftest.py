@@ -78,7 +78,7 @@ def _twice(events: list[Event], chance: random.Random) -> list[Event]:
 
 
 def _post(chance: random.Random) -> Event:
-    keys = {"profile_id": chance.choice("pqr"), "shortcode": chance.choice("abcdef")}
+    keys = {"profile_id": chance.choice("pqr"), "shortcode": chance.choice("abcdefghijklmnop")}
     published = chance.choice([None, _timestamp(chance)])
     metrics = oracle.POST_COUNTS + oracle.POST_AVERAGES
     return {**keys, "publish_time": published, **_snapshot(chance, metrics)}

@@ -54,6 +54,26 @@ def test_the_growth_of_every_profile(build: Build) -> None:
     assert rows == expected
 
 
+def test_what_became_of_every_post(build: Build) -> None:
+    rows = build.rows("mart_post_performance")
+    expected = oracle.post_performance(build.post_events)
+    assert {(row["platform"], row["profile_id"], row["shortcode"]): row for row in rows} == expected
+
+
+def test_the_last_posts_of_every_profile(build: Build) -> None:
+    rows = build.rows("int_profile_recent_posts")
+    expected = oracle.recent_posts(build.post_events)
+    assert {(row["platform"], row["profile_id"]): row for row in rows} == expected
+    assert {row["recent_posts"] for row in rows} == {12}
+
+
+def test_every_profile_a_search_can_find(build: Build) -> None:
+    rows = {(row["platform"], row["profile_id"]): row for row in build.rows("mart_discovery")}
+    for row in rows.values():
+        assert [row.pop(name) for name in ("category", "country", "is_verified", "bio")] == [None] * 4
+    assert rows == oracle.discovery(build.post_events, build.profile_events)
+
+
 def test_every_place_of_every_leaderboard(build: Build) -> None:
     rows = build.rows("mart_leaderboard")
     rows.sort(key=lambda row: (row["leaderboard"], row["rank"], row["profile_id"], row["shortcode"]))

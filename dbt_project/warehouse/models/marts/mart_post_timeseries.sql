@@ -1,8 +1,25 @@
-{{ config(engine=merge_tree(), order_by=['platform', 'profile_id', 'shortcode', 'date']) }}
+{#- A run rewrites the post-days that had an event: a late one changes its own day and no other. ClickHouse
+    carries the tuple through the view to the raw table, where it prunes parts by day and granules by key. -#}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='delete_insert',
+    unique_key=['platform', 'profile_id', 'shortcode', 'date'],
+    engine=merge_tree(),
+    order_by=['platform', 'profile_id', 'shortcode', 'date'],
+    partition_by='toYYYYMM(date)'
+) }}
 
 with daily as (
 
     select * from {{ ref('stg_beat_post_log') }}
+    {% if is_incremental() %}
+    where (platform, profile_id, shortcode, date) in (
+        {{ arrived(
+            'post_log_events',
+            ['platform', 'profile_id', 'shortcode', "toDate(event_timestamp, 'UTC')"]
+        ) }}
+    )
+    {% endif %}
 
 ),
 

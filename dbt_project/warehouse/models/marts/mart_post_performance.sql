@@ -1,0 +1,157 @@
+{#- A run rewrites the posts that had an event, from all of their days: a late event may be the first of a
+    post, which moves every growth. Nothing here looks at the newest day of the platform: that would change
+    every post when the day changes. -#}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='delete_insert',
+    unique_key=['platform', 'profile_id', 'shortcode'],
+    engine=merge_tree(),
+    order_by=['platform', 'profile_id', 'shortcode']
+) }}
+
+with days as (
+
+    select
+        *,
+        min(date) over (partition by platform, profile_id, shortcode) as first_day
+    from {{ ref('mart_post_timeseries') }}
+    {% if is_incremental() %}
+    where (platform, profile_id, shortcode) in (
+        {{ arrived('post_log_events', ['platform', 'profile_id', 'shortcode']) }}
+    )
+    {% endif %}
+
+),
+
+-- argMax and argMin pass over NULLs: the value of the newest, or oldest, day that has one. One row a day: no
+-- ties.
+posts as (
+
+    select
+        platform,
+        profile_id,
+        shortcode,
+
+        argMax(handle, date) as newest_handle,
+        argMax(publish_time, date) as newest_publish_time,
+        min(date) as first_seen_date,
+        max(date) as last_seen_date,
+
+        argMax(views, date) as newest_views,
+        argMax(likes, date) as newest_likes,
+        argMax(dislikes, date) as newest_dislikes,
+        argMax(comments, date) as newest_comments,
+        argMax(shares, date) as newest_shares,
+        argMax(saves, date) as newest_saves,
+        argMax(plays, date) as newest_plays,
+        argMax(reach, date) as newest_reach,
+        argMax(impressions, date) as newest_impressions,
+        argMax(engagement, date) as newest_engagement,
+
+        argMin(views, date) as first_views,
+        argMaxIf(views, date, date <= first_day + 1) as views_1d,
+        argMaxIf(views, date, date <= first_day + 3) as views_3d,
+        argMaxIf(views, date, date <= first_day + 7) as views_7d,
+        argMin(likes, date) as first_likes,
+        argMaxIf(likes, date, date <= first_day + 1) as likes_1d,
+        argMaxIf(likes, date, date <= first_day + 3) as likes_3d,
+        argMaxIf(likes, date, date <= first_day + 7) as likes_7d,
+
+        max(updated_at) as newest_updated_at,
+        sum(observations) as all_observations
+    from days
+    group by
+        platform,
+        profile_id,
+        shortcode
+
+),
+
+measured as (
+
+    select
+        *,
+        -- Seen before it was published? Then the claim is wrong.
+        if(
+            newest_publish_time < toDateTime64(first_seen_date + 1, 6, 'UTC'),
+            assumeNotNull(newest_publish_time),
+            toDateTime64(first_seen_date, 6, 'UTC')
+        ) as published,
+        arrayFilter(
+            number -> coalesce(number >= 0, false),
+            [newest_likes, newest_comments, newest_shares, newest_saves]
+        ) as parts,
+        -- Two 64-bit numbers may be further apart than 64 bits can say.
+        accurateCastOrNull(toInt128(views_1d) - first_views, 'Int64') as more_views_1d,
+        accurateCastOrNull(toInt128(views_3d) - first_views, 'Int64') as more_views_3d,
+        accurateCastOrNull(toInt128(views_7d) - first_views, 'Int64') as more_views_7d,
+        accurateCastOrNull(toInt128(likes_1d) - first_likes, 'Int64') as more_likes_1d,
+        accurateCastOrNull(toInt128(likes_3d) - first_likes, 'Int64') as more_likes_3d,
+        accurateCastOrNull(toInt128(likes_7d) - first_likes, 'Int64') as more_likes_7d,
+        toInt64(dateDiff('day', first_seen_date, last_seen_date)) as days_seen
+    from posts
+
+),
+
+rated as (
+
+    select
+        *,
+        if(
+            empty(parts),
+            null,
+            accurateCastOrNull(arraySum(number -> toInt128(assumeNotNull(number)), parts), 'Int64')
+        ) as counted_interactions,
+        multiIf(newest_reach > 0, newest_reach, newest_views > 0, newest_views, null) as audience
+    from measured
+
+),
+
+final as (
+
+    select
+        -- keys
+        platform,
+        profile_id,
+        shortcode,
+
+        -- attributes
+        newest_handle as handle,
+        newest_publish_time as publish_time,
+        published as published_at,
+        first_seen_date,
+        last_seen_date,
+        toInt64(dateDiff('day', published, last_seen_date)) as age_days,
+
+        -- metrics
+        newest_views as views,
+        newest_likes as likes,
+        newest_dislikes as dislikes,
+        newest_comments as comments,
+        newest_shares as shares,
+        newest_saves as saves,
+        newest_plays as plays,
+        newest_reach as reach,
+        newest_impressions as impressions,
+        newest_engagement as engagement,
+
+        -- engagement
+        counted_interactions as interactions,
+        counted_interactions / audience as engagement_rate,
+
+        -- growth
+        if(days_seen >= 1, more_views_1d, null) as views_growth_1d,
+        if(days_seen >= 3, more_views_3d, null) as views_growth_3d,
+        if(days_seen >= 7, more_views_7d, null) as views_growth_7d,
+        if(days_seen >= 1, more_likes_1d, null) as likes_growth_1d,
+        if(days_seen >= 3, more_likes_3d, null) as likes_growth_3d,
+        if(days_seen >= 7, more_likes_7d, null) as likes_growth_7d,
+
+        -- provenance
+        newest_updated_at as updated_at,
+        all_observations as observations
+    from rated
+
+)
+
+select * from final
