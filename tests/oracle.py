@@ -281,11 +281,11 @@ def _post(days: list[Row]) -> Row:
             "updated_at": max(day["updated_at"] for day in days),
             "observations": sum(day["observations"] for day in days),
         }
-        | {f"{name}_growth_{n}d": _growth(days, name, n) for name in ("views", "likes") for n in (1, 3, 7)}
+        | {f"{name}_growth_{n}d": _grown_since_seen(days, name, n) for name in ("views", "likes") for n in (1, 3, 7)}
     )
 
 
-def _growth(days: list[Row], metric: str, after: int) -> int | None:
+def _grown_since_seen(days: list[Row], metric: str, after: int) -> int | None:
     until = days[0]["date"] + timedelta(days=after)
     oldest = _newest(days[::-1], metric)
     newest = _newest([day for day in days if day["date"] <= until], metric)

@@ -1,6 +1,10 @@
 {#- A dimension of an event, where it has the type that is meant: anybody may publish anything under its name. -#}
 {%- macro dimension_text(name) -%}
-    if(JSONType(dimensions, '{{ name }}') = 'String', JSONExtract(dimensions, '{{ name }}', 'Nullable(String)'), null)
+    if(
+        JSONType(dimensions, '{{ name }}') = 'String',
+        nullIf(JSONExtract(dimensions, '{{ name }}', 'Nullable(String)'), ''),
+        null
+    )
 {%- endmacro -%}
 
 {%- macro dimension_flag(name) -%}

@@ -3,12 +3,12 @@ with events as (
     select
         cast(platform as String) as platform,
         profile_id,
-        -- An empty text tells nothing. What is no text, true or a number, is taken as JSON writes it.
-        nullIf(coalesce(handle, JSONExtract(dimensions, 'handle', 'Nullable(String)')), '') as handle,
-        nullIf(JSONExtract(dimensions, 'category', 'Nullable(String)'), '') as category,
-        nullIf(JSONExtract(dimensions, 'country', 'Nullable(String)'), '') as country,
-        nullIf(JSONExtract(dimensions, 'is_verified', 'Nullable(String)'), '') as is_verified,
-        nullIf(JSONExtract(dimensions, 'bio', 'Nullable(String)'), '') as bio,
+        -- An empty text tells nothing.
+        coalesce(nullIf(handle, ''), {{ dimension_text('handle') }}) as handle,
+        {{ dimension_text('category') }} as category,
+        {{ dimension_text('country') }} as country,
+        {{ dimension_flag('is_verified') }} as is_verified,
+        {{ dimension_text('bio') }} as bio,
         (event_timestamp, toString(event_id)) as recency
     from {{ source('beat', 'profile_log_events') }}
 
