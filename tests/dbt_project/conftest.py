@@ -43,7 +43,7 @@ class Build:
 def build(stack: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Build]:
     """`dbt build`, unit tests included: they read the types of their inputs from the server."""
     chance = random.Random(20180614)
-    posts = _twice([_post(chance) for _ in range(3000)], chance)
+    posts = _twice([*(_post(chance) for _ in range(3000)), *_old_posts(chance)], chance)
     profiles = _twice([_profile(chance) for _ in range(1500)], chance)
     asyncio.run(_land(stack["CLICKHOUSE_URL"], {"post_log": posts, "profile_log": profiles}))
 
@@ -82,6 +82,13 @@ def _post(chance: random.Random) -> Event:
     published = chance.choice([None, _timestamp(chance)])
     metrics = oracle.POST_COUNTS + oracle.POST_AVERAGES
     return {**keys, "publish_time": published, **_snapshot(chance, metrics)}
+
+
+def _old_posts(chance: random.Random) -> list[Event]:
+    """One post through more months than ClickHouse lets one insert into partitions of, unless told otherwise."""
+    keys = {"profile_id": "old", "shortcode": "old"}
+    months = [(2005 + month // 12, month % 12 + 1) for month in range(120)]
+    return [_post(chance) | keys | {"event_timestamp": f"{year}-{month:02}-01 00:00:00"} for year, month in months]
 
 
 def _profile(chance: random.Random) -> Event:

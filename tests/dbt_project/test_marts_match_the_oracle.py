@@ -64,7 +64,7 @@ def test_the_last_posts_of_every_profile(build: Build) -> None:
     rows = build.rows("int_profile_recent_posts")
     expected = oracle.recent_posts(build.post_events)
     assert {(row["platform"], row["profile_id"]): row for row in rows} == expected
-    assert {row["recent_posts"] for row in rows} == {12}
+    assert max(row["recent_posts"] for row in rows) == 12
 
 
 def test_every_profile_a_search_can_find(build: Build) -> None:
