@@ -26,11 +26,14 @@ with ends as (
 ending as (
 
     select
-        history.platform,
-        history.profile_id,
-        ends.as_of
-    from {{ ref('int_profile_history') }} as history
-    inner join ends on history.platform = ends.platform
+        platform,
+        profile_id,
+        {% if var('as_of') %}
+        toDate('{{ var("as_of") }}') as as_of
+        {% else %}
+        cast(max(newest_day) over (partition by platform) as Date) as as_of
+        {% endif %}
+    from {{ ref('int_profile_history') }}
 
 ),
 
@@ -63,7 +66,7 @@ days as (
         category,
         -- YouTube's word for followers is subscribers.
         coalesce(followers, subscribers) as day_audience,
-        updated_at
+        updated_at as day_updated_at
     from {{ ref('int_profile_daily') }}
     {% if is_incremental() %}
     where (platform, profile_id) in (
@@ -126,7 +129,8 @@ final as (
         maxOrNullIf(jump_rate, date > as_of - 30 and date <= as_of) as largest_jump_rate_30d,
 
         -- provenance
-        maxOrNullIf(updated_at, date <= as_of) as updated_at
+        maxOrNullIf(day_updated_at, date <= as_of and day_audience is not null) as audience_updated_at,
+        maxOrNullIf(day_updated_at, date <= as_of) as updated_at
     from jumps
     group by
         platform,

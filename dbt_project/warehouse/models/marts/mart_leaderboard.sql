@@ -6,12 +6,6 @@ with post_days as (
 
 ),
 
-profile_days as (
-
-    select * from {{ ref('mart_profile_timeseries') }}
-
-),
-
 -- argMax passes over NULLs: the newest value is that of the newest day that has one. One row a day: no ties.
 posts as (
 
@@ -39,13 +33,10 @@ profiles as (
         profile_id,
         -- A profile is no post. '' keeps the key free of NULLs.
         '' as shortcode,
-        argMax(handle, date) as handle,
-        argMax(audience, date) as newest_value,
-        argMax(audience_updated_at, date) as updated_at
-    from profile_days
-    group by
-        platform,
-        profile_id
+        handle,
+        audience as newest_value,
+        audience_updated_at as updated_at
+    from {{ ref('int_profile_growth') }}
 
 ),
 

@@ -21,6 +21,8 @@ categories as (
         category,
         arraySort(groupArray(assumeNotNull(growth_rate_30d))) as rates,
         toInt64(length(rates)) as compared_profiles,
+        -- The ends tell whether all rates are equal; the deviation may be a rounding error then.
+        length(rates) >= {{ var('least_profiles_of_a_z_score') }} and rates[1] < rates[-1] as has_deviation,
         arraySum(rates) / length(rates) as mean,
         sqrt(arraySum(arrayMap(rate -> (rate - mean) * (rate - mean), rates)) / length(rates)) as deviation
     from profiles
@@ -38,10 +40,8 @@ scored as (
     select
         profiles.*,
         categories.compared_profiles as category_profiles,
-        -- The ends tell whether all rates are equal; the deviation may be a rounding error then.
         if(
-            categories.compared_profiles >= {{ var('least_profiles_of_a_z_score') }}
-            and categories.rates[1] < categories.rates[-1],
+            categories.has_deviation = 1,
             (profiles.growth_rate_30d - categories.mean) / categories.deviation,
             null
         ) as z_score_30d

@@ -9,17 +9,56 @@
     order_by=['platform', 'profile_id', 'date']
 ) }}
 
-with days as (
+with
+{% if is_incremental() %}
+touched as (
 
     select
-        *,
-        -- YouTube's word for followers is subscribers.
-        coalesce(followers, subscribers) as crawled_audience
-    from {{ ref('int_profile_daily') }}
-    {% if is_incremental() %}
-    where (platform, profile_id) in (
-        {{ arrived('profile_log_events', ['platform', 'profile_id']) }}
+        cast(platform as String) as platform,
+        profile_id,
+        min(date) as first_day
+    from (
+        {{ arrived('profile_log_events', [
+            'platform', 'profile_id', "toDate(event_timestamp, 'UTC') as date"
+        ]) }}
     )
+    group by
+        platform,
+        profile_id
+
+),
+
+daily as (
+
+    select * from {{ ref('int_profile_daily') }}
+    where (platform, profile_id) in (
+        select
+            touched.platform,
+            touched.profile_id
+        from touched
+    )
+
+),
+{% else %}
+daily as (
+
+    select * from {{ ref('int_profile_daily') }}
+
+),
+{% endif %}
+days as (
+
+    select
+        daily.*,
+        -- YouTube's word for followers is subscribers.
+        coalesce(daily.followers, daily.subscribers) as crawled_audience,
+        {{ 'touched.first_day' if is_incremental() else 'daily.date' }} as first_touched_day
+    from daily
+    {% if is_incremental() %}
+    inner join touched
+        on
+            daily.platform = touched.platform
+            and daily.profile_id = touched.profile_id
     {% endif %}
 
 ),
@@ -32,6 +71,8 @@ known as (
         profile_id,
         date as crawled_on,
         dateDiff('day', date, leadInFrame(date, 1, date + 1) over following_day) as days_until_next,
+        -- The day after the last crawl before the first touched one; without one, a day before them all.
+        maxIf(date, date < first_touched_day) over all_days + 1 as rewritten_from,
         updated_at,
         observations,
         anyLast(handle) over days_so_far as handle,
@@ -49,6 +90,7 @@ known as (
         anyLast(avg_views) over days_so_far as avg_views
     from days
     window
+        all_days as (partition by platform, profile_id),
         days_so_far as (
             partition by platform, profile_id
             order by date
@@ -70,6 +112,7 @@ filled as (
         toInt64(days_since > 0) as is_carried
     from known
     array join range(toUInt64(days_until_next)) as days_since
+    where date + 30 >= rewritten_from
 
 ),
 
@@ -97,39 +140,6 @@ compared as (
 
 ),
 
-{% if is_incremental() %}
-touched as (
-
-    select
-        cast(platform as String) as platform,
-        profile_id,
-        min(date) as first_day
-    from (
-        {{ arrived('profile_log_events', [
-            'platform', 'profile_id', "toDate(event_timestamp, 'UTC') as date"
-        ]) }}
-    )
-    group by
-        platform,
-        profile_id
-
-),
-
-rewritten as (
-
-    select compared.*
-    from compared
-    inner join touched
-        on
-            compared.platform = touched.platform
-            and compared.profile_id = touched.profile_id
-    where
-        compared.date >= touched.first_day
-        or (compared.is_carried = 1 and compared.crawled_on + compared.days_until_next = touched.first_day)
-
-),
-
-{% endif %}
 final as (
 
     select
@@ -179,7 +189,8 @@ final as (
         audience_updated_at,
         updated_at,
         if(is_carried = 1, 0, observations) as observations
-    from {{ 'rewritten' if is_incremental() else 'compared' }}
+    from compared
+    where date >= rewritten_from
 
 )
 
