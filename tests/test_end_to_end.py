@@ -18,6 +18,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from tests import oracle
+from tests.dbt_project import dbt
 from tests.ingest_service.emptied import empty
 from tests.ingest_service.running import Table, eventually, query, run, service
 
@@ -76,6 +77,7 @@ def initialised(stack: Environment) -> Environment:
     """The stack as it is after `gcc-ingest init`."""
     assert run(stack, "init").returncode == 0
     empty(stack)
+    dbt.forget(stack)
     return stack
 
 

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from gcc_platform.resources.dbt_environment import dbt_environment
 from gcc_platform.settings import Settings
+from tests.ingest_service.running import query
 
 WAREHOUSE = Path(__file__).parents[2] / "dbt_project" / "warehouse"
 
@@ -33,6 +34,13 @@ def start(stack: Mapping[str, str], target: Path, *arguments: str) -> "subproces
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+def forget(stack: Mapping[str, str]) -> None:
+    """Drop what was built: an incremental model keeps the rows of events that another test has dropped since."""
+    url = stack["GCC_DBT_CLICKHOUSE_URL"]
+    for name in query(url, "SELECT name FROM system.tables WHERE database = 'warehouse'").split():
+        query(url, f"DROP TABLE warehouse.{name} SYNC")
 
 
 def run(stack: Mapping[str, str], target: Path, *arguments: str) -> dict[str, str]:

@@ -11,6 +11,8 @@ import dagster as dg
 import psycopg
 import pytest
 
+from tests.dbt_project import dbt
+
 REPOSITORY = Path(__file__).parents[2]
 _MARTS = ("mart_leaderboard", "mart_post_timeseries", "mart_profile_growth", "mart_profile_timeseries")
 _REFRESH = "from gcc_platform.refresh import refresh_command; refresh_command()"
@@ -37,6 +39,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def refreshed(raw_tables: Mapping[str, str], home: Path) -> subprocess.CompletedProcess[str]:
     """A refresh after one profile and some posts were crawled."""
+    dbt.forget(raw_tables)
     with clickhouse_connect.get_client(dsn=raw_tables["CLICKHOUSE_URL"]) as ingest:
         for table in ("post_log_events", "profile_log_events"):
             ingest.command(f"TRUNCATE TABLE _e.{table}")
