@@ -24,7 +24,7 @@ SELECT
     if(youtube, concat('UC', leftPad(toString(profile), 10, '0')), toString(17841400000 + profile)) AS profile_id,
     if(youtube, profile_id, concat('creator_', toString(profile))) AS handle,
     {_START} + toIntervalMicrosecond(toUInt64(number) * $microseconds) AS event_timestamp,
-    event_timestamp + toIntervalSecond(5) AS insert_timestamp,
+    $arrival AS insert_timestamp,
     toUInt32(dateDiff('day', {_START}, event_timestamp)) AS day,
     intDiv(day + {_CRAWLED_FOR}, {_PUBLISHES_EVERY}) - sipHash64(number, 'post') % {_CRAWLED_FOR // _PUBLISHES_EVERY}
         AS nth_post,
@@ -143,9 +143,14 @@ _TYPES: dict[str, tuple[int, dict[str, str]]] = {
 """How many of a hundred events are of a type, and its columns; '' for those that are above."""
 
 
-def insert(bench: Bench, first: int, count: int, history: int) -> None:
-    """The events from the first on, where `history` of them fill all days; each arrives five seconds late."""
-    base = Template(_BASE).substitute(first=first, count=count, microseconds=DAYS * 86_400_000_000 // history)
+def insert(bench: Bench, first: int, count: int, history: int, *, now: bool = False) -> None:
+    """The events from the first on, where `history` of them fill all days; each arrives five seconds late, or now."""
+    base = Template(_BASE).substitute(
+        first=first,
+        count=count,
+        microseconds=DAYS * 86_400_000_000 // history,
+        arrival="now64(3)" if now else "event_timestamp + toIntervalSecond(5)",
+    )
     before = 0
     for name, (share, columns) in _TYPES.items():
         values = ", ".join(value or column for column, value in columns.items())
