@@ -122,7 +122,7 @@ class Admission:
     def _times_of_good(self, bodies: Sequence[bytes], latest: datetime) -> list[datetime] | None:
         """The event times of bodies that are good as they are, all of them; None where one must be looked at alone."""
         joined = b"\n".join(bodies)
-        if (
+        if (  # most bodies have no array, and looking for one byte is ten times as fast as counting it
             max(map(len, bodies)) > self._bounds.body_bytes
             or joined.count(b"{") + (b"[" in joined and joined.count(b"[")) > _NESTING
             or not (joined.isascii() or _is_utf8(joined))

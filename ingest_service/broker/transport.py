@@ -37,7 +37,7 @@ class Demultiplexer(asyncio.StreamReaderProtocol):
         super().__init__(stream, loop=loop)
         self._stream = stream
         self._deliveries = deliveries
-        self._loop = loop
+        self._now, self._later = loop.time, loop.call_later
         self._fed = loop.time()
         self._socket: asyncio.Transport | None = None
 
@@ -55,7 +55,7 @@ class Demultiplexer(asyncio.StreamReaderProtocol):
             return
         if len(rest) < len(data) < _FULL_READ:
             self._rest()
-        now = self._loop.time()
+        now = self._now()
         if rest or now - self._fed > _QUIET_SECONDS:
             super().data_received(rest or _HEARTBEAT)
             self._fed = now
@@ -63,7 +63,7 @@ class Demultiplexer(asyncio.StreamReaderProtocol):
     def _rest(self) -> None:
         if self._socket is not None and not self._socket.is_closing():
             self._socket.pause_reading()
-            self._loop.call_later(_REST_SECONDS, self._read_on)
+            self._later(_REST_SECONDS, self._read_on)
 
     def _read_on(self) -> None:
         if self._socket is not None and not self._socket.is_closing():

@@ -18,7 +18,7 @@ from gcc_platform.local_stack.stack import Stack
 from tests.benchmarks.events import TABLES
 from tests.benchmarks.processes import Meter
 from tests.ingest_service import emptied
-from tests.ingest_service.running import Service, query, run, service
+from tests.ingest_service.running import Service, eventually, query, run, service
 
 _NAMES = ", ".join(f"'{table.partition('.')[2]}'" for table in TABLES)
 DEFAULT_TIMERS = {"GCC_FLUSH_SECONDS": "5", "GCC_RETRY_MOST_SECONDS": "30"}
@@ -90,6 +90,10 @@ class Bench:
                 return
             if time.monotonic() > deadline:
                 raise TimeoutError(f"still at work: {meter.seconds()}")
+
+    def wait_merged(self) -> None:
+        """Until ClickHouse merges nothing any more."""
+        eventually(lambda: self.sql("SELECT count() FROM system.merges").strip() == "0", 600, "merges at rest")
 
     def empty(self) -> None:
         """No message, no row."""

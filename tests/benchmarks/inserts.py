@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from tests.benchmarks import drain, latency
 from tests.benchmarks.bench import DEFAULT_TIMERS, Bench
-from tests.ingest_service.running import eventually
 
 _TABLES = "database = '_e'"
 _CPU = "(ProfileEvents['UserTimeMicroseconds'] + ProfileEvents['SystemTimeMicroseconds']) / 1e6"
@@ -63,5 +62,5 @@ def _row(bench: Bench, statement: str) -> list[float]:
 def _at_rest(bench: Bench) -> None:
     """Nothing is being merged, and what was is in the logs, which are written every second."""
     time.sleep(2)
-    eventually(lambda: bench.sql("SELECT count() FROM system.merges").strip() == "0", 600, "merges at rest")
+    bench.wait_merged()
     time.sleep(2)

@@ -13,7 +13,6 @@ import psycopg
 
 from tests.benchmarks import before
 from tests.benchmarks.bench import Bench
-from tests.ingest_service.running import eventually
 
 _PROFILES = 50_000
 _POSTS_EACH = 10
@@ -161,7 +160,7 @@ def load(bench: Bench, count: int) -> None:
             for part in _exported(bench, count):
                 copy.write(part)
         connection.execute("VACUUM ANALYZE serving_data.event_log")
-    eventually(lambda: bench.sql("SELECT count() FROM system.merges").strip() == "0", 600, "merges at rest")
+    bench.wait_merged()
 
 
 def ask(bench: Bench, question: Question) -> Answered:

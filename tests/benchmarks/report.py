@@ -52,6 +52,12 @@ def chart(table: Table) -> str:
     return "\n".join([*lines, "</svg>", ""])
 
 
+def grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of Markdown; numbers to the right, but for the first column."""
+    lines = [head, ["---" if n == 0 else "---:" for n in range(len(head))], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
 def machine() -> str:
     """What it ran on."""
     cpu = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
@@ -67,5 +73,4 @@ def machine() -> str:
 
 
 def _section(table: Table) -> str:
-    rows = [table.head, tuple("---" if n == 0 else "---:" for n in range(len(table.head))), *table.rows]
-    return f"## {table.title}\n\n{table.said}\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return f"## {table.title}\n\n{table.said}\n\n{grid(table.head, table.rows)}"

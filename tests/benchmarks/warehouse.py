@@ -12,7 +12,6 @@ import click
 from tests.benchmarks import crawls, report
 from tests.benchmarks.bench import Bench, opened
 from tests.dbt_project import dbt
-from tests.ingest_service.running import eventually
 
 _ROOT = Path(__file__).parents[2]
 _SECTION = re.compile(r"(?<=<!-- make cost -->\n).*(?=<!-- end -->)", re.DOTALL)
@@ -26,6 +25,10 @@ class Cost:
     seconds: float
     rows_read: int
     megabytes: float
+
+    def cells(self) -> tuple[str, str, str]:
+        """As a table shows it."""
+        return f"{self.seconds:.1f}", f"{self.rows_read:,}", f"{self.megabytes:,.0f}"
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ def measure(bench: Bench, history: int, new: int) -> tuple[Refresh, Refresh]:
     step = history // 20
     for first in range(0, history, step):
         crawls.insert(bench, first, step, history)
-    _merged(bench)
+    bench.wait_merged()
     anew = _refresh(bench, "--full-refresh")
     crawls.insert(bench, history, new, history, now=True)  # after the watermark, which is the clock's
     return anew, _refresh(bench)
@@ -88,17 +91,13 @@ def _costs(bench: Bench, since: str) -> list[list[str | float]]:
     return [json.loads(line) for line in answer.splitlines()]
 
 
-def _merged(bench: Bench) -> None:
-    eventually(lambda: bench.sql("SELECT count() FROM system.merges").strip() == "0", 600, "merges at rest")
-
-
 def _shown(history: int, new: int, anew: Refresh, later: Refresh) -> str:
     """The section of docs/warehouse.md."""
     rows = [
-        (name, anew.models.get(name, Cost(0, 0, 0)), later.models.get(name, Cost(0, 0, 0)))
-        for name in sorted(anew.models)
+        (name, *cost.cells(), *later.models.get(name, Cost(0, 0, 0)).cells())
+        for name, cost in sorted(anew.models.items())
     ]
-    rows.append(("all tests", anew.tests, later.tests))
+    rows.append(("all tests", *anew.tests.cells(), *later.tests.cells()))
     lines = [
         f"Measured by `make cost`, {history:,} events of all types ({crawls.PROFILES:,} profiles, {crawls.DAYS} days), "
         f"then {new:,} new ones. `dbt build`, models and data tests: {anew.seconds:.0f} s anew, {later.seconds:.0f} s "
@@ -108,14 +107,8 @@ def _shown(history: int, new: int, anew: Refresh, later: Refresh) -> str:
         "",
         f"Machine: {report.machine()}.",
         "",
-        "| model | anew: s | rows read | MB | refresh: s | rows read | MB |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+        report.grid(("model", "anew: s", "rows read", "MB", "refresh: s", "rows read", "MB"), rows),
     ]
-    for name, *costs in rows:
-        cells = [
-            cell for cost in costs for cell in (f"{cost.seconds:.1f}", f"{cost.rows_read:,}", f"{cost.megabytes:,.0f}")
-        ]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 

@@ -1,21 +1,20 @@
 """The warehouse, built once by dbt on a real ClickHouse from random events of a platform nobody else uses."""
 
 import asyncio
-import json
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import clickhouse_connect
 import pytest
 
 from ingest_service import clickhouse
-from ingest_service.schema import apply
 from tests import oracle
 from tests.dbt_project import dbt
+from tests.dbt_project.histories import land
 
 PLATFORM = "ORACLE"
 
@@ -45,23 +44,13 @@ def build(stack: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) ->
     chance = random.Random(20180614)
     posts = _twice([*(_post(chance) for _ in range(3000)), *_old_posts(chance)], chance)
     profiles = _twice([_profile(chance) for _ in range(1500)], chance)
-    asyncio.run(_land(stack["CLICKHOUSE_URL"], {"post_log": posts, "profile_log": profiles}))
+    asyncio.run(land(stack["CLICKHOUSE_URL"], {"post_log": posts, "profile_log": profiles}))
 
     target = tmp_path_factory.mktemp("warehouse")
     outcomes = dbt.run(stack, target, "build", "--full-refresh")
     yield Build(outcomes, profiles, posts, stack["GCC_DBT_CLICKHOUSE_URL"])
 
     asyncio.run(_forget(stack["CLICKHOUSE_URL"]))
-
-
-async def _land(url: str, events: Mapping[str, list[Event]]) -> None:
-    async with clickhouse.connected(url, timeout_seconds=60) as connection:
-        await apply.apply(connection)
-        for name, batch in events.items():
-            # Two parts, so that the copies are not merged away while they are written.
-            for rows in (batch[::2], batch[1::2]):
-                body = "\n".join(map(json.dumps, rows)).encode()
-                await connection.insert(f"_e.{name}_events", body, str(uuid4()), {})
 
 
 async def _forget(url: str) -> None:

@@ -23,29 +23,16 @@ with ends as (
 ),
 
 {% if is_incremental() %}
-ending as (
-
-    select
-        platform,
-        profile_id,
-        {% if var('as_of') %}
-        toDate('{{ var("as_of") }}') as as_of
-        {% else %}
-        cast(max(newest_day) over (partition by platform) as Date) as as_of
-        {% endif %}
-    from {{ ref('int_profile_history') }}
-
-),
-
 outdated as (
 
     {{ arrived('profile_log_events', ['cast(platform as String) as platform', 'profile_id']) }}
     union distinct
     select
-        platform,
-        profile_id
-    from ending
-    where (platform, profile_id, as_of) not in (
+        histories.platform,
+        histories.profile_id
+    from {{ ref('int_profile_history') }} as histories
+    inner join ends on histories.platform = ends.platform
+    where (histories.platform, histories.profile_id, ends.as_of) not in (
         select
             built.platform,
             built.profile_id,

@@ -7,6 +7,14 @@
     order_by=['platform', 'profile_id']
 ) }}
 
+{% if is_incremental() %}
+{% set touched =
+    arrived('profile_log_events', ['platform', 'profile_id'])
+    ~ ' union distinct '
+    ~ arrived('post_log_events', ['platform', 'profile_id'])
+%}
+{% endif %}
+
 with days as (
 
     select
@@ -16,11 +24,7 @@ with days as (
         coalesce(posts, videos) as posts_of_day
     from {{ ref('mart_profile_timeseries') }}
     {% if is_incremental() %}
-    where (platform, profile_id) in (
-        {{ arrived('profile_log_events', ['platform', 'profile_id']) }}
-        union distinct
-        {{ arrived('post_log_events', ['platform', 'profile_id']) }}
-    )
+    where (platform, profile_id) in ({{ touched }})
     {% endif %}
 
 ),
@@ -47,11 +51,7 @@ dimensions as (
 
     select * from {{ ref('stg_beat_profile_dimensions') }}
     {% if is_incremental() %}
-    where (platform, profile_id) in (
-        {{ arrived('profile_log_events', ['platform', 'profile_id']) }}
-        union distinct
-        {{ arrived('post_log_events', ['platform', 'profile_id']) }}
-    )
+    where (platform, profile_id) in ({{ touched }})
     {% endif %}
 
 ),
@@ -60,11 +60,7 @@ last_posts as (
 
     select * from {{ ref('int_profile_recent_posts') }}
     {% if is_incremental() %}
-    where (platform, profile_id) in (
-        {{ arrived('profile_log_events', ['platform', 'profile_id']) }}
-        union distinct
-        {{ arrived('post_log_events', ['platform', 'profile_id']) }}
-    )
+    where (platform, profile_id) in ({{ touched }})
     {% endif %}
 
 ),

@@ -81,13 +81,12 @@ measured as (
             number -> coalesce(number >= 0, false),
             [newest_likes, newest_comments, newest_shares, newest_saves]
         ) as parts,
-        -- Two 64-bit numbers may be further apart than 64 bits can say.
-        accurateCastOrNull(toInt128(views_1d) - first_views, 'Int64') as more_views_1d,
-        accurateCastOrNull(toInt128(views_3d) - first_views, 'Int64') as more_views_3d,
-        accurateCastOrNull(toInt128(views_7d) - first_views, 'Int64') as more_views_7d,
-        accurateCastOrNull(toInt128(likes_1d) - first_likes, 'Int64') as more_likes_1d,
-        accurateCastOrNull(toInt128(likes_3d) - first_likes, 'Int64') as more_likes_3d,
-        accurateCastOrNull(toInt128(likes_7d) - first_likes, 'Int64') as more_likes_7d,
+        {{ growth('views_1d', 'first_views') }} as more_views_1d,
+        {{ growth('views_3d', 'first_views') }} as more_views_3d,
+        {{ growth('views_7d', 'first_views') }} as more_views_7d,
+        {{ growth('likes_1d', 'first_likes') }} as more_likes_1d,
+        {{ growth('likes_3d', 'first_likes') }} as more_likes_3d,
+        {{ growth('likes_7d', 'first_likes') }} as more_likes_7d,
         toInt64(dateDiff('day', first_seen_date, last_seen_date)) as days_seen
     from posts
 

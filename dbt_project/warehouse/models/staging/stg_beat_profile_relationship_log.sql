@@ -1,22 +1,11 @@
-with events as (
+with edges as (
 
-    select
-        cast(platform as String) as platform,
-        source_profile_id,
-        target_profile_id,
-        cast(relationship_type as String) as relationship_type,
-        cast(source as String) as source,
-        event_timestamp,
-        event_id,
-        -- ClickHouse orders UUIDs by their second half. As text, anybody can check which one wins a tie.
-        (event_timestamp, toString(event_id)) as recency
-    from {{ source('beat', 'profile_relationship_log_events') }}
+    {{ relationship_edges('profile_relationship_log_events') }}
 
 ),
 
-edges as (
+final as (
 
-    -- Copies of an event have the same recency and values: argMax is blind to them, uniqExact counts one.
     select
         -- keys
         platform,
@@ -25,19 +14,14 @@ edges as (
         relationship_type,
 
         -- attributes
-        argMax(source, recency) as source,
+        source,
 
         -- provenance
-        min(event_timestamp) as first_seen_at,
-        max(event_timestamp) as last_seen_at,
-        toInt64(uniqExact(event_id)) as observations
-    from events
-    group by
-        platform,
-        source_profile_id,
-        target_profile_id,
-        relationship_type
+        first_seen_at,
+        last_seen_at,
+        observations
+    from edges
 
 )
 
-select * from edges
+select * from final
