@@ -7,6 +7,7 @@ import click
 _COMMANDS = {
     "up": ("gcc_platform.up", "up", "Run everything: the local stack, the ingest service and Dagster."),
     "refresh": ("gcc_platform.refresh", "refresh_command", "Build and check everything once; the exit code tells."),
+    "dbt": ("gcc_platform.dbt_command", "dbt_command", "dbt by hand, as a refresh runs it."),
     "doctor": ("gcc_platform.doctor", "doctor", "Check servers, rights and settings; say what to do."),
     "stack": ("gcc_platform.local_stack.commands", "stack", "The three servers alone, in the background."),
 }
