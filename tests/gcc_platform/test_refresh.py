@@ -72,14 +72,7 @@ def test_every_check_is_of_the_data_as_it_is_now(refreshed: subprocess.Completed
         (run,) = instance.get_runs()
         found = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
         checks = [entry.get_dagster_event().asset_check_evaluation_data for entry in found]
-        assert {check.asset_key.path[0] for check in checks} == {
-            "raw",
-            "staging",
-            "intermediate",
-            "marts",
-            "serving",
-            "api",
-        }
+        assert {check.asset_key.path[0] for check in checks} == {"raw", "staging", "intermediate", "marts", "serving"}
         for check in checks:
             last = instance.fetch_materializations(check.asset_key, limit=1).records
             checked = check.target_materialization_data

@@ -8,6 +8,7 @@
     create table if not exists {{ watermarks() }} {{ on_cluster_clause(watermarks()) }}
     (
         model String comment 'The incremental model.',
+        arrived_since DateTime64(3, 'UTC') comment 'What its last run began with; tests look at what arrived since.',
         arrived_until DateTime64(3, 'UTC') comment 'What arrived before is in the model.',
         invocation String comment 'The dbt invocation that says so.'
     )
@@ -20,9 +21,10 @@
     made of have. So a model that is run without them does not step over what they still miss. -#}
 {%- macro record_watermark() -%}
     {%- if execute and model.config.materialized == 'incremental' -%}
-        insert into {{ watermarks() }} (model, arrived_until, invocation)
+        insert into {{ watermarks() }} (model, arrived_since, arrived_until, invocation)
         select
             '{{ model.name }}',
+            toDateTime64('{{ last_watermark() }}', 3, 'UTC'),
             least(
                 toDateTime64('{{ run_started_at.strftime("%Y-%m-%d %H:%M:%S.%f") }}', 3, 'UTC')
                 {%- for name in incremental_above(model.depends_on.nodes) %},
@@ -46,15 +48,20 @@
     {{ return(found | unique | list) }}
 {%- endmacro -%}
 
+{#- Up to which arrival the model at hand had everything before this run, as text. -#}
+{%- macro last_watermark() -%}
+    {%- set last = namespace(text='1970-01-01 00:00:00.000') -%}
+    {%- if execute and is_incremental() -%}
+        {%- set found = run_query("select toString(max(arrived_until)) from " ~ watermarks() ~ " where model = '" ~ model.name ~ "'") -%}
+        {%- set last.text = found.rows[0][0] -%}
+    {%- endif -%}
+    {{ return(last.text) }}
+{%- endmacro -%}
+
 {#- From when on arrivals are new to the model at hand; all are, where it is built from nothing.
     The overlap is for inserts that were under way then: their rows carry a time before that at which they were seen. -#}
 {%- macro arrived_since() -%}
-    {%- set since = namespace(text='1970-01-01 00:00:00.000') -%}
-    {%- if execute and is_incremental() -%}
-        {%- set found = run_query("select toString(max(arrived_until)) from " ~ watermarks() ~ " where model = '" ~ model.name ~ "'") -%}
-        {%- set since.text = found.rows[0][0] -%}
-    {%- endif -%}
-    toDateTime64('{{ since.text }}', 3, 'UTC') - toIntervalSecond({{ var('overlap_seconds') }})
+    toDateTime64('{{ last_watermark() }}', 3, 'UTC') - toIntervalSecond({{ var('overlap_seconds') }})
 {%- endmacro -%}
 
 {#- The keys of what has arrived in a raw table since the model was last built, for `where (keys) in (...)`. -#}

@@ -1,0 +1,12 @@
+{#- A rule for what arrives in a raw table, an expression over its columns. -#}
+{% test arrivals_are(model, table, rule) %}
+
+    select
+        event_id,
+        event_timestamp
+    from {{ source('beat', table) }}
+    where
+        insert_timestamp >= {{ tested_since() }}
+        and not ({{ rule }})
+
+{% endtest %}
