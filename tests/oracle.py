@@ -11,16 +11,19 @@ It knows no SQL and nothing of the project, so that an error there is not repeat
 - A post's newest metric is that of its newest day that has one. Growth after n days is the value of the newest day up
   to n days after the first, less the oldest value; null while the post has not been seen for n days.
 - A negative number is no count: rates and averages leave it out.
-- A leaderboard ranks by the newest day that has a value; equal values share a rank, and the next ranks are skipped.
+- A period ends at the newest day with an event of a profile or post of the platform. A leaderboard ranks by what was
+  known when it ended, and by what was known when it began for the places climbed; engagement is that of the posts
+  published in it. Equal values share a rank, and the next ranks are skipped.
 """
 
 import math
 import statistics
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from functools import reduce
-from itertools import groupby, pairwise
+from itertools import chain, pairwise
 from operator import add
 from typing import Any
 from uuid import UUID
@@ -39,6 +42,8 @@ POST_COUNTS = (
 )  # fmt: skip
 POST_AVERAGES = ("engagement",)
 
+LEADERBOARD_KEY = ("platform", "leaderboard", "period", "rank", "profile_id", "shortcode")
+
 
 def profile_timeseries(events: Iterable[Event]) -> dict[Key, Row]:
     """The rows of mart_profile_timeseries by (platform, profile_id, date)."""
@@ -56,10 +61,10 @@ def profile_timeseries(events: Iterable[Event]) -> dict[Key, Row]:
     return rows
 
 
-def profile_growth(events: Iterable[Event]) -> dict[Key, Row]:
+def profile_growth(events: Iterable[Event], post_events: Iterable[Event] = ()) -> dict[Key, Row]:
     """The rows of mart_profile_growth by (platform, profile_id)."""
-    profiles = _profiles(events)
-    ends = {platform: max(max(profiles[key]) for key in profiles if key[0] == platform) for platform, _ in profiles}
+    events = list(events)
+    profiles, ends = _profiles(events), _ends(events, post_events)
     rows = {key: _profile_growth(key, days, ends[key[0]]) for key, days in profiles.items()}
 
     rates: defaultdict[Key, list[float]] = defaultdict(list)
@@ -121,20 +126,23 @@ def discovery(post_events: Iterable[Event], profile_events: Iterable[Event]) -> 
 
 
 def leaderboard(post_events: Iterable[Event], profile_events: Iterable[Event] = ()) -> list[Row]:
-    """The rows of mart_leaderboard, by platform, leaderboard, rank and key."""
-    audiences = [
-        row | {"audience": _audience(row), "shortcode": ""}
-        for days in _profiles(profile_events).values()
-        for row in days.values()
-    ]
-    rows = [
-        *_ranked("posts_by_views", post_timeseries(post_events).values(), "views"),
-        *_ranked("profiles_by_followers", audiences, "audience"),
-    ]
-    return sorted(
-        rows,
-        key=lambda row: (row["platform"], row["leaderboard"], row["rank"], row["profile_id"], row["shortcode"]),
-    )
+    """The rows of mart_leaderboard, by its grain."""
+    post_events, profile_events = list(post_events), list(profile_events)
+    posts: defaultdict[Key, list[Row]] = defaultdict(list)
+    for post in post_performance(post_events).values():
+        posts[post["platform"], post["profile_id"]].append(post)
+    profiles = _profiles(profile_events)
+    entries: defaultdict[Key, list[Row]] = defaultdict(list)
+    for platform, end in _ends(post_events, profile_events).items():
+        for key in (key for key in profiles.keys() | posts.keys() if key[0] == platform):
+            for entry in _entries(profiles.get(key, {}), posts.get(key, []), end):
+                who = {"platform": platform, "profile_id": key[1], "shortcode": ""}
+                entries[platform, entry["leaderboard"], entry["period"]].append(entry | who)
+    ranked = [row for board in entries.values() for row in _places(board)]
+    seen = [_entry_of_a_post(post) for found in posts.values() for post in found if post["views"] is not None]
+    for platform in {row["platform"] for row in seen}:
+        ranked += [row for row in _places([row for row in seen if row["platform"] == platform]) if row["rank"] <= 1000]
+    return sorted(ranked, key=lambda row: tuple(row[name] for name in LEADERBOARD_KEY))
 
 
 def moment(text: str) -> datetime:
@@ -147,10 +155,9 @@ def _profiles(events: Iterable[Event]) -> dict[tuple[str, str], dict[date, Row]]
     """The days with a crawl of each profile, by platform and profile_id."""
 
     def values(event: Event) -> Row:
-        category = (event.get("dimensions") or {}).get("category")
-        return {"handle": event.get("handle"), "category": category if isinstance(category, str) else None} | _metrics(
-            event, PROFILE_COUNTS, PROFILE_AVERAGES
-        )
+        told = event.get("dimensions") or {}
+        words = {name: told[name] if isinstance(told.get(name), str) else None for name in ("category", "country")}
+        return {"handle": event.get("handle"), **words} | _metrics(event, PROFILE_COUNTS, PROFILE_AVERAGES)
 
     profiles: defaultdict[tuple[str, str], dict[date, Row]] = defaultdict(dict)
     for row in _timeseries(events, PROFILE_KEY, values).values():
@@ -228,35 +235,89 @@ def _day_row(events: list[Event], values: Callable[[Event], Row]) -> Row:
     return row | {"updated_at": moment(events[-1]["event_timestamp"]), "observations": len(events)}
 
 
-def _ranked(board: str, days: Iterable[Row], metric: str) -> Iterator[Row]:
-    entities: defaultdict[Key, list[Row]] = defaultdict(list)
-    for row in days:
-        entities[row["platform"], row["profile_id"], row["shortcode"]].append(row)
+def _ends(*events: Iterable[Event]) -> dict[str, date]:
+    """The newest event day of each platform."""
+    ends: dict[str, date] = {}
+    for event in chain(*events):
+        ends[event["platform"]] = max(_day(event), ends.get(event["platform"], date.min))
+    return ends
 
-    contenders: defaultdict[str, list[Row]] = defaultdict(list)
-    for (platform, profile_id, shortcode), rows in entities.items():
-        rows.sort(key=lambda row: row["date"], reverse=True)
-        newest = next((row for row in rows if row[metric] is not None), None)
-        if newest is not None:
-            contenders[str(platform)].append(
-                {
-                    "platform": platform,
-                    "leaderboard": board,
-                    "profile_id": profile_id,
-                    "shortcode": shortcode,
-                    "handle": next((row["handle"] for row in rows if row["handle"] is not None), None),
-                    "value": newest[metric],
-                    "updated_at": newest["updated_at"],
-                }
+
+def _entries(days: dict[date, Row], posts: list[Row], end: date) -> Iterator[Row]:
+    """What a profile ranks by in each leaderboard of profiles and period, and ranked by a period before."""
+    until_then = [days[day] | {"audience": _audience(days[day])} for day in sorted(days) if day <= end]
+
+    def audience(days_ago: int) -> int | None:
+        then = [row for row in until_then if row["date"] <= end - timedelta(days_ago)]
+        known: int | None = _newest(then, "audience")
+        return known
+
+    def engagement(after: date, until: date) -> list[float]:
+        there = [post for post in posts if after < post["published_at"].date() <= until]
+        return [post["engagement_rate"] for post in there if post["engagement_rate"] is not None]
+
+    posts.sort(key=lambda post: (post["updated_at"], post["shortcode"]))
+    handle = _newest(until_then, "handle")
+    who = {"handle": _newest(posts, "handle") if handle is None else handle} | {
+        name: _newest(until_then, name) for name in ("category", "country")
+    }
+    dated = {
+        "profiles": next((row["updated_at"] for row in reversed(until_then) if row["audience"] is not None), None),
+        "posts": posts[-1]["updated_at"] if posts else None,
+    }
+    first = _newest(until_then[::-1], "audience")
+    for period, length in {"7d": 7, "30d": 30, "all": None}.items():
+        begin = audience(length) if length else first
+        won, before = _growth(audience(0), begin), _growth(begin, audience(2 * length) if length else None)
+        rates = engagement(end - timedelta(length) if length else date.min, end)
+        rates_before = engagement(end - timedelta(2 * length), end - timedelta(length)) if length else []
+        for board, value, rate, score, score_before, updated_at in (
+            ("followers", audience(0), None, audience(0), begin if length else None, dated["profiles"]),
+            ("growth", won["growth"], won["growth_rate"], won["growth"], before["growth"], dated["profiles"]),
+            ("engagement", len(rates), _mean(rates), _mean(rates), _mean(rates_before), dated["posts"]),
+        ):
+            yield who | {
+                "leaderboard": f"profiles_by_{board}",
+                "period": period,
+                "value": value,
+                "rate": rate,
+                "updated_at": updated_at,
+                "score": score,
+                "score_before": score_before,
+            }
+
+
+def _entry_of_a_post(post: Row) -> Row:
+    unknown = dict.fromkeys(("category", "country", "rate", "score_before"))
+    return {name: post[name] for name in ("platform", "profile_id", "shortcode", "handle")} | {
+        **unknown,
+        "leaderboard": "posts_by_views",
+        "period": "all",
+        "value": post["views"],
+        "updated_at": post["views_updated_at"],
+        "score": post["views"],
+    }
+
+
+def _places(entries: list[Row]) -> list[Row]:
+    """The entries of one leaderboard and period that rank, with their places among all, by category and by country."""
+    for scope, name in {"": None, "_in_category": "category", "_in_country": "country"}.items():
+        among: defaultdict[Any, list[Row]] = defaultdict(list)
+        for entry in entries:
+            among[entry[name] if name else "everyone"].append(entry)
+        for value, members in among.items():
+            now, before = (
+                sorted(row[score] for row in members if row[score] is not None) for score in ("score", "score_before")
             )
-
-    for rows in contenders.values():
-        rows.sort(key=lambda row: row["value"], reverse=True)
-        rank = 1
-        for _, tied in groupby(rows, key=lambda row: row["value"]):
-            group = list(tied)
-            yield from (row | {"rank": rank} for row in group)
-            rank += len(group)
+            for row in members:
+                rank = None if row["score"] is None else 1 + len(now) - bisect_right(now, row["score"])
+                change = None
+                if rank is not None and row["score_before"] is not None:
+                    change = 1 + len(before) - bisect_right(before, row["score_before"]) - rank
+                known = value is not None
+                row |= {f"rank{scope}": rank if known else None, f"rank_change{scope}": change if known else None}
+    ranked = [row for row in entries if row["score"] is not None]
+    return [{name: row[name] for name in row.keys() - {"score", "score_before"}} for row in ranked]
 
 
 def _post(days: list[Row]) -> Row:
@@ -278,6 +339,7 @@ def _post(days: list[Row]) -> Row:
             "age_days": (last - published.date()).days,
             "interactions": interactions,
             "engagement_rate": None if interactions is None or over is None else float(interactions) / float(over),
+            "views_updated_at": max((day["updated_at"] for day in days if day["views"] is not None), default=None),
             "updated_at": max(day["updated_at"] for day in days),
             "observations": sum(day["observations"] for day in days),
         }
@@ -301,10 +363,16 @@ def _profile_of_posts(posts: list[Row]) -> Row:
     return {
         "platform": posts[0]["platform"],
         "profile_id": posts[0]["profile_id"],
+        "posts_handle": _newest(sorted(posts, key=lambda post: (post["updated_at"], post["shortcode"])), "handle"),
         "recent_posts": len(last),
         "oldest_published_at": oldest,
         "newest_published_at": newest,
         "posts_per_week": (len(last) - 1) * 7 / days if days else None,
+        "engagement_rates": sorted(
+            (post["published_at"].date(), post["engagement_rate"])
+            for post in posts
+            if post["engagement_rate"] is not None
+        ),
         "updated_at": max(post["updated_at"] for post in posts),
     } | {
         f"avg_{name}": _mean([post[name] for post in last])

@@ -149,12 +149,14 @@ def test_every_day_of_every_post_is_in_postgresql_with_the_values_plain_python_c
 def test_the_leaderboard_in_postgresql_is_the_one_plain_python_computes(finished: Run) -> None:
     rows = finished.served("mart_leaderboard")
     expected = oracle.leaderboard(finished.events)
-    assert sorted(rows, key=_place) == sorted(expected, key=_place)
-    assert min(rows, key=lambda row: row["rank"])["value"] == max(row["value"] for row in expected)
+    assert sorted(rows, key=_place) == expected
+    views = [event["metrics"]["views"] for event in finished.events if event["metrics"].get("views") is not None]
+    [first] = [row for row in rows if row["leaderboard"] == "posts_by_views" and row["rank"] == 1]
+    assert first["value"] <= max(views)
 
 
 def _place(row: dict[str, Any]) -> tuple[Any, ...]:
-    return row["platform"], row["leaderboard"], row["rank"], row["profile_id"], row["shortcode"]
+    return tuple(row[name] for name in oracle.LEADERBOARD_KEY)
 
 
 @pytest.mark.skipif(not REAL.exists(), reason=f"{REAL} IS ABSENT: the numbers of the real file cannot be checked")

@@ -11,10 +11,9 @@ from uuid import UUID
 import clickhouse_connect
 import pytest
 
-from ingest_service import clickhouse
 from tests import oracle
 from tests.dbt_project import dbt
-from tests.dbt_project.histories import land
+from tests.dbt_project.histories import forget, land
 
 PLATFORM = "ORACLE"
 
@@ -50,13 +49,7 @@ def build(stack: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) ->
     outcomes = dbt.run(stack, target, "build", "--full-refresh")
     yield Build(outcomes, profiles, posts, stack["GCC_DBT_CLICKHOUSE_URL"])
 
-    asyncio.run(_forget(stack["CLICKHOUSE_URL"]))
-
-
-async def _forget(url: str) -> None:
-    async with clickhouse.connected(url, timeout_seconds=60) as connection:
-        for name in ("post_log", "profile_log"):
-            await connection.command(f"ALTER TABLE _e.{name}_events DELETE WHERE platform = '{PLATFORM}'")
+    asyncio.run(forget(stack["CLICKHOUSE_URL"], PLATFORM))
 
 
 def _twice(events: list[Event], chance: random.Random) -> list[Event]:
@@ -68,7 +61,7 @@ def _twice(events: list[Event], chance: random.Random) -> list[Event]:
 
 def _post(chance: random.Random) -> Event:
     keys = {"profile_id": chance.choice("pqr"), "shortcode": chance.choice("abcdefghijklmnop")}
-    published = chance.choice([None, _timestamp(chance)])
+    published = chance.choice([None, _timestamp(chance), _timestamp(chance, chance.randrange(70))])
     metrics = oracle.POST_COUNTS + oracle.POST_AVERAGES
     return {**keys, "publish_time": published, **_snapshot(chance, metrics)}
 
@@ -83,7 +76,7 @@ def _old_posts(chance: random.Random) -> list[Event]:
 def _profile(chance: random.Random) -> Event:
     metrics = oracle.PROFILE_COUNTS + oracle.PROFILE_AVERAGES
     return {
-        "profile_id": str(chance.randrange(40)),
+        "profile_id": chance.choice("pqr") if chance.random() < 0.1 else str(int(60 * chance.random() ** 2)),
         **_snapshot(chance, metrics),
         "event_timestamp": _timestamp(chance, chance.choice([0, chance.randrange(120)])),
         "dimensions": {"category": chance.choice(["Food", "Travel", None, 7])},

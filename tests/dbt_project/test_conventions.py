@@ -149,7 +149,7 @@ def test_every_data_test_says_what_it_proves(manifests: dict[str, Node]) -> None
 
 def test_every_model_with_arithmetic_has_a_unit_test(manifests: dict[str, Node], models: list[Node]) -> None:
     tested = {test["model"] for test in every(manifests, "unit_tests")}
-    arithmetic = re.compile(r"argMax|rank\(\)|count|sum\(|uniqExact", re.IGNORECASE)
+    arithmetic = re.compile(r"argMax|rank\(\)|count(if)?\(|sum\(|uniqExact", re.IGNORECASE)
     assert {model["name"] for model in models if arithmetic.search(with_own_macros(model, manifests))} <= tested
 
 
@@ -159,6 +159,12 @@ def with_own_macros(model: Node, manifests: dict[str, Node]) -> str:
     macros = manifests[package]["macros"]
     own = [name for name in model["depends_on"]["macros"] if macros[name]["package_name"] == package]
     return without_comments("\n".join([model["raw_code"], *(macros[name]["macro_sql"] for name in own)]))
+
+
+def test_every_mart_says_who_depends_on_it(marts: list[Node], models: list[Node], manifests: dict[str, Node]) -> None:
+    exposed = {name for exposure in every(manifests, "exposures") for name in exposure["depends_on"]["nodes"]}
+    views = [model for model in models if model["package_name"] == "serving"]
+    assert [node["name"] for node in [*marts, *views] if node["unique_id"] not in exposed] == []
 
 
 def test_relations_are_named_by_ref_and_source_only(models: list[Node]) -> None:

@@ -15,8 +15,13 @@ def test_events_tie_and_repeat(build: Build) -> None:
         for event in build.post_events
     }
     assert len(instants) < len(ids)
-    ranks = [(row["leaderboard"], row["rank"]) for row in oracle.leaderboard(build.post_events, build.profile_events)]
+    places = oracle.leaderboard(build.post_events, build.profile_events)
+    ranks = [(row["leaderboard"], row["period"], row["rank"]) for row in places]
     assert len(set(ranks)) < len(ranks)
+    for board in ("followers", "growth", "engagement"):
+        changes = [row["rank_change"] for row in places if row["leaderboard"] == f"profiles_by_{board}"]
+        assert any(changes), board
+        assert None in changes, board
 
 
 def test_every_day_of_every_post(build: Build) -> None:
@@ -38,7 +43,7 @@ def test_days_of_profiles_are_carried_and_growth_has_scores(build: Build) -> Non
     days = oracle.profile_timeseries(build.profile_events).values()
     assert {row["is_carried"] for row in days} == {0, 1}
     assert any(row["audience_growth_rate_30d"] for row in days)
-    profiles = oracle.profile_growth(build.profile_events).values()
+    profiles = oracle.profile_growth(build.profile_events, build.post_events).values()
     assert {row["is_suspicious"] for row in profiles} == {0, 1}
     assert any(row["z_score_30d"] for row in profiles)
     assert any(row["growth_rate_90d"] for row in profiles)
@@ -47,7 +52,7 @@ def test_days_of_profiles_are_carried_and_growth_has_scores(build: Build) -> Non
 def test_the_growth_of_every_profile(build: Build) -> None:
     """Z-scores to nine digits: the oracle's mean and deviation are exact, ClickHouse's are sums of floats."""
     rows = {(row["platform"], row["profile_id"]): row for row in build.rows("mart_profile_growth")}
-    expected = oracle.profile_growth(build.profile_events)
+    expected = oracle.profile_growth(build.profile_events, build.post_events)
     for key, row in expected.items():
         score = row.pop("z_score_30d")
         assert rows[key].pop("z_score_30d") == (score and pytest.approx(score, rel=1e-9, abs=1e-9)), key
@@ -78,5 +83,5 @@ def test_every_profile_a_search_can_find(build: Build) -> None:
 
 def test_every_place_of_every_leaderboard(build: Build) -> None:
     rows = build.rows("mart_leaderboard")
-    rows.sort(key=lambda row: (row["leaderboard"], row["rank"], row["profile_id"], row["shortcode"]))
+    rows.sort(key=lambda row: tuple(row[name] for name in oracle.LEADERBOARD_KEY))
     assert rows == oracle.leaderboard(build.post_events, build.profile_events)

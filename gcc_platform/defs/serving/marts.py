@@ -5,7 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 _INDEXES: Mapping[str, tuple[tuple[str, ...], ...]] = {
-    "mart_leaderboard": (("platform", "leaderboard", "rank"),),
+    "mart_leaderboard": (
+        ("platform", "leaderboard", "period", "rank"),
+        ("platform", "leaderboard", "period", "category", "rank_in_category"),
+        ("platform", "leaderboard", "period", "country", "rank_in_country"),
+    ),
     "mart_post_timeseries": (("shortcode", "date"),),
 }
 """What the API asks for beyond a mart's grain."""

@@ -1,5 +1,4 @@
-{#- A run computes the profiles that had an event, and those whose row ends at another day: all of a platform
-    when its newest day has moved, and whoever a killed run has left without one. -#}
+{#- A run computes the profiles that had an event, and those whose row ends at another day. -#}
 {{ config(
     materialized='incremental',
     incremental_strategy='delete_insert',
@@ -8,37 +7,20 @@
     order_by=['platform', 'profile_id']
 ) }}
 
+-- depends_on: {{ ref('int_profile_history') }}
+
 with ends as (
 
-    select
-        platform,
-        {% if var('as_of') %}
-        toDate('{{ var("as_of") }}') as as_of
-        {% else %}
-        cast(max(newest_day) as Date) as as_of
-        {% endif %}
-    from {{ ref('int_profile_history') }}
-    group by platform
+    {{ platform_ends() }}
 
 ),
 
 {% if is_incremental() %}
-outdated as (
+touched as (
 
     {{ arrived('profile_log_events', ['cast(platform as String) as platform', 'profile_id']) }}
     union distinct
-    select
-        histories.platform,
-        histories.profile_id
-    from {{ ref('int_profile_history') }} as histories
-    inner join ends on histories.platform = ends.platform
-    where (histories.platform, histories.profile_id, ends.as_of) not in (
-        select
-            built.platform,
-            built.profile_id,
-            built.as_of
-        from {{ this }} as built
-    )
+    {{ outdated(ref('int_profile_history'), 'ends') }}
 
 ),
 
@@ -51,6 +33,7 @@ days as (
         date,
         handle,
         category,
+        country,
         -- YouTube's word for followers is subscribers.
         coalesce(followers, subscribers) as day_audience,
         updated_at as day_updated_at
@@ -58,9 +41,9 @@ days as (
     {% if is_incremental() %}
     where (platform, profile_id) in (
         select
-            outdated.platform,
-            outdated.profile_id
-        from outdated
+            touched.platform,
+            touched.profile_id
+        from touched
     )
     {% endif %}
 
@@ -107,12 +90,16 @@ final as (
         as_of,
         argMaxIf(handle, date, date <= as_of) as handle,
         argMaxIf(category, date, date <= as_of) as category,
+        argMaxIf(country, date, date <= as_of) as country,
 
         -- metrics
         argMaxIf(day_audience, date, date <= as_of) as audience,
         argMaxIf(day_audience, date, date <= as_of - 7) as audience_7d_ago,
+        argMaxIf(day_audience, date, date <= as_of - 14) as audience_14d_ago,
         argMaxIf(day_audience, date, date <= as_of - 30) as audience_30d_ago,
+        argMaxIf(day_audience, date, date <= as_of - 60) as audience_60d_ago,
         argMaxIf(day_audience, date, date <= as_of - 90) as audience_90d_ago,
+        argMinIf(day_audience, date, date <= as_of) as first_audience,
         maxOrNullIf(jump_rate, date > as_of - 30 and date <= as_of) as largest_jump_rate_30d,
 
         -- provenance

@@ -12,12 +12,21 @@
 with ranked as (
 
     select
-        *,
+        platform,
+        profile_id,
+        handle,
+        shortcode,
+        published_at,
+        views,
+        likes,
+        comments,
+        interactions,
+        engagement_rate,
+        updated_at,
         row_number() over (
             partition by platform, profile_id
             order by published_at desc, shortcode desc
-        ) as place,
-        max(updated_at) over (partition by platform, profile_id) as newest_event
+        ) as place
     from {{ ref('mart_post_performance') }}
     {% if is_incremental() %}
     where (platform, profile_id) in (
@@ -27,25 +36,42 @@ with ranked as (
 
 ),
 
+posts as (
+
+    -- A negative number is no count: it is as good as unknown. Posts before the last twelve are not averaged.
+    select
+        *,
+        if(place <= 12 and views >= 0, toInt128(views), null) as counted_views,
+        if(place <= 12 and likes >= 0, toInt128(likes), null) as counted_likes,
+        if(place <= 12 and comments >= 0, toInt128(comments), null) as counted_comments,
+        if(place <= 12, toInt128(interactions), null) as counted_interactions,
+        if(place <= 12, engagement_rate, null) as recent_rate
+    from ranked
+
+),
+
 averaged as (
 
-    -- A negative number is no count: it is as good as unknown.
     select
         platform,
         profile_id,
-        count() as posts,
-        min(published_at) as oldest,
+        argMax(handle, (updated_at, shortcode)) as newest_handle,
+        countIf(place <= 12) as posts,
+        minIf(published_at, place <= 12) as oldest,
         max(published_at) as newest,
         dateDiff('day', oldest, newest) as days,
-        sumIf(toInt128(views), views >= 0) / nullIf(countIf(views >= 0), 0) as mean_views,
-        sumIf(toInt128(likes), likes >= 0) / nullIf(countIf(likes >= 0), 0) as mean_likes,
-        sumIf(toInt128(comments), comments >= 0) / nullIf(countIf(comments >= 0), 0) as mean_comments,
-        sum(toInt128(interactions)) / nullIf(count(interactions), 0) as mean_interactions,
-        arraySum(arraySort(groupArray(engagement_rate)))
-        / nullIf(count(engagement_rate), 0) as mean_engagement_rate,
-        max(newest_event) as newest_update
-    from ranked
-    where place <= 12
+        sum(counted_views) / nullIf(count(counted_views), 0) as mean_views,
+        sum(counted_likes) / nullIf(count(counted_likes), 0) as mean_likes,
+        sum(counted_comments) / nullIf(count(counted_comments), 0) as mean_comments,
+        sum(counted_interactions) / nullIf(count(counted_interactions), 0) as mean_interactions,
+        arraySum(arraySort(groupArray(recent_rate))) / nullIf(count(recent_rate), 0) as mean_engagement_rate,
+        arraySort(
+            groupArrayIf(
+                (toDate(published_at, 'UTC'), assumeNotNull(engagement_rate)), engagement_rate is not null
+            )
+        ) as rates,
+        max(updated_at) as newest_update
+    from posts
     group by
         platform,
         profile_id
@@ -59,6 +85,9 @@ final as (
         platform,
         profile_id,
 
+        -- attributes
+        newest_handle as posts_handle,
+
         -- posts
         toInt64(posts) as recent_posts,
         oldest as oldest_published_at,
@@ -71,6 +100,9 @@ final as (
         mean_comments as avg_comments,
         mean_interactions as avg_interactions,
         mean_engagement_rate as avg_engagement_rate,
+
+        -- engagement
+        rates as engagement_rates,
 
         -- provenance
         newest_update as updated_at

@@ -58,6 +58,7 @@ posts as (
         argMaxIf(likes, date, date <= first_day + 7) as likes_7d,
 
         max(updated_at) as newest_updated_at,
+        maxIf(updated_at, views is not null) as newest_views_updated_at,
         sum(observations) as all_observations
     from days
     group by
@@ -147,6 +148,7 @@ final as (
         if(days_seen >= 7, more_likes_7d, null) as likes_growth_7d,
 
         -- provenance
+        if(newest_views is null, null, newest_views_updated_at) as views_updated_at,
         newest_updated_at as updated_at,
         all_observations as observations
     from rated

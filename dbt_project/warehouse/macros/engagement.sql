@@ -1,0 +1,15 @@
+{#- Of the posts that were published after a day and until another: how many have a rate, and its mean. Sorted, for a
+    sum of floats depends on their order. -#}
+{%- macro engagement(after, until) -%}
+    arrayMap(
+        rates -> (
+            toNullable(toInt64(length(rates))),
+            if(empty(rates), null, arraySum(arraySort(rates)) / length(rates))
+        ),
+        [
+            arrayMap(
+                post -> post.2, arrayFilter(post -> post.1 > {{ after }} and post.1 <= {{ until }}, engagement_rates)
+            )
+        ]
+    )[1]
+{%- endmacro -%}
