@@ -50,6 +50,14 @@ async def land(url: str, arriving: Mapping[str, list[Event]]) -> None:
                 )
 
 
+async def forget(url: str, platform: str) -> None:
+    """Drop what has landed of the platforms that are LIKE this; those of other tests stay."""
+    async with clickhouse.connected(url, timeout_seconds=60) as connection:
+        await apply.apply(connection)
+        for name in EVENTS:
+            await connection.command(f"ALTER TABLE _e.{name}_events DELETE WHERE platform LIKE '{platform}'")
+
+
 def _event(name: str, platform: str, chance: random.Random, make: Callable[[random.Random], Event]) -> Event:
     source = {} if name == "scrape_request_log" else {"source": chance.choice(["graphapi", "rapidapi"])}
     return {

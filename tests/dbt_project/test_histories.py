@@ -11,7 +11,7 @@ import pytest
 
 from tests import operations_oracle
 from tests.dbt_project import dbt
-from tests.dbt_project.histories import EVENTS, histories, land
+from tests.dbt_project.histories import forget, histories, land
 from tests.ingest_service.running import eventually, query
 
 SEED = 5
@@ -26,7 +26,6 @@ Rows = list[tuple[object, ...]]
 def told(stack: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[Rows, Rows]]]:
     """By mart, its rows after several incremental runs, one of them killed, and after one full refresh."""
     target = tmp_path_factory.mktemp("histories")
-    empty(stack)
     arriving = histories(seed=SEED, count=HISTORIES, runs=RUNS)
     for number, batch in enumerate(arriving):
         asyncio.run(land(stack["CLICKHOUSE_URL"], batch))
@@ -36,7 +35,7 @@ def told(stack: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> 
     incremental = {mart: rows(stack, mart) for mart in marts(stack)}
     run(stack, target, "--full-refresh")
     yield {mart: (found, rows(stack, mart)) for mart, found in incremental.items()}
-    empty(stack)
+    asyncio.run(forget(stack["CLICKHOUSE_URL"], "HISTORY%"))
 
 
 def run(stack: Mapping[str, str], target: Path, *arguments: str) -> None:
@@ -73,12 +72,8 @@ def marts(stack: Mapping[str, str]) -> list[str]:
 
 def rows(stack: Mapping[str, str], mart: str) -> Rows:
     with clickhouse_connect.get_client(dsn=stack["GCC_DBT_CLICKHOUSE_URL"]) as client:
-        return list(map(tuple, client.query(f"SELECT * FROM warehouse.{mart} ORDER BY ALL").result_rows))
-
-
-def empty(stack: Mapping[str, str]) -> None:
-    for name in EVENTS:
-        query(stack["CLICKHOUSE_URL"], f"TRUNCATE TABLE IF EXISTS _e.{name}_events")
+        query = f"SELECT * FROM warehouse.{mart} WHERE platform LIKE 'HISTORY%' ORDER BY ALL"
+        return list(map(tuple, client.query(query).result_rows))
 
 
 def test_every_mart_has_something_to_compare(told: dict[str, tuple[Rows, Rows]]) -> None:
