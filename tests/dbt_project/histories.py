@@ -194,8 +194,9 @@ def _trace(chance: random.Random) -> Event:
 
 
 def _asset(chance: random.Random) -> Event:
+    """Few assets, so that some have several events on a day."""
     return {
-        "asset_id": str(chance.randrange(6)),
+        "asset_id": str(chance.randrange(3)),
         "asset_type": chance.choice(["image", "video"]),
         "entity_type": chance.choice(["post", "profile"]),
         "entity_id": _some(chance, "ab"),
