@@ -11,6 +11,9 @@ It knows no SQL and nothing of the project, so that an error there is not repeat
 - A post's newest metric is that of its newest day that has one. Growth after n days is the value of the newest day up
   to n days after the first, less the oldest value; null while the post has not been seen for n days.
 - A negative number is no count: rates and averages leave it out.
+- A comment counts in its newest judgement, on the day of its first. Its post belongs to the profile of the post's
+  newest event, at the same instant to the greater profile_id. Scores are added from the least, by post and day, and so
+  are these sums.
 - A leaderboard ranks by the newest day that has a value; equal values share a rank, and the next ranks are skipped.
 """
 
@@ -120,6 +123,24 @@ def discovery(post_events: Iterable[Event], profile_events: Iterable[Event]) -> 
     }
 
 
+def sentiment_profile(sentiment_events: Iterable[Event], post_events: Iterable[Event]) -> dict[Key, Row]:
+    """The rows of mart_sentiment_profile by (platform, profile_id, date)."""
+    posts = sorted(post_performance(post_events).values(), key=lambda post: (post["updated_at"], post["profile_id"]))
+    owners: dict[Key, Hashable] = {(post["platform"], post["shortcode"]): post["profile_id"] for post in posts}
+
+    comments: defaultdict[Key, dict[str, Event]] = defaultdict(dict)
+    for event in sentiment_events:
+        comments[event["platform"], event["shortcode"], event["comment_id"]][_event_id(event)] = event
+
+    days: defaultdict[Key, defaultdict[Key, list[Event]]] = defaultdict(lambda: defaultdict(list))
+    for (platform, shortcode, _), judgements in comments.items():
+        history = sorted(judgements.values(), key=_recency)
+        if (platform, shortcode) in owners:
+            day = platform, owners[platform, shortcode], _day(history[0])
+            days[day][platform, shortcode].append(history[-1])
+    return {key: dict(zip(PROFILE_KEY, key, strict=True)) | _judged(by_post) for key, by_post in days.items()}
+
+
 def leaderboard(post_events: Iterable[Event], profile_events: Iterable[Event] = ()) -> list[Row]:
     """The rows of mart_leaderboard, by platform, leaderboard, rank and key."""
     audiences = [
@@ -221,7 +242,7 @@ def _timeseries(events: Iterable[Event], key: tuple[str, ...], values: Callable[
 
 
 def _day_row(events: list[Event], values: Callable[[Event], Row]) -> Row:
-    events.sort(key=lambda event: (moment(event["event_timestamp"]), _event_id(event)))
+    events.sort(key=_recency)
     row = values(events[0])
     for event in events[1:]:
         row |= {name: value for name, value in values(event).items() if value is not None}
@@ -337,14 +358,37 @@ def _found(days: list[Row], posts: Row) -> Row:
     )
 
 
+def _judged(posts: Mapping[Key, list[Event]]) -> Row:
+    comments = [comment for post in posts.values() for comment in post]
+    moods = [comment["sentiment"] for comment in comments]
+    score = _sum(_sum(comment["score"] for comment in post) for post in posts.values())
+    return {
+        "comments": len(comments),
+        **{mood: moods.count(mood) for mood in ("positive", "neutral", "negative")},
+        "mean_score": score / len(comments),
+        "score_sum": score,
+        "posts": len(posts),
+        "updated_at": max(moment(comment["event_timestamp"]) for comment in comments),
+    }
+
+
 def _newest(days: list[Row], metric: str) -> Any:
     return next((day[metric] for day in reversed(days) if day[metric] is not None), None)
 
 
 def _mean(values: list[Any]) -> float | None:
     """Of the values known; added in the order of their size, for that decides a float's last bit."""
-    known = sorted(value for value in values if value is not None and value >= 0)
-    return float(reduce(add, known)) / len(known) if known else None
+    known = [value for value in values if value is not None and value >= 0]
+    return float(_sum(known)) / len(known) if known else None
+
+
+def _sum(values: Iterable[Any]) -> Any:
+    """From the least on."""
+    return reduce(add, sorted(values))
+
+
+def _recency(event: Event) -> tuple[datetime, str]:
+    return moment(event["event_timestamp"]), _event_id(event)
 
 
 def _event_id(event: Event) -> str:
