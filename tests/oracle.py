@@ -110,14 +110,24 @@ def recent_posts(events: Iterable[Event]) -> dict[Key, Row]:
     return {key: _profile_of_posts(posts) for key, posts in profiles.items()}
 
 
-def discovery(post_events: Iterable[Event], profile_events: Iterable[Event]) -> dict[Key, Row]:
-    """The rows of mart_discovery by (platform, profile_id), but for what the dimensions say."""
+def discovery(
+    post_events: Iterable[Event], profile_events: Iterable[Event], sentiment_events: Iterable[Event]
+) -> dict[Key, Row]:
+    """The rows of mart_discovery by (platform, profile_id)."""
     profiles: defaultdict[Key, list[Row]] = defaultdict(list)
     for row in profile_timeseries(profile_events).values():
         profiles[row["platform"], row["profile_id"]].append(row)
+    said: defaultdict[Key, list[Event]] = defaultdict(list)
+    for event in profile_events:
+        said[event["platform"], event["profile_id"]].append(event)
+    felt: defaultdict[Key, list[Row]] = defaultdict(list)
+    for row in sentiment_profile(sentiment_events, post_events).values():
+        felt[row["platform"], row["profile_id"]].append(row)
     posts = recent_posts(post_events)
     return {
         key: _found(sorted(profiles.get(key, []), key=lambda row: row["date"]), posts.get(key, {}))
+        | _said(said.get(key, []))
+        | _felt(felt.get(key, []))
         | {"platform": key[0], "profile_id": key[1]}
         for key in profiles.keys() | posts.keys()
     }
@@ -345,7 +355,7 @@ def _found(days: list[Row], posts: Row) -> Row:
     audience, interactions = _newest(words, "audience"), posts.get("avg_interactions")
     averages = ("posts_per_week", "avg_views", "avg_likes", "avg_comments", "avg_engagement_rate")
     return (
-        {name: _newest(words, name) for name in ("handle", "audience", "following", "posts", "views")}
+        {name: _newest(words, name) for name in ("audience", "following", "posts", "views")}
         | {name: posts.get(name) for name in averages}
         | {
             "recent_posts": posts.get("recent_posts", 0),
@@ -356,6 +366,33 @@ def _found(days: list[Row], posts: Row) -> Row:
             "last_crawled_at": max(row["updated_at"] for row in [*days, posts] if row),
         }
     )
+
+
+def _said(events: list[Event]) -> Row:
+    """Each the newest that says something: a text that is not empty, or for is_verified true or false."""
+    newest: Row = dict.fromkeys(("handle", "category", "country", "is_verified", "bio"))
+    for event in sorted(events, key=_recency):
+        dimensions = event.get("dimensions") or {}
+        values = {name: _text(dimensions.get(name)) for name in ("category", "country", "bio")}
+        values["handle"] = _text(event.get("handle")) or _text(dimensions.get("handle"))
+        verified = dimensions.get("is_verified")
+        values["is_verified"] = int(verified) if isinstance(verified, bool) else None
+        newest |= {name: value for name, value in values.items() if value is not None}
+    return newest
+
+
+def _text(value: object) -> Any:
+    return value if isinstance(value, str) and value else None
+
+
+def _felt(days: list[Row]) -> Row:
+    comments, positive, negative = (sum(day[name] for day in days) for name in ("comments", "positive", "negative"))
+    return {
+        "audience_comments": comments,
+        "audience_positive_share": positive / comments if comments else None,
+        "audience_negative_share": negative / comments if comments else None,
+        "audience_mean_score": _sum(day["score_sum"] for day in days) / comments if comments else None,
+    }
 
 
 def _judged(posts: Mapping[Key, list[Event]]) -> Row:

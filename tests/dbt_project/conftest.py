@@ -84,12 +84,20 @@ def _old_posts(chance: random.Random) -> list[Event]:
 
 
 def _profile(chance: random.Random) -> Event:
+    """Of some that have posts, of some that have none."""
     metrics = oracle.PROFILE_COUNTS + oracle.PROFILE_AVERAGES
     return {
-        "profile_id": str(chance.randrange(40)),
+        "profile_id": chance.choice([*map(str, range(40)), "p", "q"]),
         **_snapshot(chance, metrics),
+        "handle": chance.choice([None, "before", "after", "d'après", ""]),
         "event_timestamp": _timestamp(chance, chance.choice([0, chance.randrange(120)])),
-        "dimensions": {"category": chance.choice(["Food", "Travel", None, 7])},
+        "dimensions": {
+            "category": chance.choice(["Food", "Travel", None, 7]),
+            "country": chance.choice(["IN", "US", "", None, 7]),
+            "is_verified": chance.choice([True, False, None, "true", 1]),
+            "bio": chance.choice(["cook", "d'après", "", None, ["x"]]),
+            "handle": chance.choice(["dimension", "", None, 7]),
+        },
     }
 
 

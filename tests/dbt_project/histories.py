@@ -84,12 +84,14 @@ def _some(chance: random.Random, letters: str) -> str:
 def _profile(chance: random.Random) -> Event:
     return {
         "profile_id": _some(chance, "pqrst"),
-        "handle": chance.choice([None, "before", "after"]),
+        "handle": chance.choice([None, "before", "after", ""]),
         "metrics": metrics(chance, oracle.PROFILE_COUNTS + oracle.PROFILE_AVERAGES),
         "dimensions": {
             "category": chance.choice(["Food", "Travel", None, 7]),
             "country": chance.choice(["IN", "US", ""]),
             "is_verified": chance.choice([True, False, None]),
+            "bio": chance.choice(["cook", "", None]),
+            "handle": chance.choice(["dimension", "", None]),
         },
     }
 
