@@ -82,6 +82,26 @@ def _reason(history: list[Event]) -> str:
     return given[-1] if given else "unknown"
 
 
+def assets(events: Iterable[Event]) -> list[Row]:
+    """The rows of mart_assets: each asset once a day, in the state it had at the end of that."""
+    days: defaultdict[Row, dict[str, Event]] = defaultdict(dict)
+    for event in events:
+        day = moment(event["event_timestamp"]).date()
+        days[event["platform"], event["entity_id"], event["asset_id"], day][event["event_id"]] = event
+
+    groups: defaultdict[Row, list[list[Event]]] = defaultdict(list)
+    for (platform, _, _, day), events_of_day in days.items():
+        history = sorted(events_of_day.values(), key=_recency)
+        newest = history[-1]
+        groups[platform, newest["entity_type"], newest["asset_type"], day, newest["status"]].append(history)
+    return [(*key, *_assets(histories)) for key, histories in groups.items()]
+
+
+def _assets(histories: list[list[Event]]) -> Row:
+    times = [moment(event["event_timestamp"]) for history in histories for event in history]
+    return len(histories), len({history[0]["entity_id"] for history in histories}), len(times), min(times), max(times)
+
+
 def _quantile(values: list[Any], percent: int) -> Any:
     return sorted(values)[len(values) * percent // 100] if values else None
 

@@ -14,6 +14,9 @@ It knows no SQL and nothing of the project, so that an error there is not repeat
 - A period ends at the newest day with an event of a profile or post of the platform. A leaderboard ranks by what was
   known when it ended, and by what was known when it began for the places climbed; engagement is that of the posts
   published in it. Equal values share a rank, and the next ranks are skipped.
+- A comment counts in its newest judgement, on the day of its first. Its post belongs to the profile of the post's
+  newest event, at the same instant to the greater profile_id. Scores are added from the least, by post and day, and so
+  are these sums.
 """
 
 import math
@@ -112,17 +115,45 @@ def recent_posts(events: Iterable[Event]) -> dict[Key, Row]:
     return {key: _profile_of_posts(posts) for key, posts in profiles.items()}
 
 
-def discovery(post_events: Iterable[Event], profile_events: Iterable[Event]) -> dict[Key, Row]:
-    """The rows of mart_discovery by (platform, profile_id), but for what the dimensions say."""
+def discovery(
+    post_events: Iterable[Event], profile_events: Iterable[Event], sentiment_events: Iterable[Event]
+) -> dict[Key, Row]:
+    """The rows of mart_discovery by (platform, profile_id)."""
     profiles: defaultdict[Key, list[Row]] = defaultdict(list)
     for row in profile_timeseries(profile_events).values():
         profiles[row["platform"], row["profile_id"]].append(row)
+    said: defaultdict[Key, list[Event]] = defaultdict(list)
+    for event in profile_events:
+        said[event["platform"], event["profile_id"]].append(event)
+    felt: defaultdict[Key, list[Row]] = defaultdict(list)
+    for row in sentiment_profile(sentiment_events, post_events).values():
+        felt[row["platform"], row["profile_id"]].append(row)
     posts = recent_posts(post_events)
     return {
         key: _found(sorted(profiles.get(key, []), key=lambda row: row["date"]), posts.get(key, {}))
+        | _said(said.get(key, []))
+        | _felt(felt.get(key, []))
         | {"platform": key[0], "profile_id": key[1]}
         for key in profiles.keys() | posts.keys()
     }
+
+
+def sentiment_profile(sentiment_events: Iterable[Event], post_events: Iterable[Event]) -> dict[Key, Row]:
+    """The rows of mart_sentiment_profile by (platform, profile_id, date)."""
+    posts = sorted(post_performance(post_events).values(), key=lambda post: (post["updated_at"], post["profile_id"]))
+    owners: dict[Key, Hashable] = {(post["platform"], post["shortcode"]): post["profile_id"] for post in posts}
+
+    comments: defaultdict[Key, dict[str, Event]] = defaultdict(dict)
+    for event in sentiment_events:
+        comments[event["platform"], event["shortcode"], event["comment_id"]][_event_id(event)] = event
+
+    days: defaultdict[Key, defaultdict[Key, list[Event]]] = defaultdict(lambda: defaultdict(list))
+    for (platform, shortcode, _), judgements in comments.items():
+        history = sorted(judgements.values(), key=_recency)
+        if (platform, shortcode) in owners:
+            day = platform, owners[platform, shortcode], _day(history[0])
+            days[day][platform, shortcode].append(history[-1])
+    return {key: dict(zip(PROFILE_KEY, key, strict=True)) | _judged(by_post) for key, by_post in days.items()}
 
 
 def leaderboard(post_events: Iterable[Event], profile_events: Iterable[Event] = ()) -> list[Row]:
@@ -228,7 +259,7 @@ def _timeseries(events: Iterable[Event], key: tuple[str, ...], values: Callable[
 
 
 def _day_row(events: list[Event], values: Callable[[Event], Row]) -> Row:
-    events.sort(key=lambda event: (moment(event["event_timestamp"]), _event_id(event)))
+    events.sort(key=_recency)
     row = values(events[0])
     for event in events[1:]:
         row |= {name: value for name, value in values(event).items() if value is not None}
@@ -392,7 +423,7 @@ def _found(days: list[Row], posts: Row) -> Row:
     audience, interactions = _newest(words, "audience"), posts.get("avg_interactions")
     averages = ("posts_per_week", "avg_views", "avg_likes", "avg_comments", "avg_engagement_rate")
     return (
-        {name: _newest(words, name) for name in ("handle", "audience", "following", "posts", "views")}
+        {name: _newest(words, name) for name in ("audience", "following", "posts", "views")}
         | {name: posts.get(name) for name in averages}
         | {
             "recent_posts": posts.get("recent_posts", 0),
@@ -405,14 +436,64 @@ def _found(days: list[Row], posts: Row) -> Row:
     )
 
 
+def _said(events: list[Event]) -> Row:
+    """Each the newest that says something: a text that is not empty, or for is_verified true or false."""
+    newest: Row = dict.fromkeys(("handle", "category", "country", "is_verified", "bio"))
+    for event in sorted(events, key=_recency):
+        dimensions = event.get("dimensions") or {}
+        values = {name: _text(dimensions.get(name)) for name in ("category", "country", "bio")}
+        values["handle"] = _text(event.get("handle")) or _text(dimensions.get("handle"))
+        verified = dimensions.get("is_verified")
+        values["is_verified"] = int(verified) if isinstance(verified, bool) else None
+        newest |= {name: value for name, value in values.items() if value is not None}
+    return newest
+
+
+def _text(value: object) -> Any:
+    return value if isinstance(value, str) and value else None
+
+
+def _felt(days: list[Row]) -> Row:
+    comments, positive, negative = (sum(day[name] for day in days) for name in ("comments", "positive", "negative"))
+    return {
+        "audience_comments": comments,
+        "audience_positive_share": positive / comments if comments else None,
+        "audience_negative_share": negative / comments if comments else None,
+        "audience_mean_score": _sum(day["score_sum"] for day in days) / comments if comments else None,
+    }
+
+
+def _judged(posts: Mapping[Key, list[Event]]) -> Row:
+    comments = [comment for post in posts.values() for comment in post]
+    moods = [comment["sentiment"] for comment in comments]
+    score = _sum(_sum(comment["score"] for comment in post) for post in posts.values())
+    return {
+        "comments": len(comments),
+        **{mood: moods.count(mood) for mood in ("positive", "neutral", "negative")},
+        "mean_score": score / len(comments),
+        "score_sum": score,
+        "posts": len(posts),
+        "updated_at": max(moment(comment["event_timestamp"]) for comment in comments),
+    }
+
+
 def _newest(days: list[Row], metric: str) -> Any:
     return next((day[metric] for day in reversed(days) if day[metric] is not None), None)
 
 
 def _mean(values: list[Any]) -> float | None:
     """Of the values known; added in the order of their size, for that decides a float's last bit."""
-    known = sorted(value for value in values if value is not None and value >= 0)
-    return float(reduce(add, known)) / len(known) if known else None
+    known = [value for value in values if value is not None and value >= 0]
+    return float(_sum(known)) / len(known) if known else None
+
+
+def _sum(values: Iterable[Any]) -> Any:
+    """From the least on."""
+    return reduce(add, sorted(values))
+
+
+def _recency(event: Event) -> tuple[datetime, str]:
+    return moment(event["event_timestamp"]), _event_id(event)
 
 
 def _event_id(event: Event) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -28,6 +28,7 @@ class Build:
     """The status of every node by its unique id."""
     profile_events: list[Event]
     post_events: list[Event]
+    sentiment_events: list[Event]
     clickhouse_url: str
 
     def rows(self, mart: str) -> list[dict[str, Any]]:
@@ -43,11 +44,13 @@ def build(stack: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) ->
     chance = random.Random(20180614)
     posts = _twice([*(_post(chance) for _ in range(3000)), *_old_posts(chance)], chance)
     profiles = _twice([_profile(chance) for _ in range(1500)], chance)
-    asyncio.run(land(stack["CLICKHOUSE_URL"], {"post_log": posts, "profile_log": profiles}))
+    judgements = _twice([_judgement(chance) for _ in range(1000)], chance)
+    arriving = {"post_log": posts, "profile_log": profiles, "sentiment_log": judgements}
+    asyncio.run(land(stack["CLICKHOUSE_URL"], arriving))
 
     target = tmp_path_factory.mktemp("warehouse")
     outcomes = dbt.run(stack, target, "build", "--full-refresh")
-    yield Build(outcomes, profiles, posts, stack["GCC_DBT_CLICKHOUSE_URL"])
+    yield Build(outcomes, profiles, posts, judgements, stack["GCC_DBT_CLICKHOUSE_URL"])
 
     asyncio.run(forget(stack["CLICKHOUSE_URL"], PLATFORM))
 
@@ -74,24 +77,49 @@ def _old_posts(chance: random.Random) -> list[Event]:
 
 
 def _profile(chance: random.Random) -> Event:
+    """Of some that have posts, of some that have none."""
     metrics = oracle.PROFILE_COUNTS + oracle.PROFILE_AVERAGES
     return {
         "profile_id": chance.choice("pqr") if chance.random() < 0.1 else str(int(60 * chance.random() ** 2)),
         **_snapshot(chance, metrics),
+        "handle": chance.choice([None, "before", "after", "d'après", ""]),
         "event_timestamp": _timestamp(chance, chance.choice([0, chance.randrange(120)])),
-        "dimensions": {"category": chance.choice(["Food", "Travel", None, 7])},
+        "dimensions": {
+            "category": chance.choice(["Food", "Travel", None, 7]),
+            "country": chance.choice(["IN", "US", "", None, 7]),
+            "is_verified": chance.choice([True, False, None, "true", 1]),
+            "bio": chance.choice(["cook", "d'après", "", None, ["x"]]),
+            "handle": chance.choice(["dimension", "", None, 7]),
+        },
+    }
+
+
+def _judgement(chance: random.Random) -> Event:
+    """Of a comment on one of the posts, or on one that nobody crawled."""
+    return {
+        **_happening(chance),
+        "shortcode": chance.choice("abcdefghijklmnopqrs"),
+        "comment_id": str(chance.randrange(30)),
+        "sentiment": chance.choice(["positive", "neutral", "negative", "mixed"]),
+        "score": chance.choice([0, 1, -1, 0.1, 0.2, 0.3, -0.7, 1e-17]),
     }
 
 
 def _snapshot(chance: random.Random, metrics: tuple[str, ...]) -> Event:
     return {
+        **_happening(chance),
+        "handle": chance.choice([None, "before", "after", "d'après"]),
+        "metrics": {name: _number(chance) for name in metrics if chance.random() < 0.5},
+        "dimensions": {},
+    }
+
+
+def _happening(chance: random.Random) -> Event:
+    return {
         "event_id": str(UUID(int=chance.getrandbits(128))),
         "source": "test",
         "platform": PLATFORM,
-        "handle": chance.choice([None, "before", "after", "d'après"]),
         "event_timestamp": _timestamp(chance),
-        "metrics": {name: _number(chance) for name in metrics if chance.random() < 0.5},
-        "dimensions": {},
     }
 
 

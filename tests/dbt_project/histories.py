@@ -92,12 +92,14 @@ def _some(chance: random.Random, letters: str) -> str:
 def _profile(chance: random.Random) -> Event:
     return {
         "profile_id": _some(chance, "pqrst"),
-        "handle": chance.choice([None, "before", "after"]),
+        "handle": chance.choice([None, "before", "after", ""]),
         "metrics": metrics(chance, oracle.PROFILE_COUNTS + oracle.PROFILE_AVERAGES),
         "dimensions": {
             "category": chance.choice(["Food", "Travel", None, 7]),
             "country": chance.choice(["IN", "US", ""]),
             "is_verified": chance.choice([True, False, None]),
+            "bio": chance.choice(["cook", "", None]),
+            "handle": chance.choice(["dimension", "", None]),
         },
     }
 
@@ -202,8 +204,9 @@ def _trace(chance: random.Random) -> Event:
 
 
 def _asset(chance: random.Random) -> Event:
+    """Few assets, so that some have several events on a day."""
     return {
-        "asset_id": str(chance.randrange(6)),
+        "asset_id": str(chance.randrange(3)),
         "asset_type": chance.choice(["image", "video"]),
         "entity_type": chance.choice(["post", "profile"]),
         "entity_id": _some(chance, "ab"),

@@ -88,10 +88,11 @@ def test_incremental_runs_end_where_a_full_refresh_does(told: dict[str, tuple[Ro
 
 def test_the_marts_of_operations_match_the_oracle(told: dict[str, tuple[Rows, Rows]]) -> None:
     arriving = histories(seed=SEED, count=HISTORIES, runs=RUNS)
-    traces, requests = ([event for run in arriving for event in run[name]] for name in ("trace_log", "scrape_request_log"))
+    told_of = {name: [event for run in arriving for event in run[name]] for name in EVENTS}
     for mart, expected in (
-        ("mart_trace_latency", operations_oracle.trace_latency(traces)),
-        ("mart_scrape_operations", operations_oracle.scrape_operations(requests)),
+        ("mart_trace_latency", operations_oracle.trace_latency(told_of["trace_log"])),
+        ("mart_scrape_operations", operations_oracle.scrape_operations(told_of["scrape_request_log"])),
+        ("mart_assets", operations_oracle.assets(told_of["asset_log"])),
     ):
         _, anew = told[mart]
         assert sorted(map(in_utc, anew), key=str) == sorted(expected, key=str), mart

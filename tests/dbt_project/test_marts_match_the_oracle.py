@@ -72,13 +72,22 @@ def test_the_last_posts_of_every_profile(build: Build) -> None:
     assert max(row["recent_posts"] for row in rows) == 12
 
 
+def test_what_the_audience_of_every_profile_feels(build: Build) -> None:
+    rows = {tuple(row[name] for name in oracle.PROFILE_KEY): row for row in build.rows("mart_sentiment_profile")}
+    expected = oracle.sentiment_profile(build.sentiment_events, build.post_events)
+    assert rows == expected
+    judged = {(event["shortcode"], event["comment_id"]) for event in build.sentiment_events}
+    assert 0 < sum(row["comments"] for row in rows.values()) < len(judged)
+    assert {row["profile_id"] for row in rows.values()} >= {"p", "q", "r"}
+
+
 def test_every_profile_a_search_can_find(build: Build) -> None:
     rows = {(row["platform"], row["profile_id"]): row for row in build.rows("mart_discovery")}
-    profiles = oracle.profile_growth(build.profile_events)
-    for key, row in rows.items():
-        assert row.pop("category") == (profiles[key]["category"] if key in profiles else None), key
-        assert [row.pop(name) for name in ("country", "is_verified", "bio")] == [None] * 3
-    assert rows == oracle.discovery(build.post_events, build.profile_events)
+    assert rows == oracle.discovery(build.post_events, build.profile_events, build.sentiment_events)
+    assert {row["handle"] for row in rows.values()} > {"dimension", "before", "after", None}
+    assert {row["is_verified"] for row in rows.values()} == {0, 1, None}
+    both = [row for row in rows.values() if row["audience_comments"] and row["audience"] is not None]
+    assert both
 
 
 def test_every_place_of_every_leaderboard(build: Build) -> None:

@@ -1,16 +1,20 @@
+-- An event never leaves its day, so a day is rewritten from its own events; the raw table's other months are
+-- not read. A touched day has rows: deleting the days of the new rows deletes all that they replace.
 {{ config(
     materialized='incremental',
-    incremental_strategy='append',
-    pre_hook="{{ forget_moved_days(ref('int_assets')) }}",
+    incremental_strategy='delete_insert',
+    unique_key=['platform', 'date'],
     engine=merge_tree(),
     order_by=['platform', 'date', 'entity_type', 'asset_type', 'status']
 ) }}
 
 with assets as (
 
-    select * from {{ ref('int_assets') }}
+    select * from {{ ref('stg_beat_asset_log') }}
     {% if is_incremental() %}
-    where (platform, date) in ({{ moved_days(ref('int_assets')) }})
+    where (platform, date) in (
+        {{ arrived('asset_log_events', ['platform', "toDate(event_timestamp, 'UTC')"]) }}
+    )
     {% endif %}
 
 ),

@@ -1,67 +1,32 @@
-{#- A run rewrites the profiles that had an event, of their own or of a post. -#}
-{{ config(
-    materialized='incremental',
-    incremental_strategy='delete_insert',
-    unique_key=['platform', 'profile_id'],
-    engine=merge_tree(),
-    order_by=['platform', 'profile_id']
-) }}
+-- A table over three that have few rows of a profile: its sentiment may change while nothing else of it does.
+{{ config(engine=merge_tree(), order_by=['platform', 'profile_id']) }}
 
-{% if is_incremental() %}
-{% set touched =
-    arrived('profile_log_events', ['platform', 'profile_id'])
-    ~ ' union distinct '
-    ~ arrived('post_log_events', ['platform', 'profile_id'])
-%}
-{% endif %}
+with profiles as (
 
-with days as (
-
-    select
-        *,
-        -- YouTube's words for followers and posts are subscribers and videos.
-        coalesce(followers, subscribers) as audience_of_day,
-        coalesce(posts, videos) as posts_of_day
-    from {{ ref('mart_profile_timeseries') }}
-    {% if is_incremental() %}
-    where (platform, profile_id) in ({{ touched }})
-    {% endif %}
-
-),
-
--- argMax passes over NULLs: the value of the newest day that has one. One row a day: no ties.
-profiles as (
-
-    select
-        platform,
-        profile_id,
-        argMax(audience_of_day, date) as audience,
-        argMax(following, date) as following,
-        argMax(posts_of_day, date) as posts,
-        argMax(views, date) as views,
-        max(updated_at) as crawled_at
-    from days
-    group by
-        platform,
-        profile_id
-
-),
-
-dimensions as (
-
-    select * from {{ ref('stg_beat_profile_dimensions') }}
-    {% if is_incremental() %}
-    where (platform, profile_id) in ({{ touched }})
-    {% endif %}
+    select * from {{ ref('int_profile_newest') }}
 
 ),
 
 last_posts as (
 
     select * from {{ ref('int_profile_recent_posts') }}
-    {% if is_incremental() %}
-    where (platform, profile_id) in ({{ touched }})
-    {% endif %}
+
+),
+
+sentiment as (
+
+    select
+        platform,
+        profile_id,
+        sum(comments) as audience_comments,
+        toNullable(sum(positive) / sum(comments)) as audience_positive_share,
+        toNullable(sum(negative) / sum(comments)) as audience_negative_share,
+        -- A sum of floats depends on their order; sorted, they have one.
+        toNullable(arraySum(arraySort(groupArray(score_sum))) / sum(comments)) as audience_mean_score
+    from {{ ref('mart_sentiment_profile') }}
+    group by
+        platform,
+        profile_id
 
 ),
 
@@ -87,8 +52,8 @@ joined as (
     select * -- noqa: RF02
     from everyone
     left join profiles using (platform, profile_id)
-    left join dimensions using (platform, profile_id)
     left join last_posts using (platform, profile_id)
+    left join sentiment using (platform, profile_id)
 
 ),
 
@@ -120,6 +85,12 @@ final as (
         avg_comments,
         avg_engagement_rate,
         avg_interactions / if(audience > 0, audience, null) as audience_engagement_rate,
+
+        -- sentiment
+        audience_comments,
+        audience_positive_share,
+        audience_negative_share,
+        audience_mean_score,
 
         -- provenance
         nullIf(newest_published_at, toDateTime64(0, 6, 'UTC')) as last_published_at,

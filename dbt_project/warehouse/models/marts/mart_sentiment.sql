@@ -30,7 +30,7 @@ days as (
         countIf(sentiment = 'neutral') as neutral,
         countIf(sentiment = 'negative') as negative,
         -- A sum of floats depends on their order; sorted, they have one.
-        arraySum(arraySort(groupArray(score))) as score_sum,
+        arraySum(arraySort(groupArray(score))) as scores,
         max(updated_at) as updated_at
     from comments
     group by
@@ -53,7 +53,8 @@ final as (
         toInt64(positive) as positive,
         toInt64(neutral) as neutral,
         toInt64(negative) as negative,
-        score_sum / comments as mean_score,
+        scores / comments as mean_score,
+        scores as score_sum,
 
         -- provenance
         updated_at

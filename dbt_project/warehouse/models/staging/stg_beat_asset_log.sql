@@ -11,14 +11,13 @@ with versions as (
         cast(status as String) as status,
         event_timestamp,
         event_id,
-        insert_timestamp,
         -- ClickHouse orders UUIDs by their second half. As text, anybody can check which one wins a tie.
         (event_timestamp, toString(event_id)) as recency
     from {{ source('beat', 'asset_log_events') }}
 
 ),
 
-newest as (
+daily as (
 
     -- Copies of an event have the same recency and values: argMax is blind to them, uniqExact counts one.
     select
@@ -26,6 +25,7 @@ newest as (
         platform,
         entity_id,
         asset_id,
+        toDate(event_timestamp, 'UTC') as date,
 
         -- attributes
         argMax(source, recency) as source,
@@ -37,15 +37,14 @@ newest as (
         -- provenance
         min(event_timestamp) as first_seen_at,
         max(event_timestamp) as updated_at,
-        arraySort(groupUniqArray(toDate(event_timestamp, 'UTC'))) as dates,
-        toInt64(uniqExact(event_id)) as versions,
-        max(insert_timestamp) as arrived_at
+        toInt64(uniqExact(event_id)) as versions
     from versions
     group by
         platform,
         entity_id,
-        asset_id
+        asset_id,
+        date
 
 )
 
-select * from newest
+select * from daily
