@@ -1,26 +1,11 @@
 {#- One rule for a profile's day, wherever its events are read from. -#}
 {%- macro profile_days(events) -%}
-    {#- argMax passes over NULLs: each value is the newest of the day, whichever event had it. Copies of an event
-        have the same recency and values, so argMax and max are blind to them, and uniqExact counts them once. -#}
     select
         platform,
         profile_id,
         toDate(event_timestamp, 'UTC') as date,
-        {%- for name in profile_values() %}
-        argMax({{ name }}, recency) as {{ name }},
-        {%- endfor %}
-        max(event_timestamp) as updated_at,
-        toInt64(uniqExact(event_id)) as observations
-    from (
-        select
-            *,
-            -- ClickHouse orders UUIDs by their second half; as a number they are in the order of their text, and
-            -- argMax is three times as fast by one number as by a tuple.
-            bitOr(
-                bitShiftLeft(toUInt256(toUnixTimestamp64Micro(event_timestamp)), 128), toUInt256(toUInt128(event_id))
-            ) as recency
-        from {{ events }}
-    )
+        {{- newest_values(profile_values()) }}
+    from {{ with_recency(events) }}
     group by
         platform,
         profile_id,
@@ -41,9 +26,5 @@
 
 {#- The set of events in int_profile_history, as text within quotes. -#}
 {%- macro profile_events_type() -%}
-    {%- set fields = ["event_timestamp DateTime64(6, ''UTC'')", "event_id UUID"] -%}
-    {%- for name, type in profile_values().items() -%}
-        {%- do fields.append(name ~ " Nullable(" ~ type ~ ")") -%}
-    {%- endfor -%}
-    {{ return("SimpleAggregateFunction(groupUniqArrayArray, Array(Tuple(" ~ fields | join(", ") ~ ")))") }}
+    {{ return(events_type(profile_values())) }}
 {%- endmacro -%}
