@@ -278,6 +278,7 @@ def _post(days: list[Row]) -> Row:
             "age_days": (last - published.date()).days,
             "interactions": interactions,
             "engagement_rate": None if interactions is None or over is None else float(interactions) / float(over),
+            "views_updated_at": next((day["updated_at"] for day in reversed(days) if day["views"] is not None), None),
             "updated_at": max(day["updated_at"] for day in days),
             "observations": sum(day["observations"] for day in days),
         }
