@@ -187,7 +187,7 @@ def _profiles(events: Iterable[Event]) -> dict[tuple[str, str], dict[date, Row]]
 
     def values(event: Event) -> Row:
         told = event.get("dimensions") or {}
-        words = {name: told[name] if isinstance(told.get(name), str) else None for name in ("category", "country")}
+        words = {name: _text(told.get(name)) for name in ("category", "country")}
         return {"handle": event.get("handle"), **words} | _metrics(event, PROFILE_COUNTS, PROFILE_AVERAGES)
 
     profiles: defaultdict[tuple[str, str], dict[date, Row]] = defaultdict(dict)

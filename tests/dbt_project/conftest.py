@@ -18,6 +18,7 @@ from tests.dbt_project.histories import forget, land
 PLATFORM = "ORACLE"
 
 Event = dict[str, Any]
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -29,13 +30,12 @@ class Build:
     profile_events: list[Event]
     post_events: list[Event]
     sentiment_events: list[Event]
-    clickhouse_url: str
+    tables: dict[str, list[Row]]
+    """The rows of each table for these events' platform, read at once: other tests build on the same servers."""
 
-    def rows(self, mart: str) -> list[dict[str, Any]]:
-        """The rows of a mart for these events' platform."""
-        with clickhouse_connect.get_client(dsn=self.clickhouse_url) as client:
-            query = f"SELECT * FROM warehouse.{mart} WHERE platform = {{platform:String}}"
-            return list(client.query(query, {"platform": PLATFORM}, tz_mode="aware").named_results())
+    def rows(self, table: str) -> list[Row]:
+        """Copies of a table's rows, for a test to take apart."""
+        return [dict(row) for row in self.tables[table]]
 
 
 @pytest.fixture(scope="package")
@@ -50,9 +50,25 @@ def build(stack: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) ->
 
     target = tmp_path_factory.mktemp("warehouse")
     outcomes = dbt.run(stack, target, "build", "--full-refresh")
-    yield Build(outcomes, profiles, posts, judgements, stack["GCC_DBT_CLICKHOUSE_URL"])
+    yield Build(outcomes, profiles, posts, judgements, _tables(stack["GCC_DBT_CLICKHOUSE_URL"]))
 
     asyncio.run(forget(stack["CLICKHOUSE_URL"], PLATFORM))
+
+
+def _tables(url: str) -> dict[str, list[Row]]:
+    with clickhouse_connect.get_client(dsn=url) as client:
+        named = client.query("SELECT name FROM system.tables WHERE database = 'warehouse' AND engine != 'View'")
+        return {
+            name: list(
+                client.query(
+                    f"SELECT * FROM warehouse.{name} WHERE platform = {{platform:String}}",
+                    {"platform": PLATFORM},
+                    tz_mode="aware",
+                ).named_results()
+            )
+            for (name,) in named.result_rows
+            if name.startswith(("mart_", "int_"))
+        }
 
 
 def _twice(events: list[Event], chance: random.Random) -> list[Event]:

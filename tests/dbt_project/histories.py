@@ -4,6 +4,7 @@ Each history is a platform of its own, so that many are told in the same few run
 each type; a new mart is covered as soon as what it reads is made here.
 """
 
+import asyncio
 import json
 import random
 from collections.abc import Callable, Mapping
@@ -54,8 +55,8 @@ async def forget(url: str, platform: str) -> None:
     """Drop what has landed of the platforms that are LIKE this; those of other tests stay."""
     async with clickhouse.connected(url, timeout_seconds=60) as connection:
         await apply.apply(connection)
-        for name in EVENTS:
-            await connection.command(f"ALTER TABLE _e.{name}_events DELETE WHERE platform LIKE '{platform}'")
+        drops = (f"ALTER TABLE _e.{name}_events DELETE WHERE platform LIKE '{platform}'" for name in EVENTS)
+        await asyncio.gather(*map(connection.command, drops))  # each waits for the server's next turn
 
 
 def _event(name: str, platform: str, chance: random.Random, make: Callable[[random.Random], Event]) -> Event:

@@ -1,5 +1,6 @@
 """What every dbt model and source must have, read from the manifests dbt itself writes."""
 
+import itertools
 import json
 import re
 import subprocess
@@ -154,11 +155,14 @@ def test_every_model_with_arithmetic_has_a_unit_test(manifests: dict[str, Node],
 
 
 def with_own_macros(model: Node, manifests: dict[str, Node]) -> str:
-    """A model's code, and that of the project's macros it calls: a rule may stand there."""
+    """A model's code, and that of the project's macros it calls, or that these call: a rule may stand there."""
     package = model["package_name"]
     macros = manifests[package]["macros"]
-    own = [name for name in model["depends_on"]["macros"] if macros[name]["package_name"] == package]
-    return without_comments("\n".join([model["raw_code"], *(macros[name]["macro_sql"] for name in own)]))
+    own: list[Node] = []
+    for caller in itertools.chain([model], own):  # which grows meanwhile
+        called = (macros[name] for name in caller["depends_on"]["macros"])
+        own.extend(macro for macro in called if macro["package_name"] == package and macro not in own)
+    return without_comments("\n".join([model["raw_code"], *(macro["macro_sql"] for macro in own)]))
 
 
 def test_every_mart_says_who_depends_on_it(marts: list[Node], models: list[Node], manifests: dict[str, Node]) -> None:

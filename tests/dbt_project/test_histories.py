@@ -11,7 +11,7 @@ import pytest
 
 from tests import operations_oracle
 from tests.dbt_project import dbt
-from tests.dbt_project.histories import forget, histories, land
+from tests.dbt_project.histories import EVENTS, forget, histories, land
 from tests.ingest_service.running import eventually, query
 
 SEED = 5

@@ -17,9 +17,9 @@
 
 {#- The condition of the days that new arrivals of a raw table have touched, and of all later ones; none without a table.
     A range and not a set: ClickHouse skips by it the months before. -#}
-{%- macro touched_days(table) -%}
+{%- macro touched_days(table, column='date') -%}
     {%- if table -%}
-        date >= (
+        {{ column }} >= (
             select minOrNull(toDate(event_timestamp, 'UTC'))
             from {{ source('beat', table) }}
             where insert_timestamp >= {{ tested_since() }}

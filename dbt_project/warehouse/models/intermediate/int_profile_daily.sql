@@ -3,22 +3,7 @@ with events as (
     select
         platform,
         profile_id,
-        tupleElement(event, 'event_id') as event_id,
-        tupleElement(event, 'handle') as handle,
-        tupleElement(event, 'category') as category,
-        tupleElement(event, 'country') as country,
-        tupleElement(event, 'is_verified') as is_verified,
-        tupleElement(event, 'followers') as followers,
-        tupleElement(event, 'following') as following,
-        tupleElement(event, 'posts') as posts,
-        tupleElement(event, 'subscribers') as subscribers,
-        tupleElement(event, 'views') as views,
-        tupleElement(event, 'videos') as videos,
-        tupleElement(event, 'reach') as reach,
-        tupleElement(event, 'avg_likes') as avg_likes,
-        tupleElement(event, 'avg_comments') as avg_comments,
-        tupleElement(event, 'avg_views') as avg_views,
-        tupleElement(event, 'event_timestamp') as event_timestamp
+        {{- event_columns(profile_values()) }}
     from {{ ref('int_profile_history') }}
     array join events as event
 

@@ -35,12 +35,7 @@ newest as (
         {{ newest_of(name) }} as {{ name }},
         {%- endfor %}
         max(event_timestamp) as updated_at
-    from (
-        select
-            *,
-            {{ profile_recency() }} as recency
-        from events
-    )
+    from {{ with_recency('events') }}
     group by
         platform,
         profile_id

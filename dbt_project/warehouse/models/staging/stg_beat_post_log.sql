@@ -18,51 +18,49 @@ with events as (
         reach,
         impressions,
         engagement,
-        event_timestamp,
-        -- ClickHouse orders UUIDs by their second half. As text, anybody can check which one wins a tie.
-        (event_timestamp, toString(event_id)) as recency
+        event_timestamp
     from {{ source('beat', 'post_log_events') }}
 
 ),
 
+-- The raw table may hold an event twice until ClickHouse merges it away; the rule is blind to that: no FINAL
+-- is needed.
 daily as (
 
-    -- argMax passes over NULLs: each metric's newest value of the day, whichever event had it.
-    -- The raw table may hold an event twice until ClickHouse merges it away. Copies have the same recency and
-    -- values, so argMax and max are blind to them, and uniqExact counts them once: no FINAL is needed.
+    {{ post_days('events') }}
+
+),
+
+final as (
+
     select
         -- keys
         platform,
         profile_id,
         shortcode,
-        toDate(event_timestamp, 'UTC') as date,
+        date,
 
         -- attributes
-        argMax(handle, recency) as handle,
-        argMax(publish_time, recency) as publish_time,
+        handle,
+        publish_time,
 
         -- metrics
-        argMax(views, recency) as views,
-        argMax(likes, recency) as likes,
-        argMax(dislikes, recency) as dislikes,
-        argMax(comments, recency) as comments,
-        argMax(shares, recency) as shares,
-        argMax(saves, recency) as saves,
-        argMax(plays, recency) as plays,
-        argMax(reach, recency) as reach,
-        argMax(impressions, recency) as impressions,
-        argMax(engagement, recency) as engagement,
+        views,
+        likes,
+        dislikes,
+        comments,
+        shares,
+        saves,
+        plays,
+        reach,
+        impressions,
+        engagement,
 
         -- provenance
-        max(event_timestamp) as updated_at,
-        toInt64(uniqExact(event_id)) as observations
-    from events
-    group by
-        platform,
-        profile_id,
-        shortcode,
-        date
+        updated_at,
+        observations
+    from daily
 
 )
 
-select * from daily
+select * from final

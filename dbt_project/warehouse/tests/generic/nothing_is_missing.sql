@@ -1,6 +1,6 @@
 {#- Whatever arrived in a raw table until the model was built has its row. `keys` are expressions over the
     raw table, `columns` those of the model, by default the same. -#}
-{% test nothing_is_missing(model, table, keys, columns=none, touched_by=none) %}
+{% test nothing_is_missing(model, table, keys, columns=none, touched_by=none, day='date') %}
 
     select distinct {{ keys | join(', ') }}
     from {{ source('beat', table) }}
@@ -14,7 +14,7 @@
         and ({{ keys | join(', ') }}) not in (
             select {{ (columns or keys) | join(', ') }}
             from {{ model }}
-            where {{ touched_days(touched_by) }}
+            where {{ touched_days(touched_by, day) }}
         )
 
 {% endtest %}

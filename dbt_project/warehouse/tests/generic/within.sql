@@ -1,5 +1,5 @@
 {#- Every value is one of a range, ends included; null leaves an end open. NULL passes. -#}
-{% test within(model, limits, touched_by=none) %}
+{% test within(model, limits, touched_by=none, day='date') %}
 
 {%- set outside = [] -%}
 {%- for column, (least, most) in limits.items() -%}
@@ -9,6 +9,6 @@
 
     select {{ limits | join(', ') }}
     from {{ model }}
-    where {{ touched_days(touched_by) }} and ({{ outside | join(' or ') }})
+    where {{ touched_days(touched_by, day) }} and ({{ outside | join(' or ') }})
 
 {% endtest %}
