@@ -10,8 +10,8 @@ from tests.benchmarks.bench import Bench
 
 PROFILES = 50_000
 DAYS = 90
-_START = "toDateTime64('2026-01-16 00:00:00', 6, 'UTC')"
-"""The last day is then in the middle of a month, whose partitions are half full: neither the best nor the worst."""
+_START = "toDateTime64('2026-01-16 12:00:00', 6, 'UTC')"
+"""The history then ends at noon in the middle of a month: what comes next falls into half a day and half a month."""
 _PUBLISHES_EVERY, _CRAWLED_FOR = 5, 15
 
 _BASE = f"""

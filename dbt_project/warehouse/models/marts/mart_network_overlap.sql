@@ -41,29 +41,49 @@ audiences as (
 
 ),
 
-compared as (
+-- What an account follows, in order. A join of it with itself would compute all of the above twice.
+followed_together as (
 
-    select * from audiences
+    select
+        platform,
+        follower_id,
+        arraySort(groupArray((profile_id, followers))) as profiles
+    from audiences
     where followers between 2 and {{ most_followers }}
+    group by
+        platform,
+        follower_id
+
+),
+
+lesser as (
+
+    select
+        platform,
+        one,
+        arraySlice(profiles, place + 1) as greater_ones
+    from followed_together
+    array join
+        profiles as one,
+        arrayEnumerate(profiles) as place
 
 ),
 
 pairs as (
 
     select
-        one.platform as pair_platform,
-        one.profile_id as lesser_id,
-        other.profile_id as greater_id,
+        platform,
+        one.1 as lesser_id,
+        other.1 as greater_id,
         count(*) as shared_followers,
-        any(one.followers) as followers,
-        any(other.followers) as other_followers
-    from compared as one
-    inner join compared as other on one.platform = other.platform and one.follower_id = other.follower_id
-    where one.profile_id < other.profile_id
+        any(one.2) as followers,
+        any(other.2) as other_followers
+    from lesser
+    array join greater_ones as other
     group by
-        one.platform,
-        one.profile_id,
-        other.profile_id
+        platform,
+        lesser_id,
+        greater_id
 
 ),
 
@@ -71,7 +91,7 @@ final as (
 
     select
         -- keys
-        pair_platform as platform,
+        platform,
         lesser_id as profile_id,
         greater_id as other_profile_id,
 

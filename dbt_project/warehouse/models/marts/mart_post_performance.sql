@@ -2,16 +2,16 @@
     post, which moves every growth. Nothing here looks at the newest day of the platform: that would change
     every post when the day changes. The days come out of int_post_history, where a post is one row, found by its
     key: for 5 % of the posts, ClickHouse read all 5 million rows of mart_post_timeseries.
-    By month, because deletes and data tests then touch the months of these posts only. A post that is seen in
-    another month moves there: the delete looks for its key in all of them. A replay may bring more than
-    ClickHouse's 100 months. -#}
+    By week, because deletes and data tests then touch the weeks of these posts only. A post that is seen in
+    another week moves there: the delete looks for its key in all of them. A replay may bring more than
+    ClickHouse's 100 weeks. -#}
 {{ config(
     materialized='incremental',
     incremental_strategy='delete_insert',
     unique_key=['platform', 'profile_id', 'shortcode'],
     engine=merge_tree(),
     order_by=['platform', 'profile_id', 'shortcode'],
-    partition_by='toYYYYMM(last_seen_date)',
+    partition_by='toMonday(last_seen_date)',
     query_settings={'max_partitions_per_insert_block': 0}
 ) }}
 

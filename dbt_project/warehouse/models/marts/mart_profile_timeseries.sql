@@ -1,14 +1,14 @@
 {#- A run rewrites, of each profile that had an event, the days from the first one touched, and those that are
     carried up to it: what came before stands on earlier events only. Days are never lost, so deleting the new
-    rows' keys deletes all that they replace. By month, because deletes and data tests then touch the newest months
-    only. A replay may bring more than ClickHouse's 100 months. -#}
+    rows' keys deletes all that they replace. By week, because deletes and data tests then touch the newest weeks
+    only. A replay may bring more than ClickHouse's 100 weeks. -#}
 {{ config(
     materialized='incremental',
     incremental_strategy='delete_insert',
     unique_key=['platform', 'profile_id', 'date'],
     engine=merge_tree(),
     order_by=['platform', 'profile_id', 'date'],
-    partition_by='toYYYYMM(date)',
+    partition_by='toMonday(date)',
     query_settings={'max_partitions_per_insert_block': 0}
 ) }}
 

@@ -2,55 +2,55 @@
 -- comments from one profile to the other, and adding all of them up anew is cheap.
 {{ config(engine=merge_tree(), order_by=['platform', 'profile_id', 'date']) }}
 
-with sentiment as (
-
-    select * from {{ ref('mart_sentiment') }}
-
-),
-
--- An event of a comment names its post only. Of the profiles a post was crawled under, the last one has it.
-owners as (
+with posts as (
 
     select
         platform,
         shortcode,
-        argMax(profile_id, (updated_at, profile_id)) as owner
-    from {{ ref('mart_post_performance') }}
-    where (platform, shortcode) in (
-        select
-            sentiment.platform,
-            sentiment.shortcode
-        from sentiment
-    )
+        groupArray((date, comments, positive, neutral, negative, score_sum, updated_at)) as days
+    from {{ ref('mart_sentiment') }}
     group by
         platform,
         shortcode
 
 ),
 
-days as (
+-- An event of a comment names its post only. Of the profiles a post was crawled under, the last one has it.
+owned as (
 
     select
-        sentiment.platform,
-        owners.owner,
-        sentiment.date,
-        sum(sentiment.comments) as all_comments,
-        sum(sentiment.positive) as all_positive,
-        sum(sentiment.neutral) as all_neutral,
-        sum(sentiment.negative) as all_negative,
-        -- A sum of floats depends on their order; sorted, they have one.
-        arraySum(arraySort(groupArray(sentiment.score_sum))) as scores,
-        count(*) as all_posts,
-        max(sentiment.updated_at) as newest_update
-    from sentiment
-    inner join owners
-        on
-            sentiment.platform = owners.platform
-            and sentiment.shortcode = owners.shortcode
+        platform,
+        shortcode,
+        argMax(crawled.profile_id, (crawled.updated_at, crawled.profile_id)) as owner,
+        any(posts.days) as days
+    from {{ ref('mart_post_performance') }} as crawled
+    inner join posts using (platform, shortcode)
     group by
-        sentiment.platform,
-        owners.owner,
-        sentiment.date
+        platform,
+        shortcode
+
+),
+
+profiles as (
+
+    select
+        platform,
+        owner,
+        day.1 as date,
+        sum(day.2) as all_comments,
+        sum(day.3) as all_positive,
+        sum(day.4) as all_neutral,
+        sum(day.5) as all_negative,
+        -- A sum of floats depends on their order; sorted, they have one.
+        arraySum(arraySort(groupArray(day.6))) as scores,
+        count(*) as all_posts,
+        max(day.7) as newest_update
+    from owned
+    array join days as day
+    group by
+        platform,
+        owner,
+        date
 
 ),
 
@@ -73,7 +73,7 @@ final as (
 
         -- provenance
         newest_update as updated_at
-    from days
+    from profiles
 
 )
 
