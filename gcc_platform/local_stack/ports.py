@@ -2,6 +2,7 @@
 
 import random
 import socket
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, fields
 from typing import Self
 
@@ -69,9 +70,12 @@ def answers(port: int) -> bool:
     return True
 
 
-def pick_free(count: int) -> list[int]:
-    """As many different free ports of 127.0.0.1. Raises StackError where there are not enough."""
-    searched = _searched()
+def pick_free(count: int, but: Collection[int] = ()) -> list[int]:
+    """As many different free ports of 127.0.0.1, but those that are somebody's who has not begun to listen yet.
+
+    Raises StackError where there are not enough.
+    """
+    searched = [port for port in _searched() if port not in but]
     found: list[int] = []
     for port in random.sample(searched, k=len(searched)):
         if is_free(port):
@@ -79,7 +83,7 @@ def pick_free(count: int) -> list[int]:
         if len(found) == count:
             return found
     raise StackError(
-        f"no {count} free ports between {searched.start} and {searched.stop - 1} on {LOOPBACK}; "
+        f"no {count} free ports between {searched[0]} and {searched[-1]} on {LOOPBACK}; "
         "set GCC_LOCAL_FREE_PORTS to where there are some"
     )
 

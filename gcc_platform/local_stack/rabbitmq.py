@@ -5,6 +5,8 @@ import os
 import secrets
 import shutil
 import subprocess
+from contextlib import suppress
+from dataclasses import astuple
 from pathlib import Path
 from typing import ClassVar
 
@@ -24,6 +26,8 @@ _DEBIAN = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 
 # A host name that does not resolve, as in many containers, would keep the node from booting.
 _NODE = "gcc@localhost"
+
+_EPMD_STOPS_SECONDS = 5
 
 
 class RabbitMQ(Server):
@@ -48,7 +52,7 @@ class RabbitMQ(Server):
         """The node in the foreground, with ports for Erlang's distribution and epmd that are free right now."""
         program = _program()
         self._stop_epmd()  # of a node that was killed: once the file names another one, nobody would stop it
-        distribution, epmd = pick_free(2)
+        distribution, epmd = pick_free(2, but=astuple(self.ports))  # the other servers are starting
         self._epmd_file.write_text(f"{epmd}\n")
         return Command(
             [program],
@@ -108,7 +112,11 @@ class RabbitMQ(Server):
             return
         epmd = shutil.which("epmd")
         if epmd is not None:
-            subprocess.run([epmd, "-port", port, "-kill"], check=False, capture_output=True)
+            # It waits for an answer for ever where another server has the port by now; then no epmd is left.
+            with suppress(subprocess.TimeoutExpired):
+                subprocess.run(
+                    [epmd, "-port", port, "-kill"], check=False, capture_output=True, timeout=_EPMD_STOPS_SECONDS
+                )
         self._epmd_file.unlink()
 
     @property

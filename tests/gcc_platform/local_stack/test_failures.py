@@ -168,3 +168,12 @@ def test_the_epmd_of_a_broker_that_was_killed_is_stopped_before_the_next_one_sta
     (tmp_path / "epmd.port").write_text(f"{left}\n")
     broker.command()
     assert is_free(left)
+
+
+def test_another_server_on_the_port_of_an_epmd_that_is_gone_holds_nobody_up(tmp_path: Path) -> None:
+    broker = make(RabbitMQ, tmp_path)
+    with socket.create_server((LOOPBACK, 0)) as silent:
+        taken = silent.getsockname()[1]
+        (tmp_path / "epmd.port").write_text(f"{taken}\n")
+        broker.command()
+    assert (tmp_path / "epmd.port").read_text() != f"{taken}\n"

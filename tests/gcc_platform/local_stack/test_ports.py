@@ -24,6 +24,12 @@ def test_ports_are_picked_where_the_setting_says(monkeypatch: pytest.MonkeyPatch
     assert all(20000 <= port <= 20999 for port in pick_free(20))
 
 
+def test_ports_that_others_are_about_to_take_are_not_picked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GCC_LOCAL_FREE_PORTS", "20000-20003")
+    free = list(filter(is_free, range(20000, 20004)))
+    assert pick_free(1, but=free[1:]) == free[:1]
+
+
 @pytest.mark.parametrize("setting", ["many", "20000", "20999-20000", "1-65536"])
 def test_a_setting_that_is_no_range_of_ports_is_named(monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
     monkeypatch.setenv("GCC_LOCAL_FREE_PORTS", setting)
