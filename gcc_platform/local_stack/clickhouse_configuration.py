@@ -63,7 +63,7 @@ def server_xml(directory: Path, data: Path, ports: Ports) -> str:
     <max_server_memory_usage>{_half_of_memory()}</max_server_memory_usage>
     <mark_cache_size>{256 << 20}</mark_cache_size>
     <!-- A server's own default; the embedded engine's is 2. A delete is a task for each part: with 2, one that touched
-         none of 56 parts took 6 to 9 seconds, with 16 a tenth of one. -->
+         none of 56 parts took 6 to 9 seconds; with 16, less than one. -->
     <background_pool_size>16</background_pool_size>
     <log-level>information</log-level>
     <logger>

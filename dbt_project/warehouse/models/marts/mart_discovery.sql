@@ -30,9 +30,9 @@ sentiment as (
 
 ),
 
--- The posts of a profile may be crawled before the profile is. Where a join finds nothing, ClickHouse has NULL
--- for a column that can be, else 0 and 1970. USING leaves one of each key, and no other name is twice there:
--- the asterisk needs no table.
+-- The posts of a profile may be crawled before the profile is. Where a join finds nothing, ClickHouse has
+-- NULL for a column that can be, else 0 and 1970. USING leaves one of each key, and no other name is there
+-- twice: the asterisk needs no table.
 joined as (
 
     select * -- noqa: RF02
