@@ -4,7 +4,8 @@
 {%- macro tested_since() -%}
     {%- set since = namespace(text='1970-01-01 00:00:00.000') -%}
     {%- if execute and flags.WHICH != 'test' and not flags.FULL_REFRESH -%}
-        {%- set names = incremental_above(graph.nodes) -%}
+        {%- set names = graph.nodes.values() | selectattr('config.materialized', 'equalto', 'incremental')
+            | map(attribute='name') | list -%}
         {%- set found = run_query(
             "select if(count() < " ~ names | length ~ ", toDateTime64(0, 3, 'UTC'), min(began)) from ("
             ~ " select argMax(if(invocation = '" ~ invocation_id ~ "', arrived_since, arrived_until), arrived_until) as began"
