@@ -78,8 +78,8 @@ def part(events: list[Row], number: int) -> list[Row]:
 
 
 def refresh(stack: Mapping[str, str], target: Path, *arguments: str) -> None:
-    """Of what stands on posts and profiles."""
-    selection = ("--select", "source:beat.post_log_events+", "source:beat.profile_log_events+")
+    """Of what stands on posts and profiles, and what else that needs."""
+    selection = ("--select", "@source:beat.post_log_events", "@source:beat.profile_log_events")
     outcomes = dbt.run(stack, target, "run", *selection, "--vars", "{overlap_seconds: 0}", *arguments)
     assert set(outcomes.values()) == {"success"}, outcomes
 
