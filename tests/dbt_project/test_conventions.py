@@ -148,6 +148,13 @@ def test_every_data_test_says_what_it_proves(manifests: dict[str, Node]) -> None
     assert [test["name"] for test in tests if not test["description"]] == []
 
 
+def test_a_data_tests_name_is_its_rule_and_model(manifests: dict[str, Node]) -> None:
+    """It is the name of a check in Dagster; dbt's own has all arguments in it."""
+    for test in (node for node in every(manifests, "nodes") if node["resource_type"] == "test"):
+        rule, model = test["test_metadata"]["name"], test["attached_node"].rpartition(".")[2]
+        assert re.fullmatch(rf"{rule}(_\w+)?__{model}", test["name"]), test["name"]
+
+
 def test_every_model_with_arithmetic_has_a_unit_test(manifests: dict[str, Node], models: list[Node]) -> None:
     tested = {test["model"] for test in every(manifests, "unit_tests")}
     arithmetic = re.compile(r"argMax|rank\(\)|count(if)?\(|sum\(|uniqExact", re.IGNORECASE)
