@@ -90,7 +90,13 @@ def _checked(event: dg.DagsterEvent) -> Iterator[tuple[str, bool]]:
     is_error = check.severity == dg.AssetCheckSeverity.ERROR
     word = "FAILED  " if is_error else "warning "
     asset = check.asset_key.to_user_string()
-    yield f"  {word} {asset} {check.check_name}: {check.description or 'see its metadata'}", is_error
+    yield f"  {word} {asset} {check.check_name}: {check.description or _failed_rows(check)}", is_error
+
+
+def _failed_rows(check: dg.AssetCheckEvaluation) -> str:
+    """dbt's tests tell how many rows did not pass, and no more."""
+    rows = check.metadata.get("dagster_dbt/failed_row_count")
+    return f"rows that do not pass: {rows.value}" if rows else "see its metadata"
 
 
 def _why(event: dg.DagsterEvent) -> str:

@@ -47,7 +47,7 @@ def refreshed(raw_tables: Mapping[str, str], home: Path) -> subprocess.Completed
             "INSERT INTO _e.post_log_events "
             "(event_id, source, platform, profile_id, shortcode, event_timestamp, metrics) "
             "SELECT generateUUIDv4(), 'graphapi', 'INSTAGRAM', 'p1', concat('s', toString(number)), "
-            "toDateTime('2026-01-01 10:00:00', 'UTC'), '{\"views\": 7}' FROM numbers(50)"
+            "toDateTime('2026-01-01 10:00:00', 'UTC'), '{\"views\": 7, \"likes\": \"many\"}' FROM numbers(50)"
         )
         ingest.command(
             "INSERT INTO _e.profile_log_events (event_id, source, platform, profile_id, event_timestamp, metrics) "
@@ -64,6 +64,13 @@ def test_a_refresh_says_what_it_built(refreshed: subprocess.CompletedProcess[str
     assert "built    serving/mart_profile_timeseries (5 rows)" in refreshed.stdout
     assert "built    api/leaderboard" in refreshed.stdout
     assert "FAILED" not in refreshed.stdout
+
+
+@pytest.mark.slow
+def test_a_refresh_warns_of_absurd_numbers(refreshed: subprocess.CompletedProcess[str]) -> None:
+    """One row for each metric and source that brought any."""
+    warning = "warning  staging/stg_beat_post_log counts_are_counts__stg_beat_post_log: rows that do not pass: 1"
+    assert warning in refreshed.stdout
 
 
 @pytest.mark.slow
