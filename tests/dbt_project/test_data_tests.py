@@ -47,6 +47,9 @@ UNSOUND = {
         event(40, trace_id="t", host_name="h", service_name="beat", method="GET", uri="/", status_code=200)
         | {"duration_ms": -1, "started_at": "2024-05-01 09:00:00"}
     ],
+    "scrape_request_log": [
+        {name: value for name, value in event(60, scl_id=1, flow="f", params={}, status="LOST").items() if name != "source"}
+    ],
     "affiliate_order": [
         event(50, order_id="o", store="s", status="paid", amount=-5, currency="INR", updated_at="2024-05-01 09:00:00")
         | {"metrics": {}, "dimensions": {}}
@@ -96,7 +99,7 @@ def test_sound_numbers_pass(sound: dict[str, str]) -> None:
 
 def test_absurd_numbers_break_no_refresh_and_are_shown(unsound: dict[str, str]) -> None:
     assert told(unsound) == {("counts_are_counts", "warn"), ("arrivals_are", "warn")}
-    assert [status for status in unsound.values() if status == "warn"] == ["warn"] * 5
+    assert [status for status in unsound.values() if status == "warn"] == ["warn"] * 6
 
 
 def test_each_kind_of_absurd_number_is_shown(stack: Mapping[str, str], target: Path, unsound: dict[str, str]) -> None:
