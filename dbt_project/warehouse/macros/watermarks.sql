@@ -17,6 +17,13 @@
     comment 'Up to which arrival each incremental model has everything; its next run begins there.'
 {%- endmacro -%}
 
+{#- A table that an earlier release created has no arrived_since. -#}
+{%- macro upgrade_watermarks() -%}
+    alter table {{ watermarks() }} {{ on_cluster_clause(watermarks()) }}
+    add column if not exists arrived_since DateTime64(3, 'UTC')
+        comment 'What its last run began with; tests look at what arrived since.' after model
+{%- endmacro -%}
+
 {#- What is there when a model has been built: all that had arrived when dbt started, and no more than the models it is
     made of have. So a model that is run without them does not step over what they still miss. -#}
 {%- macro record_watermark() -%}
