@@ -28,3 +28,11 @@
 {%- macro profile_events_type() -%}
     {{ return(events_type(profile_values())) }}
 {%- endmacro -%}
+
+{#- What int_profile_newest_states keeps of a profile, by name. -#}
+{%- macro newest_profile_values() -%}
+    {{ return([
+        'handle', 'category', 'country', 'is_verified', 'bio',
+        'followers', 'subscribers', 'following', 'posts', 'videos', 'views'
+    ]) }}
+{%- endmacro -%}

@@ -17,7 +17,7 @@
 {%- endmacro -%}
 
 {#- The condition of the days that new arrivals of a raw table have touched, and of all later ones; none without a table.
-    A range and not a set: ClickHouse skips by it the months before. -#}
+    A range and not a set: ClickHouse skips by it the weeks before. -#}
 {%- macro touched_days(table, column='date') -%}
     {%- if table -%}
         {{ column }} >= (

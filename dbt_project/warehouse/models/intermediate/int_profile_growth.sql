@@ -1,4 +1,5 @@
-{#- A run computes the profiles that had an event, and those whose row ends at another day. -#}
+{#- A run computes the profiles that had an event, and those whose row ends at another day: all of a platform
+    when its newest day has moved, and whoever a killed run has left without one. -#}
 {{ config(
     materialized='incremental',
     incremental_strategy='delete_insert',
@@ -20,7 +21,18 @@ touched as (
 
     {{ arrived('profile_log_events', ['cast(platform as String) as platform', 'profile_id']) }}
     union distinct
-    {{ outdated(ref('int_profile_history'), 'ends') }}
+    select
+        histories.platform,
+        histories.profile_id
+    from {{ ref('int_profile_history') }} as histories
+    inner join ends on histories.platform = ends.platform
+    where (histories.platform, histories.profile_id, ends.as_of) not in (
+        select
+            built.platform,
+            built.profile_id,
+            built.as_of
+        from {{ this }} as built
+    )
 
 ),
 

@@ -1,8 +1,3 @@
-{%- set names = [
-    'handle', 'category', 'country', 'is_verified', 'bio',
-    'followers', 'subscribers', 'following', 'posts', 'videos', 'views'
-] -%}
-
 -- A profile may be in several rows until ClickHouse merges them; of their states the greatest is the newest.
 -- What is not in an array is NULL.
 with newest as (
@@ -10,7 +5,7 @@ with newest as (
     select
         platform,
         profile_id,
-        {%- for name in names %}
+        {%- for name in newest_profile_values() %}
         tupleElement(max({{ name }})[1], 'value') as {{ name }},
         {%- endfor %}
         toDateTime64(max(updated_at), 6, 'UTC') as crawled_at

@@ -7,11 +7,6 @@
     order_by=['platform', 'profile_id']
 ) }}
 
-{%- set names = [
-    'handle', 'category', 'country', 'is_verified', 'bio',
-    'followers', 'subscribers', 'following', 'posts', 'videos', 'views'
-] %}
-
 with events as (
 
     {{ arrived('profile_log_events', [
@@ -31,7 +26,7 @@ newest as (
     select
         cast(platform as String) as platform,
         profile_id,
-        {%- for name in names %}
+        {%- for name in newest_profile_values() %}
         {{ newest_of(name) }} as {{ name }},
         {%- endfor %}
         max(event_timestamp) as updated_at
