@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import clickhouse_connect
 import pytest
 
 from tests import oracle
@@ -50,25 +49,9 @@ def build(stack: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) ->
 
     target = tmp_path_factory.mktemp("warehouse")
     outcomes = dbt.run(stack, target, "build", "--full-refresh")
-    yield Build(outcomes, profiles, posts, judgements, _tables(stack["GCC_DBT_CLICKHOUSE_URL"]))
+    yield Build(outcomes, profiles, posts, judgements, {name: dbt.rows(stack, name, PLATFORM) for name in dbt.tables(stack)})
 
     asyncio.run(forget(stack["CLICKHOUSE_URL"], PLATFORM))
-
-
-def _tables(url: str) -> dict[str, list[Row]]:
-    with clickhouse_connect.get_client(dsn=url) as client:
-        named = client.query("SELECT name FROM system.tables WHERE database = 'warehouse' AND engine != 'View'")
-        return {
-            name: list(
-                client.query(
-                    f"SELECT * FROM warehouse.{name} WHERE platform = {{platform:String}}",
-                    {"platform": PLATFORM},
-                    tz_mode="aware",
-                ).named_results()
-            )
-            for (name,) in named.result_rows
-            if name.startswith(("mart_", "int_"))
-        }
 
 
 def _twice(events: list[Event], chance: random.Random) -> list[Event]:

@@ -6,7 +6,9 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import clickhouse_connect
 from pydantic import SecretStr
 
 from gcc_platform.resources.dbt_environment import dbt_environment
@@ -50,3 +52,19 @@ def run(stack: Mapping[str, str], target: Path, *arguments: str) -> dict[str, st
     results = target / "run_results.json"
     assert results.exists(), said
     return {node["unique_id"]: node["status"] for node in json.loads(results.read_text())["results"]}
+
+
+def tables(stack: Mapping[str, str]) -> list[str]:
+    """The tables and not the views of the warehouse; not what a killed run has left either."""
+    found = query(
+        stack["GCC_DBT_CLICKHOUSE_URL"],
+        "SELECT name FROM system.tables WHERE database = 'warehouse' AND engine != 'View' ORDER BY name",
+    ).split()
+    return [name for name in found if name.startswith(("int_", "mart_")) and "__dbt" not in name]
+
+
+def rows(stack: Mapping[str, str], table: str, platform: str) -> list[dict[str, Any]]:
+    """A table's rows of the platforms that are LIKE this, in order."""
+    statement = f"SELECT * FROM warehouse.{table} WHERE platform LIKE {{platform:String}} ORDER BY ALL"
+    with clickhouse_connect.get_client(dsn=stack["GCC_DBT_CLICKHOUSE_URL"]) as client:
+        return list(client.query(statement, {"platform": platform}, tz_mode="aware").named_results())

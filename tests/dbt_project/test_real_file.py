@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
 
-import clickhouse_connect
 import pytest
 
 from tests import oracle
@@ -54,9 +53,9 @@ def loads(stack: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) ->
     for number in range(SLICES):
         asyncio.run(land(url, {"post_log": part(posts, number), "profile_log": part(profiles, number)}))
         refresh(stack, target, *(["--full-refresh"] if number == 0 else []))
-    sliced = {mart: rows(stack, mart) for mart in MARTS}
+    sliced = {mart: dbt.rows(stack, mart, PLATFORM) for mart in MARTS}
     refresh(stack, target, "--full-refresh")
-    yield Loads(posts, profiles, sliced, {mart: rows(stack, mart) for mart in MARTS})
+    yield Loads(posts, profiles, sliced, {mart: dbt.rows(stack, mart, PLATFORM) for mart in MARTS})
     asyncio.run(forget(url, PLATFORM))
 
 
@@ -82,12 +81,6 @@ def refresh(stack: Mapping[str, str], target: Path, *arguments: str) -> None:
     selection = ("--select", "@source:beat.post_log_events", "@source:beat.profile_log_events")
     outcomes = dbt.run(stack, target, "run", *selection, "--vars", "{overlap_seconds: 0}", *arguments)
     assert set(outcomes.values()) == {"success"}, outcomes
-
-
-def rows(stack: Mapping[str, str], mart: str) -> list[Row]:
-    with clickhouse_connect.get_client(dsn=stack["GCC_DBT_CLICKHOUSE_URL"]) as client:
-        query = f"SELECT * FROM warehouse.{mart} WHERE platform = '{PLATFORM}' ORDER BY ALL"
-        return list(client.query(query, tz_mode="aware").named_results())
 
 
 @pytest.mark.parametrize("mart", MARTS)
