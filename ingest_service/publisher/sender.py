@@ -101,6 +101,7 @@ class Sender:
             _logger.info("the broker is back")
         self.away = False
         while True:
+            self._bypass_the_disk()
             if not self._memory_next() and (self._left or await self._next_segment()):
                 flight = await self._send_spooled(channel)
                 self._turn_of_memory = bool(flight.of(Fate.REFUSED))
@@ -115,6 +116,11 @@ class Sender:
                 raise _ConnectionLost((flight and flight.trouble) or "it closed the connection")
             await self._slow_down(flight)
 
+    def _bypass_the_disk(self) -> None:
+        """Events that wait for a disk which does not take them are sent instead, while the broker is there."""
+        if self._spooling is not None and self._spooling.stuck and not self._line.full:
+            self._line.put_back(self._spooling.take_back(self._at_once))
+
     def _memory_next(self) -> bool:
         return self._line.full or (self._turn_of_memory and len(self._line) > 0)
 
@@ -126,7 +132,7 @@ class Sender:
             # Also when we are cancelled: what was confirmed is not sent again, and the rest is still somewhere.
             self._line.leave(len(flight.records))
             self._line.put_back(flight.of(Fate.UNKNOWN))
-            behind = self._line if self._spooling is None else self._spooling
+            behind = self._line if self._spooling is None or self._spooling.stuck else self._spooling
             for record in flight.of(Fate.REFUSED):
                 behind.add(record)
             self._counters.memory_sent(len(flight.of(Fate.CONFIRMED)))
@@ -138,9 +144,13 @@ class Sender:
         if self._spooling is None:
             return False
         if self._segment is not None:
-            await self._spooling.replace(self._segment, self._again)
+            if not await self._spooling.replace(self._segment, self._again):
+                self._left, self._again = self._again, []  # from where they are, then
+                return True
             self._segment, self._again = None, []
-        if not self._counters.in_spool or (segment := await self._spooling.oldest()) is None:
+        if not self._counters.in_spool and not await self._spooling.take_over():
+            return False
+        if (segment := await self._spooling.oldest()) is None:
             return False
         self._segment, self._left = segment, list(segment.records)
         return True

@@ -18,6 +18,7 @@ from ingest_service.events.contract import EXCHANGE
 from ingest_service.publisher import Counters, EventPublisher, SpoolInUse, confirms
 from ingest_service.publisher.confirms import ConfirmingChannel, Fate, Flight
 from ingest_service.publisher.record import Record
+from ingest_service.publisher.segment import TAIL_BYTES
 from tests.ingest_service.publisher.conftest import Broker, Proxied, until
 
 README = (Path(__file__).parents[3] / "README.md").read_text()
@@ -30,6 +31,11 @@ def order(number: int, **more: object) -> dict[str, Any]:
 
 def segments(spool: Path) -> list[Path]:
     return list(spool.glob("*.spool"))
+
+
+def kept_aside(spool: Path) -> bytes:
+    (damaged,) = spool.glob("*.damaged")
+    return damaged.read_bytes()
 
 
 def numbers(events: list[dict[str, Any]]) -> list[int]:
@@ -156,12 +162,21 @@ async def test_what_overflows_memory_goes_to_the_spool_and_arrives(broker: Broke
 async def test_what_a_full_spool_cannot_take_is_dropped_counted_and_said(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with EventPublisher(NOWHERE, tmp_path, spool_bytes=5_000) as publisher, always_adding_up(publisher.counters):
-        await emit(publisher, 0, 200)
-        await until(lambda: not publisher.counters.in_memory)
-    assert publisher.counters.in_spool + publisher.counters.dropped == 200
-    assert publisher.counters.dropped > 100
-    assert "the spool is full: dropped" in caplog.text
+    async with (
+        EventPublisher(
+            NOWHERE, tmp_path, spool_bytes=5_000, memory_events=20, max_wait_seconds=0, exit_seconds=0
+        ) as full,
+        always_adding_up(full.counters),
+    ):
+        for number in range(200):
+            await emit(full, number, number + 1)
+            await until(lambda: full.counters.in_memory < 20 or (full._spooling and full._spooling.stuck))
+    assert full.counters.in_spool + full.counters.dropped == 200
+    assert full.counters.in_memory == 0
+    assert full.counters.dropped > 100
+    assert "the spool is full" in caplog.text
+    assert "dropped an event of type order_log: no room" in caplog.text
+    assert "neither the broker nor the spool took them" in caplog.text
     assert "s3cret" not in caplog.text
 
 
@@ -205,10 +220,32 @@ async def test_a_torn_tail_is_reported_on_entering(tmp_path: Path, caplog: pytes
     async with EventPublisher(NOWHERE, tmp_path, exit_seconds=0) as publisher:
         await emit(publisher, 0, 3)
     (segment,) = segments(tmp_path)
-    os.truncate(segment, segment.stat().st_size - 5)
+    torn = segment.rename(tmp_path / "00000000000000000001.spool")  # as if it had not been sealed
+    os.truncate(torn, torn.stat().st_size - TAIL_BYTES - 5)
     async with EventPublisher(NOWHERE, tmp_path) as again:
-        assert again.counters.recovered == 2
-    assert f"{segment} ends with" in caplog.text
+        assert again.counters.recovered == 0
+    assert f"{torn} ends with" in caplog.text
+
+
+async def test_of_a_damaged_spool_file_the_rest_is_sent_the_lost_are_counted_and_the_file_is_kept(
+    broker: Broker, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with EventPublisher(NOWHERE, tmp_path, exit_seconds=0) as first:
+        await emit(first, 0, 1_000)
+    (segment,) = segments(tmp_path)
+    content = bytearray(segment.read_bytes())
+    content[len(content) // 2] ^= 1
+    segment.write_bytes(content)
+    async with EventPublisher(broker.url, tmp_path) as publisher, always_adding_up(publisher.counters):
+        assert publisher.counters.recovered == 1_000
+        await until(lambda: not publisher.counters.in_spool)
+    arrived = numbers(await broker.events("order_log"))
+    lost = publisher.counters.dropped
+    assert 0 < lost < 500
+    assert publisher.counters.sent == len(arrived) == 1_000 - lost
+    assert arrived == sorted(set(arrived))
+    assert kept_aside(tmp_path) == bytes(content)
+    assert caplog.text.count(f"{segment} is damaged: {lost} of its events cannot be read and are dropped") == 1
 
 
 async def test_a_slow_disk_does_not_hold_up_the_crawler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
