@@ -6,8 +6,8 @@ loses nothing by itself: they stay in memory, are tried again, and go to the bro
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -54,6 +54,10 @@ class Spooling:
         # One thread, so calls are made one after the other, in order.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="event-spool")
         self._writing: asyncio.Task[None] | None = None
+        self._appending: Future[int] | None = None
+        """The write that is under way, of the oldest events that wait."""
+        self._appended = 0
+        """How many they are."""
         self._under_way: set[asyncio.Task[Any]] = set()
         self._timers: set[asyncio.TimerHandle] = set()
         self.stuck = False
@@ -135,6 +139,8 @@ class Spooling:
     def abandon(self, unsent: Sequence[Record]) -> None:
         """As close, with the events in memory, from outside of an event loop that may be gone. Blocks."""
         self._thread.shutdown()
+        if self._appending is not None:
+            self._settle(self._appending)  # the loop has ended before it could
         records = [*self._waiting.first(len(self._waiting)), *unsent]
         try:
             self._append_all(records)
@@ -162,12 +168,13 @@ class Spooling:
     async def _write(self) -> None:
         """Write what waits until nothing does, or the disk takes no more."""
         try:
-            while records := self._waiting.first(_AT_ONCE):
-                written = await self._append(records)
-                # Only now: while they are being written, they are in memory and take up room there.
-                self._waiting.leave(written)
-                self._counters.spool(written)
-                self.stuck = written < len(records)
+            while self._appending is not None or self._waiting:
+                if self._appending is None:
+                    records = self._waiting.first(_AT_ONCE)
+                    self._appending = self._submit(lambda: self._opened.append(records))  # noqa: B023  # made at once
+                    self._appended = len(records)
+                await asyncio.wait([asyncio.wrap_future(self._appending)])
+                self._settle(self._appending)
                 if self.stuck:
                     self._later(_RETRY_SECONDS, self._begin)
                     break
@@ -176,16 +183,20 @@ class Spooling:
             self._writing = None
             self._changed()
 
-    async def _append(self, records: Sequence[Record]) -> int:
-        """How many were written."""
+    def _settle(self, appending: "Future[int]") -> None:
+        """What has become of the events that were given to the disk last. Until now, they took up room in memory."""
+        self._appending = None
         try:
-            written = await self._call(lambda: self._opened.append(records))
+            written = appending.result()
         except OSError as error:
+            written = 0
             self._say.error("disk", "the spool cannot be written, its events wait in memory: %s", error)
-            return 0
-        if written < len(records):
-            self._say.warn("full", "the spool is full: %d events wait in memory", len(self._waiting) - written)
-        return written
+        else:
+            if written < self._appended:
+                self._say.warn("full", "the spool is full: %d events wait in memory", len(self._waiting) - written)
+        self._waiting.leave(written)
+        self._counters.spool(written)
+        self.stuck = written < self._appended
 
     async def _replace(self, segment: Segment, again: Sequence[Record]) -> bool:
         try:
@@ -231,11 +242,16 @@ class Spooling:
                 len(segment.records),
             )
 
-    def _call(self, blocking: Callable[[], _T]) -> Awaitable[_T]:
+    async def _call(self, blocking: Callable[[], _T]) -> _T:
+        return await asyncio.wrap_future(self._submit(blocking))
+
+    def _submit(self, blocking: Callable[[], _T]) -> "Future[_T]":
         try:
-            return asyncio.get_running_loop().run_in_executor(self._thread, blocking)
-        except RuntimeError as error:
-            raise OSError(str(error)) from None  # the process is ending: there are no threads any more
+            return self._thread.submit(blocking)
+        except RuntimeError as error:  # the process is ending: there are no threads any more
+            failed: Future[_T] = Future()
+            failed.set_exception(OSError(str(error)))
+            return failed
 
     def _later(self, seconds: float, call: Callable[[], None]) -> None:
         def now() -> None:
