@@ -15,7 +15,7 @@ from aio_pika.exceptions import (
 )
 from yarl import URL
 
-from ingest_service.broker.transport import FastConnection
+from ingest_service.broker.transport import FastConnection, SafeConnection
 from ingest_service.shown_url import without_password
 
 CONNECT_SECONDS = 10
@@ -39,7 +39,7 @@ async def connect(url: str, name: str, *, fast: bool = False) -> AbstractConnect
             _with_heartbeat(url),
             client_properties={"connection_name": name},
             timeout=CONNECT_SECONDS,
-            connection_class=FastConnection if fast else aio_pika.Connection,
+            connection_class=FastConnection if fast else SafeConnection,
         )
     except (AuthenticationError, ProbableAuthenticationError):
         raise BrokerUnavailable(

@@ -1,4 +1,4 @@
-"""aio-pika's connection to the broker, with the deliveries of watched channels taken out of its stream.
+"""aio-pika's connection to the broker, with deliveries taken out of its stream where that is asked for, or made safe.
 
 Handshake, heartbeats, channels, topology, publishing and acknowledgements stay aio-pika's: aiormq lets its transport be
 made elsewhere, so it is given one that is read by us first.
@@ -12,7 +12,8 @@ from aiormq.connection import TransportFactory
 from aiormq.exceptions import AMQPConnectionError
 from yarl import URL
 
-from ingest_service.broker.deliveries import DeliveryReader, FrameError
+from ingest_service.broker.deliveries import DeliveryReader
+from ingest_service.broker.framing import FrameError
 
 _HEARTBEAT = b"\x08\x00\x00\x00\x00\x00\x00\xce"
 _QUIET_SECONDS = 1.0
@@ -53,7 +54,7 @@ class Demultiplexer(asyncio.StreamReaderProtocol):
         except FrameError as error:
             self._give_up(error)
             return
-        if len(rest) < len(data) < _FULL_READ:
+        if self._deliveries.watching and len(rest) < len(data) < _FULL_READ:
             self._rest()
         now = self._now()
         if rest or now - self._fed > _QUIET_SECONDS:
@@ -95,10 +96,14 @@ class _Transport(TransportFactory):
         return stream, asyncio.StreamWriter(transport, protocol, stream, loop)
 
 
-class FastConnection(aio_pika.Connection):
-    """Does not reconnect: one connection, one stream, one reader of deliveries."""
+class SafeConnection(aio_pika.Connection):
+    """No message can end it. Does not reconnect: one connection, one stream, one reader of deliveries."""
 
     def __init__(self, *arguments: Any, **kwargs: Any) -> None:
         super().__init__(*arguments, **kwargs)
         self.deliveries = DeliveryReader()
         self.kwargs["transport_factory"] = _Transport(self.deliveries)
+
+
+class FastConnection(SafeConnection):
+    """One whose consumers take their deliveries past aio-pika."""

@@ -8,7 +8,7 @@ from ingest_service.broker.lease import Deliveries
 from ingest_service.buffer import Buffer, Limits
 from ingest_service.dead_letters import DeadLetter, DeadLetters
 from ingest_service.events.registry import EVENT_TYPES
-from ingest_service.headers import Headers, Past, tell_of_a_past
+from ingest_service.headers import Headers, Past
 from tests.ingest_service.leases import RememberingLease
 
 FIRST = datetime(2026, 11, 24, 3, 0, 0, 123_456, UTC)
@@ -53,11 +53,6 @@ def test_headers_without_sense_are_no_past(value: object) -> None:
     past = Past.of({"x-gcc-attempts": value, "x-gcc-first-rejected-at": value, "x-gcc-replay": value})
     assert 0 <= past.attempts <= 2**31
     assert past.first_rejected_at is None
-
-
-def test_only_headers_of_ours_tell_of_a_past() -> None:
-    assert tell_of_a_past({"x-gcc-attempts": 1})
-    assert not tell_of_a_past({"traceparent": "00-1", "x-delivery-count": 3})
 
 
 def test_headers_stay_with_their_message_through_the_buffer() -> None:
