@@ -40,7 +40,9 @@ _TOO_SHORT_TO_NEST = 2 * _NESTING
 
 _OPENS, _CLOSES = b"{[", b"}]"
 _STEPS = bytes(1 if byte in _OPENS else 255 for byte in range(256))  # as signed bytes: 1 and -1
-_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in _OPENS + _CLOSES)
+_ALL_BUT = {
+    wanted: bytes(byte for byte in range(256) if byte not in wanted + b'"') for wanted in (_OPENS + _CLOSES, b":")
+}
 
 
 class Reason(StrEnum):
@@ -296,7 +298,7 @@ def _brackets(text: bytes) -> int:
 
 def _depth(body: bytes) -> int:
     """How deep objects and arrays are nested, brackets in strings not counted."""
-    steps = memoryview(_without_strings(body).translate(_STEPS, _NO_BRACKETS)).cast("b")
+    steps = memoryview(_outside_strings(body, _OPENS + _CLOSES).translate(_STEPS)).cast("b")
     return max(accumulate(steps), default=0)
 
 
@@ -305,14 +307,15 @@ def _repeats_a_field(body: bytes, fields: Mapping[str, msgspec.Raw]) -> bool:
 
     `fields` is the object as it was decoded, which has each name once. Then it has fewer colons than the body.
     """
-    values = _without_strings(b",".join(fields.values()))
-    return _without_strings(body).count(b":") != len(fields) + values.count(b":")
+    values = _outside_strings(b",".join(fields.values()), b":")
+    return len(_outside_strings(body, b":")) != len(fields) + len(values)
 
 
-def _without_strings(text: bytes) -> bytes:
-    """JSON without its strings: what is inside of quotation marks, escaped ones not counted as such."""
+def _outside_strings(text: bytes, wanted: bytes) -> bytes:
+    """The wanted characters of JSON that are not in its strings."""
     if b"\\" in text:
         text = text.replace(b"\\\\", b"").replace(b'\\"', b"")
+    text = text.translate(None, _ALL_BUT[wanted]).replace(b'""', b"")
     return b"".join(text.split(b'"')[::2])
 
 
