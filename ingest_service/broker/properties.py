@@ -94,13 +94,13 @@ def _place_of_headers(properties: bytes) -> tuple[int, int]:
     """Where the header table's fields begin and end; an empty place where there is none."""
     try:
         flags, at = _SHORT(properties, 0)[0], 2
+        if not flags & _HEADERS:
+            return at, at
         if flags & _MORE_FLAGS:
             raise _Undecodable
         for text in (_CONTENT_TYPE, _CONTENT_ENCODING):
             if flags & text:
                 at += 1 + properties[at]
-        if not flags & _HEADERS:
-            return at, at
         return at + 4, _bounded(at + 4 + _LONG(properties, at)[0], len(properties))
     except (struct.error, IndexError):
         raise _Undecodable from None
