@@ -36,6 +36,14 @@ def field(name: bytes, kind: bytes, value: bytes) -> bytes:
     return short_text(name) + kind + value
 
 
+def nested(kind: bytes, levels: int) -> bytes:
+    """Tables or arrays in each other, encoded from within."""
+    inner = b""
+    for _ in range(levels):
+        inner = (short_text(b"") if kind == b"F" else b"") + kind + long_text(inner)
+    return inner
+
+
 def properties(table: bytes | None = None, **others: bytes) -> bytes:
     """A content header's flags and properties: `others` are encoded by the caller, by AMQP's names."""
     flags, values = 0, b""

@@ -26,8 +26,8 @@ from tests.ingest_service.amqp import (
     delivery,
     field,
     long_text,
+    nested,
     properties,
-    short_text,
 )
 from tests.ingest_service.broker.test_deliveries import Taken
 from tests.ingest_service.work import calls
@@ -120,14 +120,6 @@ def test_whatever_is_in_its_properties_each_message_comes_once_with_its_body_on_
 def test_bodies_of_sizes_around_a_frames_come_whole_on_both_ways(most: int) -> None:
     stream = b"".join(delivery(Sent(b"b" * most, properties(b"")), 1, 1, FRAME))
     assert fast([stream], False).bodies == plain([stream], False).bodies == [b"b" * most]
-
-
-def nested(kind: bytes, levels: int) -> bytes:
-    """Tables or arrays in each other, encoded from within."""
-    inner = b""
-    for _ in range(levels):
-        inner = (short_text(b"") if kind == b"F" else b"") + kind + long_text(inner)
-    return inner
 
 
 CRAFTED: dict[str, bytes] = {
