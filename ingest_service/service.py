@@ -15,7 +15,7 @@ from ingest_service.broker.connection import BrokerUnavailable, connected, is_al
 from ingest_service.broker.deliveries import DeliveryReader
 from ingest_service.broker.depths import depth
 from ingest_service.broker.publisher import Publisher
-from ingest_service.broker.transport import Reader, Unread
+from ingest_service.broker.transport import Reader
 from ingest_service.buffer import Limits
 from ingest_service.cancelling import cancelled
 from ingest_service.clickhouse import ClickHouse
@@ -98,7 +98,7 @@ class Service:
             await publisher.close()
 
     def _reader(self) -> Reader:
-        return DeliveryReader() if self._settings.delivery == "fast" else Unread()
+        return DeliveryReader(bypass=self._settings.delivery == "fast")
 
     def _broker_is(self, state: str) -> None:
         if state == "connected" != self._health.broker:

@@ -12,9 +12,11 @@ from ingest_service.broker.connection import close
 from ingest_service.broker.deliveries import DeliveryReader, Inbox
 from ingest_service.broker.lease import Deliveries, Receive
 from ingest_service.broker.prefetch import Prefetch
+from ingest_service.broker.properties import all_headers, of_a_past
+from ingest_service.broker.safe_deliveries import properties_of
 from ingest_service.broker.transport import ReadConnection, Stream
 from ingest_service.cancelling import cancelled
-from ingest_service.headers import Headers, tell_of_a_past
+from ingest_service.headers import Headers
 
 RPC_SECONDS = 10
 
@@ -92,12 +94,14 @@ class Consumer:
     async def start_plain(self, every_header: bool) -> None:
         """Begin to receive, each message through aiormq."""
 
+        headers_of = all_headers if every_header else of_a_past
+
         async def on_message(message: aiormq.abc.DeliveredMessage) -> None:
             # aiormq starts one task a message, in order; nothing is awaited here, so they also finish in order.
             tag = message.delivery_tag
             assert tag is not None, "a delivery has a tag"
-            own = message.header.properties.headers
-            kept = {tag: own} if own and (every_header or tell_of_a_past(own)) else {}
+            own = headers_of(properties_of(message.header.properties.headers))
+            kept = {tag: own} if own else {}
             self._take(range(tag, tag + 1), [message.body], int(bool(message.redelivered)), kept)
 
         self._tag = await self._consume(on_message, RPC_SECONDS)
@@ -201,7 +205,7 @@ async def consuming(
             raise QueueMissing(f"there is no queue {queue!r}: gcc-ingest init creates it") from None
         consumer = Consumer(channel, connection.stream, queue, prefetch, receive, ended)
         try:
-            if isinstance(connection.reader, DeliveryReader):
+            if isinstance(connection.reader, DeliveryReader) and connection.reader.bypass:
                 async with consumer.start_fast(every_header, connection.reader):
                     yield consumer
             else:

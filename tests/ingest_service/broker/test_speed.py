@@ -42,7 +42,7 @@ async def cpu_seconds_to_receive_all(url: str, *, fast: bool) -> float:
         if not left:
             done.set()
 
-    async with connected(url, "tests", DeliveryReader() if fast else None) as connection:
+    async with connected(url, "tests", DeliveryReader(bypass=fast)) as connection:
         started = time.process_time()
         async with consuming(connection, QUEUE, Prefetch(MESSAGES, 2**30), receive, done.set):
             async with asyncio.timeout(60):
