@@ -277,7 +277,7 @@ def _strict_check(kind: object) -> Callable[[bytes], bool] | None:
     if kind == Uint64:
         return lambda text: text != b"-0"
     if kind == Amount:
-        return lambda text: abs(Decimal(text.decode())) < _MOST_AMOUNT
+        return lambda text: Decimal(text.decode()).copy_abs() < _MOST_AMOUNT
     if kind is UUID:
         return lambda text: b"\\" not in text
     return None

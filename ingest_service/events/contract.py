@@ -16,7 +16,7 @@ class JsonObject(Struct, frozen=True, gc=False):
 
 EMPTY_OBJECT = JsonObject()
 
-Metrics = dict[str, Any]
+Metrics = dict[str, float | str | bool | list[Any] | dict[str, Any] | None]
 """name -> number. Its values are read, unlike those of a JsonObject: one number that is JSON and too large for a double
 (1e999) would make ClickHouse's JSON functions see no metric at all."""
 

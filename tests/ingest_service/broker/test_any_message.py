@@ -1,22 +1,15 @@
 """Whatever is in a message, it comes once, with its body, on both ways of delivery, and its cost has a bound."""
 
 import struct
-from collections.abc import Iterable
-from itertools import pairwise
 from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pamqp import frame
-from pamqp.body import ContentBody
-from pamqp.commands import Basic
-from pamqp.header import ContentHeader
 
-from ingest_service.broker.deliveries import DeliveryReader, Inbox
+from ingest_service.broker.deliveries import DeliveryReader
 from ingest_service.broker.framing import FrameError
 from ingest_service.broker.properties import all_headers, of_a_past
-from ingest_service.broker.safe_deliveries import properties_of
 from ingest_service.headers import OF_A_PAST, UNDECODABLE, Headers, Past, shown, size
 from tests.ingest_service.amqp import (
     HEADERS,
@@ -29,53 +22,11 @@ from tests.ingest_service.amqp import (
     nested,
     properties,
 )
-from tests.ingest_service.broker.test_deliveries import Taken
+from tests.ingest_service.broker.ways import cut, fast, plain
 from tests.ingest_service.work import calls
 
 MOST_CALLS = 25_000
 FRAME = 131_064
-
-
-def fast(pieces: Iterable[bytes], every_header: bool) -> Taken:
-    """What the fast way hands over."""
-    taken, reader = Taken(), DeliveryReader()
-    reader.watch(1, Inbox(taken.take, every_header))
-    for piece in pieces:
-        assert reader.feed(piece) == b""
-    return taken
-
-
-def plain(pieces: Iterable[bytes], every_header: bool) -> Taken:
-    """What aiormq would: frame by frame, each decoded by pamqp."""
-    taken, reader, left = Taken(), DeliveryReader(), b"".join
-    stream = left(map(reader.feed, pieces))
-    body, missing = b"", 0
-    while stream:
-        used, channel, part = frame.unmarshal(stream)
-        assert channel == 1
-        stream = stream[used:]
-        if isinstance(part, Basic.Deliver):
-            taken.tags.append(part.delivery_tag or 0)
-            taken.redelivered += bool(part.redelivered)
-            assert part.consumer_tag == "ctag"
-        elif isinstance(part, ContentHeader):
-            body, missing = b"", part.body_size
-            kept = (all_headers if every_header else of_a_past)(properties_of(part.properties.headers))
-            if kept:
-                taken.headers[taken.tags[-1]] = kept
-        else:
-            assert isinstance(part, ContentBody)
-            assert part.value is not None
-            body += part.value
-            missing -= len(part.value)
-        if not missing and not isinstance(part, Basic.Deliver):
-            taken.bodies.append(body)
-    return taken
-
-
-def cut(stream: bytes, cuts: Iterable[int]) -> list[bytes]:
-    edges = sorted({0, len(stream), *(at % (len(stream) + 1) for at in cuts)})
-    return [stream[start:end] for start, end in pairwise(edges)]
 
 
 @settings(max_examples=300, deadline=None)

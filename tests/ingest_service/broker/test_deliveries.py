@@ -2,7 +2,7 @@
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 
 import pytest
@@ -13,7 +13,7 @@ from pamqp.commands import Basic
 
 from ingest_service.broker.deliveries import DeliveryReader, Inbox
 from ingest_service.broker.framing import FrameError
-from ingest_service.headers import Headers
+from tests.ingest_service.broker.ways import Taken
 
 WATCHED = (1, 2)
 OTHER = 3
@@ -29,23 +29,6 @@ class Message:
     headers: Mapping[str, str] | None = None
     exchange: str = "beat.dx"
     message_id: str | None = None
-
-
-@dataclass
-class Taken:
-    """What a reader handed over for a channel."""
-
-    tags: list[int] = field(default_factory=list)
-    bodies: list[bytes] = field(default_factory=list)
-    redelivered: int = 0
-    headers: dict[int, Headers] = field(default_factory=dict)
-
-    def take(self, tags: range, bodies: list[bytes], redelivered: int, headers: Mapping[int, Headers]) -> None:
-        assert len(tags) == len(bodies) > 0
-        self.tags += tags
-        self.bodies += bodies
-        self.redelivered += redelivered
-        self.headers.update(headers)
 
 
 def frames(message: Message, tag: int, frame_max: int) -> list[bytes]:
