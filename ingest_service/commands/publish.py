@@ -27,8 +27,8 @@ def publish(type_: str, file: str) -> None:
     """Publish the events of FILE (NDJSON; .gz too; - is stdin) as events of TYPE.
 
     Every event is confirmed by the broker. A line that is no JSON object, or longer than the service takes
-    (GCC_MAX_BODY_BYTES), ends it and is named. If the command fails half-way it says how many were; publishing the whole
-    file again is safe, because events are told apart by their event_id.
+    (GCC_MAX_BODY_BYTES), ends it and is named. If the command fails half-way it says how many were; publishing the
+    whole file again is safe, because events are told apart by their event_id.
 
     \b
     Examples:
