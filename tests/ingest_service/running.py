@@ -30,10 +30,13 @@ def eventually(holds: Callable[[], Any], seconds: float = 30, what: str = "") ->
     return value
 
 
-def run(environment: Mapping[str, str], *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    """Run a gcc-ingest command to its end."""
+def run(
+    environment: Mapping[str, str], *arguments: str, stdin: bytes = b"", most_bytes: int | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a gcc-ingest command to its end, with an address space of at most so many bytes."""
+    limited = ["prlimit", f"--as={most_bytes}"] if most_bytes else []
     return subprocess.run(
-        [GCC_INGEST, *arguments],
+        [*limited, GCC_INGEST, *arguments],
         env={**os.environ, **environment},
         input=stdin,
         capture_output=True,
