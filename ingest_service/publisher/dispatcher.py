@@ -4,19 +4,22 @@ import asyncio
 import atexit
 import logging
 import os
+import threading
+import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from ingest_service.publisher.event_publisher import EventPublisher
 from ingest_service.publisher.rarely import Rarely
-from ingest_service.publisher.spool import SpoolInUse
+from ingest_service.publisher.spool import SpoolUnusable
 
 URL_VARIABLE = "AMQP_URL"
 SPOOL_VARIABLE = "GCC_SPOOL_DIR"
 
-_MOST_PROCESSES = 1_000
+_SWEEP_SECONDS = 1.0
+_EXIT_SECONDS = 2.0
 _RENAMED_TYPES = {"yt_profile_relationship_logs": "yt_profile_relationship_log"}
 """Beat's dispatcher has one name of its own."""
 _RENAMED_FIELDS = {
@@ -29,42 +32,94 @@ _NOT_SENT = {"id", "timestamp"}
 
 _logger = logging.getLogger(__name__)
 _say = Rarely(_logger)
+_say_seldom = Rarely(_logger, seconds=600)
 
 
-class _Default:
-    """The publisher of this process, begun by the first event and kept until the process or its event loop ends."""
+class _OfLoop:
+    """What belongs to one event loop: its publisher, which sends while that loop runs."""
 
     def __init__(self) -> None:
         self.publisher: EventPublisher | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._starting = asyncio.Lock()
+        self.starting = asyncio.Lock()
+        self.thread = threading.current_thread()
 
     async def get(self) -> EventPublisher:
-        """The publisher. Raises KeyError or ValueError for AMQP_URL, SpoolUnusable for GCC_SPOOL_DIR."""
-        loop = asyncio.get_running_loop()
-        if self._loop is not loop:
-            self.leave_behind()
-            self._loop, self._starting = loop, asyncio.Lock()
+        """The publisher, begun by the first event. Raises KeyError or ValueError for AMQP_URL."""
         if self.publisher is None:
-            async with self._starting:
+            async with self.starting:
                 if self.publisher is None:
                     self.publisher = await _entered()
         return self.publisher
 
-    def leave_behind(self) -> None:
-        """Give up a publisher whose loop is gone: what it had in memory goes to its spool."""
+    def has_ended(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether the loop will never run again."""
+        return loop.is_closed() or not (loop.is_running() or self.thread.is_alive())
+
+    def abandon(self) -> None:
+        """Give the publisher up without its loop: what it has in memory goes to its spool."""
         publisher, self.publisher = self.publisher, None
         if publisher is not None:
             publisher.abandon()
 
+
+class _Publishers:
+    """The publishers of this process: one for each event loop, whichever thread it runs in."""
+
+    def __init__(self) -> None:
+        self._by_loop: dict[asyncio.AbstractEventLoop, _OfLoop] = {}
+        self._lock = threading.Lock()
+        self._sweep_at = 0.0
+
+    def of(self, loop: asyncio.AbstractEventLoop) -> _OfLoop:
+        """What belongs to a loop. Now and then, what belongs to loops that have ended is given up."""
+        found = self._by_loop.get(loop)
+        if found is None or time.monotonic() >= self._sweep_at:
+            with self._lock:
+                self._sweep_at = time.monotonic() + _SWEEP_SECONDS
+                for each in [each for each, own in self._by_loop.items() if own.has_ended(each)]:
+                    self._by_loop.pop(each).abandon()
+                found = self._by_loop.setdefault(loop, _OfLoop())
+        return found
+
     async def close(self) -> None:
-        publisher, self.publisher = self.publisher, None
-        if publisher is not None:
-            await publisher.__aexit__(None, None, None)
+        """End the publisher of the running loop."""
+        with self._lock:
+            own = self._by_loop.pop(asyncio.get_running_loop(), None)
+        if own is not None and own.publisher is not None:
+            await own.publisher.__aexit__(None, None, None)
+
+    def leave_all_behind(self) -> None:
+        """Give up every publisher, at the end of the process."""
+        with self._lock:
+            left, self._by_loop = self._by_loop, {}
+        for loop, own in left.items():
+            if loop.is_running() and own.thread is not threading.current_thread():
+                _abandon_within(loop, own)
+            else:
+                own.abandon()
+
+    def leave_to_the_parent(self) -> None:
+        """In a process that was forked: its parent's publishers are not its own."""
+        self._by_loop = {}
+        self._lock = threading.Lock()  # a thread that is not here may hold the other one
 
 
-_default = _Default()
-atexit.register(_default.leave_behind)
+def _abandon_within(loop: asyncio.AbstractEventLoop, own: _OfLoop) -> None:
+    """In the thread of a loop that still runs: nothing else may touch what it works on."""
+    done = threading.Event()
+
+    def abandon() -> None:
+        own.abandon()
+        done.set()
+
+    with suppress(RuntimeError):  # it has just been closed
+        loop.call_soon_threadsafe(abandon)
+        done.wait(_EXIT_SECONDS)
+
+
+_publishers = _Publishers()
+atexit.register(_publishers.leave_all_behind)
+os.register_at_fork(after_in_child=_publishers.leave_to_the_parent)
 
 
 async def make_scrape_log_event(log_type: str, log: Any) -> None:
@@ -78,15 +133,17 @@ async def make_scrape_log_event(log_type: str, log: Any) -> None:
     ``timestamp`` is not sent: the event_timestamp is the time of the call, unless the log has one of that name.
 
     AMQP_URL names the broker. GCC_SPOOL_DIR, where set, is the folder under which every process takes a spool of its
-    own, the first that is free (0, 1, ...); after a crash the next process takes it over. Call `close` before the event
-    loop ends; at the exit of a process that did not, what is in memory goes to the spool.
+    own, the first that is free (0, 1, ...), and sends what processes that are gone have left in the others. Where it
+    cannot be used, that is logged as an error and events wait in memory only, until the process is started again. Each
+    event loop has a publisher of its own, in whichever thread it runs, and so has a process that is forked. Call
+    `close` before the event loop ends; of one that ended without, what is in memory goes to the spool.
     """
     try:
-        publisher = await _default.get()
+        publisher = await _publishers.of(asyncio.get_running_loop()).get()
     except KeyError:
         _say.warn(URL_VARIABLE, "%s is not set: events are lost", URL_VARIABLE)
     except Exception as error:  # noqa: BLE001  # a wrong setting must not stop a crawl
-        _say.warn(str(error), "%s, %s: events are lost: %s", URL_VARIABLE, SPOOL_VARIABLE, error)
+        _say.warn(str(error), "%s: events are lost: %s", URL_VARIABLE, error)
     else:
         try:
             event_type, event = _event(log_type, log)
@@ -98,21 +155,24 @@ async def make_scrape_log_event(log_type: str, log: Any) -> None:
 
 
 async def close() -> None:
-    """Wait a bounded time for what make_scrape_log_event has published, and end its publisher."""
-    await _default.close()
+    """Wait a bounded time for what make_scrape_log_event has published in this event loop, and end its publisher."""
+    await _publishers.close()
 
 
 async def _entered() -> EventPublisher:
     url = os.environ[URL_VARIABLE]
-    folder = os.environ.get(SPOOL_VARIABLE)
-    if not folder:
-        return await EventPublisher(url).__aenter__()
-    for number in range(_MOST_PROCESSES):
+    if folder := os.environ.get(SPOOL_VARIABLE):
         try:
-            return await EventPublisher(url, Path(folder) / str(number)).__aenter__()
-        except SpoolInUse:
-            continue
-    raise SpoolInUse(f"all {_MOST_PROCESSES} spools in {folder} are in use")
+            return await EventPublisher(url, spools=folder).__aenter__()
+        except SpoolUnusable as error:
+            _say_seldom.error(
+                str(error),
+                "%s: %s. Until this process is started again its events wait in memory only: "
+                "what the broker has not taken when it ends is lost",
+                SPOOL_VARIABLE,
+                error,
+            )
+    return await EventPublisher(url).__aenter__()
 
 
 def _event(log_type: str, log: Any) -> tuple[str, dict[str, Any]]:

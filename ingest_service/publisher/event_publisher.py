@@ -2,20 +2,22 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 from ingest_service.publisher.counters import Counters
 from ingest_service.publisher.line import Line
-from ingest_service.publisher.payload import NotOfItsType, record_of
+from ingest_service.publisher.payload import MOST_BYTES, NotOfItsType, record_of
 from ingest_service.publisher.rarely import Rarely
 from ingest_service.publisher.record import Record
 from ingest_service.publisher.sender import Sender
-from ingest_service.publisher.spool import Spool
 from ingest_service.publisher.spooling import Spooling
+from ingest_service.publisher.spools import Directory, Place, Shared
 
 _CANCEL_SECONDS = 1.0
 
@@ -25,14 +27,17 @@ _logger = logging.getLogger(__name__)
 class EventPublisher:
     """Publishes crawl events, confirmed, from one event loop. An asynchronous context manager, to be entered once.
 
-    `url` is the broker's. `spool` is a directory for what cannot be sent now, of this process alone; without one,
-    events wait in memory only. Bounds: `memory_events` and `memory_bytes` in memory (twice with a spool: for the broker
-    and for the disk), `spool_bytes` on disk. `in_flight` events are published before their confirms are waited for.
-    Times are in seconds: `max_wait_seconds` is the longest that emit waits for room before it drops the event,
-    `confirm_seconds` after how long an unanswered event is sent again on another connection, `exit_seconds` how long
-    leaving waits for confirms.
+    `url` is the broker's. `spool` is a directory for what cannot be sent now, of this process alone. `spools`, instead,
+    is a folder that several processes are given: each takes a numbered directory in it that is free, and sends what
+    processes that are gone have left in the others, looking every `look_seconds`. Without either, events wait in memory
+    only. Bounds: `memory_events` and `memory_bytes` in memory (twice with a spool: for the broker and for the disk),
+    `spool_bytes` on disk, `max_event_bytes` for one event; a larger one is refused. `in_flight` events are published
+    before their confirms are waited for. Times are in seconds: `max_wait_seconds` is the longest that emit waits for
+    room before it drops the event, `confirm_seconds` after how long an unanswered event is sent again on another
+    connection, `exit_seconds` how long leaving waits for confirms.
 
     Entering raises SpoolInUse or SpoolUnusable, never waits for the broker. A URL of another form is a ValueError.
+    A process that is forked while a publisher is entered leaves it to its parent, and enters one of its own.
     """
 
     def __init__(
@@ -40,7 +45,10 @@ class EventPublisher:
         url: str,
         spool: Path | str | None = None,
         *,
+        spools: Path | str | None = None,
+        look_seconds: float = 60.0,
         max_wait_seconds: float = 0.05,
+        max_event_bytes: int = MOST_BYTES,
         memory_events: int = 10_000,
         memory_bytes: int = 64 * 2**20,
         in_flight: int = 300,
@@ -51,16 +59,24 @@ class EventPublisher:
     ) -> None:
         _check(url)
         self.counters = Counters()
+        self._max_event_bytes = max_event_bytes
         self._max_wait_seconds = max_wait_seconds
         self._exit_seconds = exit_seconds
         self._say = Rarely(_logger)
         self._open = False
+        self._closed_because = "the publisher is not entered, or left"
         self._room = asyncio.Event()
         self._line = Line(memory_events, memory_bytes)
         self._spooling: Spooling | None = None
+        place: Place | None = None
         if spool is not None:
-            files = Spool(Path(spool), spool_bytes, segment_bytes)
-            self._spooling = Spooling(files, Line(memory_events, memory_bytes), self.counters, self._changed)
+            place = Directory(Path(spool), spool_bytes, segment_bytes)
+        elif spools is not None:
+            place = Shared(Path(spools), spool_bytes, segment_bytes)
+        if place is not None:
+            waiting = Line(memory_events, memory_bytes)
+            look = None if spool is not None else look_seconds
+            self._spooling = Spooling(place, waiting, self.counters, self._changed, look)
         self._sender = Sender(url, self._line, self._spooling, self.counters, self._changed, in_flight, confirm_seconds)
         self._sending: asyncio.Task[None] | None = None
 
@@ -69,11 +85,14 @@ class EventPublisher:
             await self._spooling.open()
         self._sending = asyncio.create_task(self._sender.run())
         self._open = True
+        _ENTERED.add(self)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if not self._open:
+            return  # abandoned, or of the process that this one was forked from
         self._open = False
         try:
             await self._wait_for_confirms()
@@ -87,7 +106,7 @@ class EventPublisher:
         `max_wait_seconds` and drops the event if there still is none. `counters` and the log tell what became of it.
         """
         try:
-            record = record_of(event_type, event)
+            record = record_of(event_type, event, self._max_event_bytes)
         except NotOfItsType as reason:
             self.counters.refused += 1
             self._say.warn(str(reason), "refused an event of type %s: %s", event_type, reason)
@@ -98,7 +117,7 @@ class EventPublisher:
         if self._open:
             self._say.warn("full", "dropped an event of type %s: no room within the wait", event_type)
         else:
-            self._say.warn("shut", "dropped an event of type %s: the publisher is not entered, or left", event_type)
+            self._say.warn("shut", "dropped an event of type %s: %s", event_type, self._closed_because)
 
     def abandon(self) -> None:
         """Leave without an event loop, as at the end of the process: what is in memory goes to the spool. Blocks."""
@@ -109,6 +128,15 @@ class EventPublisher:
             elif left := self.counters.in_memory:
                 self.counters.drop_memory(left)
                 _logger.error("dropped %d events: the event loop ended before they were confirmed, and no spool", left)
+
+    def disown(self) -> None:
+        """In a process that was forked: what is in memory and in the spool is the parent's, and stays that."""
+        if self._open:
+            self._open = False
+            self._closed_because = "the publisher is of the process that this one was forked from"
+            self.counters = Counters()
+            if self._spooling is not None:
+                self._spooling.disown()
 
     def _take(self, record: Record) -> bool:
         """Put an event where it belongs now; False if there is no room."""
@@ -161,6 +189,21 @@ class EventPublisher:
             _logger.error("dropped %d events: not confirmed within %g s, and no spool", left, self._exit_seconds)
         if self.counters.in_spool:
             _logger.warning("%d events are left in the spool, for the next process", self.counters.in_spool)
+
+
+_ENTERED: WeakSet[EventPublisher] = WeakSet()
+_OF_THE_PARENT: list[EventPublisher] = []
+"""Kept for ever: the parent's connections must not be ended by what Python does when they are not referred to."""
+
+
+def _disown_all() -> None:
+    for publisher in list(_ENTERED):
+        publisher.disown()
+        _OF_THE_PARENT.append(publisher)
+    _ENTERED.clear()
+
+
+os.register_at_fork(after_in_child=_disown_all)
 
 
 def _check(url: str) -> None:

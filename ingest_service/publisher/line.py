@@ -1,7 +1,7 @@
 """Events waiting in memory, in order, bounded in number and in bytes."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from ingest_service.publisher.record import Record
@@ -29,9 +29,9 @@ class Line:
         self._records.append(record)
         self._bytes += len(record.body)
 
-    def first(self, most: int) -> Sequence[Record]:
+    def first(self, most: int, most_bytes: int | None = None) -> Sequence[Record]:
         """The oldest events. They stay until `leave`: while they are worked on, they take up room."""
-        return list(islice(self._records, most))
+        return first(self._records, most, most_bytes)
 
     def leave(self, count: int) -> None:
         """Take the oldest events out."""
@@ -42,3 +42,15 @@ class Line:
         """Put events before all others, in their order."""
         self._records.extendleft(reversed(records))
         self._bytes += sum(len(each.body) for each in records)
+
+
+def first(records: Iterable[Record], most: int, most_bytes: int | None) -> list[Record]:
+    """The first of some events, within a number of events and of bytes, but one at least."""
+    taken: list[Record] = []
+    size = 0
+    for record in islice(records, most):
+        size += len(record.body)
+        if taken and most_bytes is not None and size > most_bytes:
+            break
+        taken.append(record)
+    return taken

@@ -20,7 +20,14 @@ class Rarely:
         """By key: when it was last said, and how many times it has been held back since."""
 
     def warn(self, key: Hashable, message: str, *arguments: object) -> None:
-        """Log a warning unless one of the same key was logged within the last `seconds`."""
+        """Log a warning unless something of the same key was logged within the last `seconds`."""
+        self._log(logging.WARNING, key, message, arguments)
+
+    def error(self, key: Hashable, message: str, *arguments: object) -> None:
+        """Log an error unless something of the same key was logged within the last `seconds`."""
+        self._log(logging.ERROR, key, message, arguments)
+
+    def _log(self, level: int, key: Hashable, message: str, arguments: tuple[object, ...]) -> None:
         now = self._clock()
         last, unsaid = self._said.get(key, (float("-inf"), 0))
         if now - last < self._seconds:
@@ -31,4 +38,4 @@ class Rarely:
         self._said[key] = (now, 0)
         if unsaid:
             message += f" (and {unsaid} times more before this, not logged)"
-        self._logger.warning(message, *arguments)
+        self._logger.log(level, message, *arguments)

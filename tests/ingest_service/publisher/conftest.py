@@ -2,7 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator, Mapping
+import os
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -74,6 +76,37 @@ class Proxied(Proxy):
 def proxy(broker: Broker) -> Iterator[Proxied]:
     with Proxied(broker.url) as proxied:
         yield proxied
+
+
+Alarm = Callable[[], AbstractAsyncContextManager[None]]
+
+
+@pytest.fixture
+def alarm(stack: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> Alarm:
+    """The broker's memory alarm, for as long as one is within it."""
+    (epmd,) = tmp_path_factory.getbasetemp().glob("stack0/*/epmd.port")
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(epmd.parent / "home"),
+        "ERL_EPMD_PORT": epmd.read_text().strip(),
+        "RABBITMQ_CONF_ENV_FILE": str(epmd.parent / "no-rabbitmq-env.conf"),
+    }
+
+    async def limit(*memory: str) -> None:
+        program = "/usr/lib/rabbitmq/bin/rabbitmqctl"
+        arguments = ("--node", "gcc@localhost", "--quiet", "set_vm_memory_high_watermark", *memory)
+        told = await asyncio.create_subprocess_exec(program, *arguments, env=environment)
+        assert await told.wait() == 0
+
+    @asynccontextmanager
+    async def on() -> AsyncIterator[None]:
+        await limit("absolute", "1")
+        try:
+            yield
+        finally:
+            await limit("0.4")
+
+    return on
 
 
 async def until(holds: Callable[[], object], seconds: float = 20) -> None:

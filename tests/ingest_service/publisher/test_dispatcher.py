@@ -1,5 +1,6 @@
 """make_scrape_log_event, called as Beat's crawlers call it."""
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -15,6 +16,23 @@ from tests.ingest_service.publisher.conftest import Broker, until
 METRICS = [{"key": "likes", "value": 5}]
 DIMENSIONS = [{"key": "handle", "value": "creator"}, {"key": "taken_at_timestamp", "value": 1_768_469_400}]
 COMMON = {"id": None, "source": "graphapi", "timestamp": "2026", "metrics": METRICS, "dimensions": DIMENSIONS}
+NOWHERE = "amqp://127.0.0.1:1/"
+
+
+def own_publisher() -> EventPublisher:
+    """The publisher of this test's loop."""
+    publisher = dispatcher._publishers.of(asyncio.get_running_loop()).publisher
+    assert publisher is not None
+    return publisher
+
+
+def spooled(folder: Path) -> list[Path]:
+    return list(folder.glob("*/*.spool"))
+
+
+async def emit_profiles(publisher: EventPublisher, first: int, end: int) -> None:
+    for number in range(first, end):
+        await publisher.emit("profile_log", {"source": "s", "platform": "p", "profile_id": str(number)})
 
 
 @pytest.fixture
@@ -76,12 +94,59 @@ async def test_processes_take_spools_of_their_own(default: Path) -> None:
     assert (default / "1" / "lock").exists()
 
 
+async def test_what_processes_that_are_gone_have_left_arrives_though_fewer_processes_crawl(
+    broker: Broker, default: Path
+) -> None:
+    for number in range(3):
+        async with EventPublisher(NOWHERE, default / str(number), exit_seconds=0) as gone:
+            await emit_profiles(gone, number * 100, number * 100 + 100)
+    await make_scrape_log_event("profile_log", {"source": "s", "platform": "p", "profile_id": "300"})
+    counters = own_publisher().counters
+    await until(lambda: counters.sent == 301)
+    await dispatcher.close()
+    assert counters.recovered == 300
+    assert {int(each["profile_id"]) for each in await broker.events("profile_log")} == set(range(301))
+    assert not spooled(default)
+
+
+async def test_what_a_process_leaves_that_ends_later_is_found_too(broker: Broker, tmp_path: Path) -> None:
+    async with (
+        EventPublisher(broker.url, spools=tmp_path, look_seconds=0.05) as survivor,
+        EventPublisher(NOWHERE, spools=tmp_path, exit_seconds=0) as dying,
+    ):
+        await emit_profiles(dying, 0, 50)
+        await until(lambda: dying.counters.in_spool == 50)
+        await asyncio.sleep(0.2)
+        assert survivor.counters.accepted == 0  # while it runs, it is its own
+        await dying.__aexit__(None, None, None)
+        await until(lambda: survivor.counters.sent == 50)
+    assert {int(each["profile_id"]) for each in await broker.events("profile_log")} == set(range(50))
+
+
+@pytest.mark.parametrize("wrong", ["a file", "a file under it", "nothing may be made in it"])
+async def test_a_spool_folder_that_cannot_be_used_is_an_error_and_events_go_to_the_broker(
+    broker: Broker, default: Path, wrong: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = {
+        "a file": default / "x",
+        "a file under it": default / "x" / "y",
+        "nothing may be made in it": Path("/proc"),
+    }
+    (default / "x").touch()
+    monkeypatch.setenv("GCC_SPOOL_DIR", str(folder[wrong]))
+    for number in range(200):
+        await make_scrape_log_event("profile_log", {"source": "s", "platform": "p", "profile_id": str(number)})
+    await dispatcher.close()
+    assert {int(each["profile_id"]) for each in await broker.events("profile_log")} == set(range(200))
+    (said,) = [each for each in caplog.records if each.levelname == "ERROR"]
+    assert f"GCC_SPOOL_DIR: the spool directory {folder[wrong]}/0 cannot be used" in said.getMessage()
+    assert "a directory that this user may write to" in said.getMessage()
+
+
 async def test_a_log_that_cannot_be_read_is_counted_and_said(default: Path, caplog: pytest.LogCaptureFixture) -> None:
     await make_scrape_log_event("post_log", {"dimensions": [{"key": "taken_at_timestamp", "value": "private"}]})
     await make_scrape_log_event("post_log", 3)
-    publisher = dispatcher._default.publisher
-    assert publisher is not None
-    assert publisher.counters.refused == 2
+    assert own_publisher().counters.refused == 2
     assert "a log of type post_log is lost, it cannot be read: TypeError" in caplog.text
     assert "private" not in caplog.text
 

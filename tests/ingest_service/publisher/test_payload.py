@@ -1,11 +1,20 @@
+"""What becomes of an event's values on their way into the body of a message."""
+
+import json
 import math
+import tracemalloc
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from enum import Enum, IntEnum
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ingest_service.admission import Admission, Bounds
 from ingest_service.events.registry import EVENT_TYPES
@@ -63,6 +72,162 @@ def test_fields_that_the_contract_does_not_know_are_sent() -> None:
     assert fields_of("profile_log", {**PROFILE, "retry_count": 3})["retry_count"] == 3
 
 
+class Text(str):
+    __slots__ = ()
+
+
+class Whole(int):
+    pass
+
+
+class Real(float):
+    pass
+
+
+class Platform(Enum):
+    INSTAGRAM = "INSTAGRAM"
+    ODD = b"odd"
+
+
+class Level(IntEnum):
+    HIGH = 3
+
+
+TEXTS = st.text(st.characters(exclude_categories=[]), max_size=8)
+ATOMS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.integers(-(2**200), 2**200),
+    st.floats(),
+    st.decimals(),
+    st.decimals(allow_nan=False, allow_infinity=False, min_value=-100, max_value=100),
+    TEXTS,
+    TEXTS.map(Text),
+    st.integers().map(Whole),
+    st.floats().map(Real),
+    st.sampled_from([*Platform, *Level]),
+    st.binary(max_size=4),
+    st.binary(max_size=4).map(bytearray),
+    st.uuids(),
+    st.datetimes(timezones=st.none() | st.timezones() | st.just(timezone(timedelta(hours=1, seconds=7)))),
+    st.dates(),
+    st.times(),
+    st.timedeltas(),
+    st.complex_numbers(),
+    st.just(...),
+    st.just(object()),
+    st.frozensets(st.integers(), max_size=2),
+    st.just(msgspec.Raw(b'{"a":1}')),
+)
+VALUES = st.recursive(
+    ATOMS,
+    lambda inside: st.one_of(
+        st.lists(inside, max_size=3),
+        st.lists(inside, max_size=3).map(tuple),
+        st.dictionaries(TEXTS, inside, max_size=3),
+        st.dictionaries(TEXTS, inside, max_size=3).map(MappingProxyType),
+        st.dictionaries(st.one_of(TEXTS.map(Text), st.integers(), st.none(), st.uuids()), inside, max_size=2),
+    ),
+    max_leaves=6,
+)
+
+
+def means(value: Any, arrived: Any) -> bool:  # noqa: C901, PLR0911  # one branch for a kind
+    """Whether what json has decoded, with every number as Decimal, is the value itself."""
+    if value is None or isinstance(value, bool):
+        return arrived is value
+    if isinstance(value, Enum):
+        return means(value.value, arrived)
+    if isinstance(value, float):
+        return isinstance(arrived, Decimal) and float(arrived) == value
+    if isinstance(value, int | Decimal):
+        return isinstance(arrived, Decimal) and arrived.as_tuple() == Decimal(value).as_tuple()
+    if isinstance(value, str):
+        return type(arrived) is str and arrived == value
+    if isinstance(value, UUID):
+        return UUID(arrived) == value
+    if isinstance(value, datetime):
+        again = datetime.fromisoformat(arrived)
+        return again == value and again.utcoffset() == value.utcoffset()
+    if isinstance(value, date | time):
+        return type(value).fromisoformat(arrived) == value
+    if isinstance(value, list | tuple):
+        return type(arrived) is list and len(arrived) == len(value) and all(map(means, value, arrived))
+    if isinstance(value, Mapping):
+        return (
+            type(arrived) is dict and arrived.keys() == value.keys() and all(means(value[k], arrived[k]) for k in value)
+        )
+    return False
+
+
+@settings(max_examples=400)
+@given(metric=VALUES, dimensions=st.dictionaries(TEXTS, VALUES, max_size=3), field=VALUES)
+def test_every_value_arrives_as_it_was_given_or_the_event_is_refused(
+    metric: Any, dimensions: dict[str, Any], field: Any
+) -> None:
+    event = {**PROFILE, "metrics": {"m": metric}, "dimensions": dimensions, "unknown": field}
+    try:
+        body = record_of("profile_log", event).body
+    except NotOfItsType:
+        return
+    arrived = json.loads(body, parse_float=Decimal, parse_int=Decimal, parse_constant=refuse)
+    for name, value in event.items():
+        assert means(value, arrived[name])
+
+
+def refuse(constant: str) -> None:
+    raise AssertionError(f"{constant} is no JSON")
+
+
+@given(
+    value=st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.floats(allow_nan=False, allow_infinity=False),
+        st.text(),
+        st.uuids(),
+        st.datetimes(),
+        st.decimals(allow_nan=False, allow_infinity=False, places=3),
+    )
+)
+def test_values_that_crawlers_have_are_not_refused(value: Any) -> None:
+    event = {**PROFILE, "metrics": {"m": value}, "dimensions": {"d": [value, {"e": value}]}}
+    assert means(
+        value, json.loads(record_of("profile_log", event).body, parse_float=Decimal, parse_int=Decimal)["metrics"]["m"]
+    )
+
+
+@pytest.mark.parametrize(
+    "huge",
+    [
+        {"bio": "b" * 2**28},
+        {"bio": ["b" * 2**22] * 2**16},
+        {"a": {"b": [{"c": "ü" * 2**27}]}},
+        dict.fromkeys(map(str, range(2**20)), 1),
+        {"b" * 2**28: 1},
+        {"numbers": [1] * 2**24},
+    ],
+)
+def test_an_enormous_event_is_refused_before_it_is_encoded(huge: dict[str, Any]) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(NotOfItsType, match="too_large: more than 4194304 bytes"):
+            record_of("profile_log", {**PROFILE, "dimensions": huge})
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_how_large_an_event_may_be_is_exact() -> None:
+    event = {**PROFILE, "event_id": str(UUID(int=1)), "event_timestamp": "2026-01-15 09:30:00", "metrics": {"a": 1.5}}
+    size = len(record_of("profile_log", event).body)
+    assert len(record_of("profile_log", event, size).body) == size
+    with pytest.raises(NotOfItsType, match="too_large"):
+        record_of("profile_log", event, size - 1)
+
+
 class Odd(dict[str, Any]):
     def __iter__(self) -> Iterator[str]:
         raise LookupError("s3cret")
@@ -81,15 +246,34 @@ class Odd(dict[str, Any]):
         ("profile_log", {**PROFILE, "metrics": []}, "Expected `object`, got `array` - at `$.metrics`"),
         ("profile_log", {**PROFILE, "event_id": "x"}, "UUID"),
         ("profile_log", {**PROFILE, "profile_id": "\ud800"}, "not valid Unicode"),
-        ("profile_log", {**PROFILE, "dimensions": {"bio": object()}}, "not a mapping of JSON values"),
-        ("profile_log", {**PROFILE, "dimensions": {"bio": "b" * 2**22}}, "too_large"),
+        (
+            "profile_log",
+            {**PROFILE, "dimensions": {"bio": object()}},
+            "the type object is not sent, JSON has no such - at `$.dimensions.bio`",
+        ),
+        ("profile_log", {**PROFILE, "dimensions": {"bio": "b" * 2**22}}, "too_large: more than 4194304 bytes"),
+        (
+            "profile_log",
+            {**PROFILE, "metrics": {"rate": math.nan}},
+            "NaN and Infinity are no numbers of JSON - at `$.metrics.rate`",
+        ),
+        ("profile_log", {**PROFILE, "metrics": {"rate": Decimal("sNaN")}}, "at `$.metrics.rate`"),
+        (
+            "profile_log",
+            {**PROFILE, "dimensions": {"a": {"s3cret": [math.inf]}}},
+            "JSON - at `$.dimensions.a[...][...]`",
+        ),
+        ("profile_log", {**PROFILE, "dimensions": {"a": b"s3cret"}}, "of the type bytes is not sent"),
+        ("profile_log", {**PROFILE, "dimensions": {"a": {"s3cret"}}}, "of the type set is not sent"),
+        ("profile_log", {**PROFILE, "dimensions": {7: "a"}}, "a key of the type int is not sent"),
+        ("profile_log", {**PROFILE, 7: "a"}, "a key of the type int is not sent, JSON has text only - at `$`"),
         ("profile_log", None, "not a mapping of JSON values"),
         ("profile_log", Odd(PROFILE), "not a mapping of JSON values: LookupError"),
         ("sentiment_log", {**PROFILE, "shortcode": "c", "comment_id": "1", "sentiment": "s", "score": 2}, "$.score"),
         (
             "sentiment_log",
             {**PROFILE, "shortcode": "c", "comment_id": "1", "sentiment": "s", "score": math.nan},
-            "$.score",
+            "`$.score`",
         ),
     ],
 )

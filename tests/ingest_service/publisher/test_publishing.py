@@ -15,10 +15,9 @@ import pytest
 
 from ingest_service.broker.connection import connected
 from ingest_service.events.contract import EXCHANGE
-from ingest_service.publisher import Counters, EventPublisher, SpoolInUse, confirms
-from ingest_service.publisher.confirms import ConfirmingChannel, Fate, Flight
-from ingest_service.publisher.record import Record
-from tests.ingest_service.publisher.conftest import Broker, Proxied, until
+from ingest_service.publisher import Counters, EventPublisher, SpoolInUse, sender
+from ingest_service.publisher.segment import TAIL_BYTES
+from tests.ingest_service.publisher.conftest import Alarm, Broker, Proxied, until
 
 README = (Path(__file__).parents[3] / "README.md").read_text()
 NOWHERE = "amqp://user:s3cret@127.0.0.1:1/"
@@ -30,6 +29,11 @@ def order(number: int, **more: object) -> dict[str, Any]:
 
 def segments(spool: Path) -> list[Path]:
     return list(spool.glob("*.spool"))
+
+
+def kept_aside(spool: Path) -> bytes:
+    (damaged,) = spool.glob("*.damaged")
+    return damaged.read_bytes()
 
 
 def numbers(events: list[dict[str, Any]]) -> list[int]:
@@ -156,12 +160,21 @@ async def test_what_overflows_memory_goes_to_the_spool_and_arrives(broker: Broke
 async def test_what_a_full_spool_cannot_take_is_dropped_counted_and_said(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with EventPublisher(NOWHERE, tmp_path, spool_bytes=5_000) as publisher, always_adding_up(publisher.counters):
-        await emit(publisher, 0, 200)
-        await until(lambda: not publisher.counters.in_memory)
-    assert publisher.counters.in_spool + publisher.counters.dropped == 200
-    assert publisher.counters.dropped > 100
-    assert "the spool is full: dropped" in caplog.text
+    async with (
+        EventPublisher(
+            NOWHERE, tmp_path, spool_bytes=5_000, memory_events=20, max_wait_seconds=0, exit_seconds=0
+        ) as full,
+        always_adding_up(full.counters),
+    ):
+        for number in range(200):
+            await emit(full, number, number + 1)
+            await until(lambda: full.counters.in_memory < 20 or (full._spooling and full._spooling.stuck))
+    assert full.counters.in_spool + full.counters.dropped == 200
+    assert full.counters.in_memory == 0
+    assert full.counters.dropped > 100
+    assert "the spool is full" in caplog.text
+    assert "dropped an event of type order_log: no room" in caplog.text
+    assert "neither the broker nor the spool took them" in caplog.text
     assert "s3cret" not in caplog.text
 
 
@@ -205,10 +218,32 @@ async def test_a_torn_tail_is_reported_on_entering(tmp_path: Path, caplog: pytes
     async with EventPublisher(NOWHERE, tmp_path, exit_seconds=0) as publisher:
         await emit(publisher, 0, 3)
     (segment,) = segments(tmp_path)
-    os.truncate(segment, segment.stat().st_size - 5)
+    torn = segment.rename(tmp_path / "00000000000000000001.spool")  # as if it had not been sealed
+    os.truncate(torn, torn.stat().st_size - TAIL_BYTES - 5)
     async with EventPublisher(NOWHERE, tmp_path) as again:
-        assert again.counters.recovered == 2
-    assert f"{segment} ends with" in caplog.text
+        assert again.counters.recovered == 0
+    assert f"{torn} ends with" in caplog.text
+
+
+async def test_of_a_damaged_spool_file_the_rest_is_sent_the_lost_are_counted_and_the_file_is_kept(
+    broker: Broker, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with EventPublisher(NOWHERE, tmp_path, exit_seconds=0) as first:
+        await emit(first, 0, 1_000)
+    (segment,) = segments(tmp_path)
+    content = bytearray(segment.read_bytes())
+    content[len(content) // 2] ^= 1
+    segment.write_bytes(content)
+    async with EventPublisher(broker.url, tmp_path) as publisher, always_adding_up(publisher.counters):
+        assert publisher.counters.recovered == 1_000
+        await until(lambda: not publisher.counters.in_spool)
+    arrived = numbers(await broker.events("order_log"))
+    lost = publisher.counters.dropped
+    assert 0 < lost < 500
+    assert publisher.counters.sent == len(arrived) == 1_000 - lost
+    assert arrived == sorted(set(arrived))
+    assert kept_aside(tmp_path) == bytes(content)
+    assert caplog.text.count(f"{segment} is damaged: {lost} of its events cannot be read and are dropped") == 1
 
 
 async def test_a_slow_disk_does_not_hold_up_the_crawler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,10 +305,10 @@ async def test_returned_events_are_sent_again(
 ) -> None:
     async with connected(broker.url, "tests") as connection, connection.channel() as channel:
         exchange = await channel.declare_exchange("unbound.dx", auto_delete=True)
-        monkeypatch.setattr(confirms, "EXCHANGE", "unbound.dx")
+        monkeypatch.setattr(sender, "EXCHANGE", "unbound.dx")
         async with EventPublisher(broker.url) as publisher:
             await emit(publisher, 0, 5)
-            await until(lambda: "returned, NO_ROUTE" in caplog.text)
+            await until(lambda: "returned, 312 NO_ROUTE" in caplog.text)
             assert publisher.counters == Counters(accepted=5, in_memory=5)
             queue = await channel.get_queue("order_log_events_q")
             await queue.bind(exchange, "order_log_events")
@@ -286,25 +321,86 @@ async def test_a_missing_exchange_is_named_and_waited_for(
     broker: Broker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with monkeypatch.context() as elsewhere:
-        elsewhere.setattr(confirms, "EXCHANGE", "missing.dx")
+        elsewhere.setattr(sender, "EXCHANGE", "missing.dx")
         publisher = await EventPublisher(broker.url).__aenter__()
         await emit(publisher, 0, 5)
-        await until(lambda: "there is no exchange 'missing.dx': gcc-ingest init creates it" in caplog.text)
+        await until(lambda: "no exchange 'missing.dx' in vhost '/'. gcc-ingest init creates it" in caplog.text)
     await until(lambda: publisher.counters.sent == 5)
     await publisher.__aexit__(None, None, None)
     assert sorted(numbers(await broker.events("order_log"))) == list(range(5))
 
 
-async def test_an_event_without_an_answer_counts_as_not_sent() -> None:
-    class Silent:
-        async def basic_publish(self, body: bytes, **_: object) -> None:
-            if body == b"1":
-                await asyncio.Event().wait()
+async def test_an_event_without_an_answer_counts_as_not_sent(
+    broker: Broker, proxy: Proxied, caplog: pytest.LogCaptureFixture
+) -> None:
+    proxy.open()
+    async with EventPublisher(proxy.url, confirm_seconds=0.2) as publisher, always_adding_up(publisher.counters):
+        await emit(publisher, 0, 1)
+        await until(lambda: publisher.counters.sent == 1)
+        proxy.stall()
+        await emit(publisher, 1, 3)
+        await until(lambda: "the broker did not confirm within 0.2 s" in caplog.text)
+        assert (publisher.counters.sent, publisher.counters.in_memory) == (1, 2)
+        proxy.close()
+        proxy.resume()
+        proxy.open()
+        await until(lambda: publisher.counters.sent == 3)
+    assert set(numbers(await broker.events("order_log"))) == {0, 1, 2}
 
-    flight = Flight([Record("k", b"0"), Record("k", b"1")])
-    await ConfirmingChannel(Silent(), 0.05).fly(flight)  # type: ignore[arg-type]
-    assert flight.fates == [Fate.CONFIRMED, Fate.UNKNOWN]
-    assert flight.trouble == "the broker did not confirm within 0.05 s"
+
+async def test_a_broker_that_takes_nothing_is_said_and_events_wait_until_it_does(
+    broker: Broker, tmp_path: Path, alarm: Alarm, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="ingest_service")
+    async with (
+        EventPublisher(broker.url, tmp_path, confirm_seconds=0.5) as spooling,
+        EventPublisher(broker.url, confirm_seconds=0.5) as waiting,
+        always_adding_up(spooling.counters),
+        always_adding_up(waiting.counters),
+    ):
+        await emit(spooling, 0, 1)
+        await emit(waiting, 200, 201)
+        await until(lambda: spooling.counters.sent == waiting.counters.sent == 1)
+        async with alarm():
+            await emit(spooling, 1, 100)
+            await emit(waiting, 201, 300)
+            for place in ("the spool", "memory"):
+                await until(lambda it=place: f"takes nothing (low on memory): events wait in {it}" in caplog.text)  # type: ignore[misc]
+            await emit(spooling, 100, 200)
+            await emit(waiting, 300, 400)
+            await until(lambda: spooling.counters.in_memory == 0)
+            assert spooling.counters.in_spool > 100
+            assert waiting.counters.in_memory > 100
+        await until(lambda: spooling.counters.sent == waiting.counters.sent == 200)
+    assert "the broker takes events again" in caplog.text
+    assert set(numbers(await broker.events("order_log"))) == set(range(400))
+
+
+@pytest.mark.parametrize("spooling", [True, False])
+async def test_a_cut_connection_holds_nothing_up_for_two_seconds_and_loses_nothing_a_hundred_times(
+    broker: Broker, proxy: Proxied, tmp_path: Path, spooling: bool
+) -> None:
+    proxy.open()
+    spool = tmp_path if spooling else None
+    longest = 0.0
+    async with EventPublisher(proxy.url, spool, in_flight=50, max_wait_seconds=10) as publisher:
+        emitted = 0
+        for cut in range(100):
+            await emit(publisher, emitted, emitted + 50 + cut)
+            emitted += 50 + cut
+            for _ in range(cut % 7):  # at another moment each time
+                await asyncio.sleep(0.001)
+            proxy.close()
+            proxy.open()
+            sent, start = publisher.counters.sent, time.monotonic()
+            await emit(publisher, emitted, emitted + 1)
+            emitted += 1
+            await until(lambda before=sent: publisher.counters.sent > before)  # type: ignore[misc]
+            longest = max(longest, time.monotonic() - start)
+        await until(lambda: publisher.counters.sent == emitted)
+    assert longest < 2
+    assert publisher.counters.dropped == 0
+    assert set(numbers(await broker.events("order_log"))) == set(range(emitted))
 
 
 @pytest.mark.parametrize("url", ["", "http://broker", "amqp://", "amqp://broker:port"])

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,8 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest_service.publisher.record import MAGIC, Record, packed, unpacked
+from ingest_service.publisher.record import Record
+from ingest_service.publisher.segment import TAIL_BYTES
 from ingest_service.publisher.spool import Spool, SpoolInUse, SpoolUnusable
+from ingest_service.publisher.spools import Shared
+from tests.ingest_service.publisher.test_segment import of_the_first_form
 
 RECORDS = st.lists(
     st.builds(Record, st.from_regex(r"[a-z_]{1,20}", fullmatch=True), st.binary(max_size=200)), max_size=12
@@ -34,47 +38,12 @@ def drained(spool: Spool) -> list[Record]:
     found: list[Record] = []
     while (segment := spool.oldest()) is not None:
         found += segment.records
-        spool.remove(segment.number)
+        spool.remove(segment)
     return found
 
 
 def segments(directory: Path) -> list[Path]:
     return sorted(directory.glob("*.spool"))
-
-
-@settings(max_examples=60)
-@given(records=RECORDS, data=st.data())
-def test_of_a_file_cut_anywhere_what_was_written_whole_comes_back_in_order_and_nothing_else(
-    records: list[Record], data: st.DataObject
-) -> None:
-    whole = MAGIC + packed(records)
-    cut = data.draw(st.integers(0, len(whole)))
-    read = unpacked(whole[:cut])
-    ends = [len(MAGIC + packed(records[: count + 1])) for count in range(len(records))]
-    fitting = sum(end <= cut for end in ends)
-    assert read.records == records[:fitting]
-    assert read.torn_bytes == cut - (ends[fitting - 1] if fitting else min(cut, len(MAGIC)) if cut >= len(MAGIC) else 0)
-
-
-@settings(max_examples=60)
-@given(records=RECORDS, tail=st.binary(max_size=64))
-def test_what_follows_the_records_without_being_one_is_not_taken_for_one(records: list[Record], tail: bytes) -> None:
-    read = unpacked(MAGIC + packed(records) + tail)
-    assert (read.records, read.torn_bytes) == (records, len(tail))
-
-
-@settings(max_examples=60)
-@given(records=RECORDS.filter(bool), data=st.data())
-def test_a_changed_byte_never_yields_a_record_that_was_not_written(records: list[Record], data: st.DataObject) -> None:
-    content = bytearray(MAGIC + packed(records))
-    content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
-    found = unpacked(bytes(content)).records
-    assert found == records[: len(found)]
-    assert len(found) < len(records)
-
-
-def test_a_stretch_of_zeros_is_no_record() -> None:
-    assert unpacked(MAGIC + bytes(64)) == ([], 64)
 
 
 @settings(max_examples=30)  # each one syncs files to disk
@@ -90,17 +59,79 @@ def test_a_spool_opened_again_gives_every_record_in_order(batches: list[list[Rec
         assert not segments(directory)
 
 
+def interrupted(directory: Path, *batches: list[Record]) -> Path:
+    """The file of a process that was killed after it had written these batches; it was not sealed."""
+    with opened(directory) as spool:
+        for batch in batches:
+            spool.append(batch)
+        (path,) = segments(directory)
+        content = path.read_bytes()
+    for each in segments(directory):
+        each.unlink()
+    path.write_bytes(content)
+    return path
+
+
 def test_a_torn_tail_is_reported_and_hides_nothing_that_is_written_later(tmp_path: Path) -> None:
+    torn = interrupted(tmp_path, FOUR[:1], FOUR[1:2])
+    torn.write_bytes(torn.read_bytes()[: -TAIL_BYTES - 1])
     with opened(tmp_path) as spool:
-        spool.append(FOUR[:2])
-    (torn,) = segments(tmp_path)
-    torn.write_bytes(torn.read_bytes()[:-1])
-    spool = Spool(tmp_path, 2**20, 2**16)
-    assert spool.open() == 1
-    assert [path for path, _ in spool.torn] == [torn]
-    spool.append(FOUR[2:])
-    assert drained(spool) == [FOUR[0], *FOUR[2:]]
-    spool.close()
+        assert spool.count == 1
+        assert [path for path, _ in spool.torn] == [torn]
+        spool.append(FOUR[2:])
+        assert drained(spool) == [FOUR[0], *FOUR[2:]]
+    assert not list(tmp_path.glob("*.damaged"))
+
+
+def test_a_spool_is_opened_without_reading_what_is_in_it(tmp_path: Path) -> None:
+    big = [Record("post_log_events", bytes(2**20))] * 8
+    sealed, killed = tmp_path / "sealed", tmp_path / "killed"
+    with opened(sealed, limit=2**26) as spool:
+        for _ in range(4):
+            spool.append(big)
+    interrupted(killed, FOUR, FOUR)
+    for directory, count in ((sealed, 32), (killed, 8)):
+        before = bytes_read()
+        with opened(directory, limit=2**26) as spool:
+            assert spool.count == count
+            assert bytes_read() - before < 2**16
+
+
+def bytes_read() -> int:
+    """How many bytes this process has ever asked files for."""
+    return int(Path("/proc/self/io").read_text().split()[1])
+
+
+def test_a_damaged_file_gives_what_is_whole_and_is_kept_aside(tmp_path: Path) -> None:
+    with opened(tmp_path) as spool:
+        for record in FOUR:
+            spool.append([record])
+        (path,) = segments(tmp_path)
+        content = path.read_bytes()
+        damaged = content.replace(b"\n2", b"\n7")
+        path.write_bytes(damaged)
+        segment = spool.oldest()
+        assert segment is not None
+        assert (segment.records, segment.missing, segment.damaged) == ([*FOUR[:2], FOUR[3]], 1, True)
+        spool.remove(segment)
+        assert spool.oldest() is None
+    (kept,) = tmp_path.glob("*.damaged")
+    assert kept.read_bytes() == damaged
+    with opened(tmp_path) as spool:
+        spool.append(FOUR)  # under another number, or the next damage would take its place
+        assert spool.count == 4
+        (path,) = segments(tmp_path)
+        assert path.stem > kept.stem
+
+
+def test_files_of_the_first_form_are_found_and_sent_and_kept_where_they_are_damaged(tmp_path: Path) -> None:
+    for number, end in ((1, None), (2, -1)):
+        (tmp_path / f"{number:020d}.spool").write_bytes(of_the_first_form(FOUR)[:end])
+    with opened(tmp_path) as spool:
+        assert spool.count == 7
+        spool.append(FOUR)
+        assert drained(spool) == [*FOUR, *FOUR[:3], *FOUR]
+    assert [each.name for each in tmp_path.glob("*.damaged")] == ["00000000000000000002.damaged"]
 
 
 def test_a_segment_stays_until_it_is_removed(tmp_path: Path) -> None:
@@ -141,10 +172,8 @@ def test_a_failed_write_leaves_no_half_record_behind(tmp_path: Path, monkeypatch
 
 
 def test_a_segment_with_nothing_whole_in_it_is_reported_once_and_gone(tmp_path: Path) -> None:
-    with opened(tmp_path) as spool:
-        spool.append(FOUR[:1])
-    (torn,) = segments(tmp_path)
-    torn.write_bytes(torn.read_bytes()[:-1])
+    torn = interrupted(tmp_path, FOUR[:1])
+    torn.write_bytes(torn.read_bytes()[: -TAIL_BYTES - 1])
     with opened(tmp_path) as spool:
         assert [path for path, _ in spool.torn] == [torn]
         assert spool.oldest() is None
@@ -154,12 +183,29 @@ def test_a_segment_with_nothing_whole_in_it_is_reported_once_and_gone(tmp_path: 
 
 def test_events_lost_on_disk_while_running_are_counted_as_missing(tmp_path: Path) -> None:
     with opened(tmp_path) as spool:
-        spool.append(FOUR)
+        spool.append(FOUR[:3])
+        spool.append(FOUR[3:])
         (path,) = segments(tmp_path)
-        path.write_bytes(path.read_bytes()[:-1])
+        path.write_bytes(path.read_bytes()[: -TAIL_BYTES - 1])
         segment = spool.oldest()
         assert segment is not None
         assert (len(segment.records), segment.missing) == (3, 1)
+
+
+def test_a_segment_that_cannot_be_read_now_is_read_after_the_others(tmp_path: Path) -> None:
+    with opened(tmp_path, segment_size=1) as spool:
+        for record in FOUR:
+            spool.append([record])
+        first = segments(tmp_path)[0]
+        away = first.rename(tmp_path / "away")
+        with pytest.raises(FileNotFoundError):
+            spool.oldest()
+        assert spool.postpone() == first
+        segment = spool.oldest()
+        assert segment is not None
+        assert list(segment.records) == FOUR[1:2]
+        away.rename(first)
+        assert drained(spool) == [*FOUR[1:], FOUR[0]]
 
 
 def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
@@ -192,3 +238,66 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SpoolUnusable, match="file/spool cannot be used"):
         Spool(tmp_path / "file" / "spool", 1, 1).open()
+
+
+def test_a_directory_of_another_user_is_not_in_the_way_of_the_next(tmp_path: Path) -> None:
+    (tmp_path / "0").touch()  # as unusable, for root too
+    spool = Shared(tmp_path, 2**20, 2**16).open()
+    assert spool.directory == tmp_path / "1"
+    spool.close()
+
+
+def test_what_is_left_behind_is_taken_over_a_segment_at_a_time_but_not_from_who_runs(tmp_path: Path) -> None:
+    shared = Shared(tmp_path, 2**20, 1)
+    first, second, third = (shared.open() for _ in range(3))
+    for spool in (first, second, third):
+        for record in FOUR:
+            spool.append([record])
+    second.close()
+    taken = [shared.take_over(first).events for _ in range(6)]
+    assert taken == [1, 1, 1, 1, 0, 0]
+    assert (first.count, third.count) == (8, 4)
+    assert drained(first) == [*FOUR, *FOUR]
+    assert not segments(tmp_path / "1")
+    first.close()
+    third.close()
+
+
+def test_what_cannot_be_taken_over_is_named_and_not_in_the_way_of_the_rest(tmp_path: Path) -> None:
+    shared = Shared(tmp_path, 2**20, 2**16)
+    (tmp_path / "1").touch()
+    (tmp_path / "2").mkdir()
+    for name in ("2", "3"):
+        with opened(tmp_path / name) as spool:
+            spool.append(FOUR)
+    (tmp_path / "2" / "lock").unlink()
+    (tmp_path / "2" / "lock").mkdir()
+    own = shared.open()
+    found = shared.take_over(own)
+    assert found.events == 4
+    assert [str(tmp_path / name) in trouble for name, trouble in zip("12", found.troubles, strict=True)] == [True, True]
+    own.close()
+
+
+def test_two_that_take_over_at_once_find_every_segment_once(tmp_path: Path) -> None:
+    left = [Spool(tmp_path / str(number), 2**20, 1) for number in range(2, 6)]
+    for spool in left:
+        spool.open()
+        for record in FOUR:
+            spool.append([record])
+        spool.close()
+    shared = Shared(tmp_path, 2**20, 2**16)
+    owns = [shared.open(), shared.open()]
+
+    def all_of_it(own: Spool) -> int:
+        count = misses = 0
+        while misses < 20:
+            found = shared.take_over(own).events
+            count, misses = count + found, 0 if found else misses + 1
+        return count
+
+    with ThreadPoolExecutor(2) as threads:
+        assert sum(threads.map(all_of_it, owns)) == 16
+    assert sorted(record.body for own in owns for record in drained(own)) == sorted(each.body for each in FOUR * 4)
+    for own in owns:
+        own.close()
