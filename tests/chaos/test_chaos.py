@@ -8,6 +8,7 @@ import os
 import random
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 
 import pytest
 
@@ -24,7 +25,7 @@ SECONDS = float(os.environ.get("GCC_CHAOS_SECONDS", "0"))
 _TO_PUBLISH = 200
 """So many messages at least go through each fault."""
 
-NOTHING = Account(0, 0, 0, 0, 0, 0, 0, 0)
+NOTHING = Account(*[0] * len(fields(Account)))
 
 
 class War:
@@ -55,7 +56,11 @@ class War:
         self._last = found
         names = " + ".join(fault.name for fault in faults)
         print(report.row(names, len(faults), before, found, time.monotonic() - began), flush=True)
-        assert (found.lost, found.duplicated, found.wrong, found.ledger_gap) == (0, 0, 0, 0), f"seed {SEED}: {found}"
+        never = ["lost", "duplicated", "letters_doubled", "wrong", "ledger_gap"]
+        if not any(fault.redelivers for fault in faults):
+            never.append("letters_unnamed")
+        changed = {name: getattr(found, name) - getattr(before, name) for name in never}
+        assert set(changed.values()) == {0}, f"seed {SEED}: {changed}"
         assert found.confirmed > before.confirmed
 
     def _strike_and_notice(self, fault: Fault) -> None:
@@ -64,6 +69,8 @@ class War:
         fault.strike(self._field)
         if fault.noticed_as:
             eventually(lambda: self._retries(fault) > noticed, 30, f"noticed as {fault.noticed_as}")
+        if (seen := fault.seen) is not None:
+            eventually(lambda: seen(self._field), 30, "seen")
 
     def _retries(self, fault: Fault) -> int:
         assert fault.noticed_as is not None
@@ -83,6 +90,8 @@ def war(tmp_path_factory: pytest.TempPathFactory) -> Iterator[War]:
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_every_confirmed_message_lands_or_is_dead_lettered_once_through(war: War, fault: Fault) -> None:
+    if why := fault.unless():
+        pytest.skip(why)
     war.wage([fault], fault.seconds)
 
 
@@ -96,6 +105,7 @@ def test_every_confirmed_message_lands_or_is_dead_lettered_once_through_random_f
 def _some(chance: random.Random) -> Sequence[Fault]:
     """One to three faults of different targets."""
     faults: dict[str, Fault] = {}
-    for fault in chance.sample(FAULTS, k=chance.randint(1, 3)):
+    possible = [fault for fault in FAULTS if not fault.unless()]
+    for fault in chance.sample(possible, k=chance.randint(1, 3)):
         faults.setdefault(fault.target, fault)
     return list(faults.values())
