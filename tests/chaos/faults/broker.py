@@ -27,11 +27,11 @@ def _clear_memory_alarm(field: Field) -> None:
 
 
 def _raise_disk_alarm(field: Field) -> None:
-    field.rabbitmqctl("set_disk_free_limit", "1000TB")
+    field.rabbitmqctl("set_disk_free_limit", str(10**15))
 
 
 def _clear_disk_alarm(field: Field) -> None:
-    field.rabbitmqctl("set_disk_free_limit", "200MB")
+    field.rabbitmqctl("set_disk_free_limit", str(200 * 10**6))
 
 
 def _let_error_queues_take_some(field: Field) -> None:
