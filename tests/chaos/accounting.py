@@ -37,7 +37,8 @@ class Account:
     letters_again: int
     """The same letter in the error queue more than once: the archive keeps it once."""
     wrong: int
-    """A good event among the dead letters, a bad one in the table, or what nobody has sent."""
+    """A good event among the dead letters, a bad one in the table, what nobody has sent, or a row without the time at
+    which it arrived: no refresh would hear of it."""
     ledger_gap: int
     """Rows by which the ledger and the tables differ more than redeliveries explain."""
 
@@ -105,9 +106,14 @@ class Accounting:
             doubled.total() - unnamed - wrong,
             unnamed,
             sum(known.total() - len(known) for known in self._letters[name].values()),
-            len(there - published.good[name]) + wrong,
+            len(there - published.good[name]) + wrong + self._unseen(name),
             self._ledger_gap(name, len(there)),
         )
+
+    def _unseen(self, name: str) -> int:
+        """Rows of which no refresh hears, because it takes what has arrived since the one before."""
+        table = EVENT_TYPES[name].table
+        return int(self._field.sql(f"SELECT count() FROM {table} WHERE insert_timestamp < now() - INTERVAL 1 DAY"))
 
     def _ledger_gap(self, name: str, landed: int) -> int:
         rows, again = map(

@@ -100,6 +100,6 @@ FAULTS: Sequence[Fault] = (
         lambda field: field.clickhouse_disk.fill(),
         lambda field: field.clickhouse_disk.empty(),
         noticed_as="pressure/not_enough_space",
-        unless=tmpfs.why_not,
+        unless=lambda _field: tmpfs.why_not(),
     ),
 )

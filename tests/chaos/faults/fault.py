@@ -24,5 +24,5 @@ class Fault:
     """The same for a fault that is no failed insert: what is true once it has struck."""
     redelivers: bool = False
     """Whether the broker may send messages again because of it: one without an event_id may then be two letters."""
-    unless: Callable[[], str] = lambda: ""
-    """Why it cannot be injected on this machine, if it cannot."""
+    unless: Callable[[Field], str] = lambda _field: ""
+    """Why it cannot be injected on this machine or these servers, if it cannot."""

@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from tests.chaos.faults.clickhouse import clickhouse_with
 from tests.chaos.faults.fault import Fault
+from tests.chaos.field import Field
 
 _TARGET = "ClickHouse"
 
@@ -44,6 +46,11 @@ def _another_password(text: str) -> str:
     return text.replace(own, re.sub(r"(<password_sha256_hex>).*?<", rf"\g<1>{'0' * 64}<", own))
 
 
+def _unknown(field: Field, setting: str) -> str:
+    known = int(field.sql(f"SELECT count() FROM system.settings WHERE name = '{setting}'"))
+    return "" if known else f"this ClickHouse has no setting {setting}"
+
+
 def _told(name: str, change: Callable[[str], str], noticed_as: str | None = None) -> Fault:
     return Fault(name, _TARGET, clickhouse_with(change), clickhouse_with(None), noticed_as=noticed_as)
 
@@ -61,6 +68,10 @@ FAULTS: Sequence[Fault] = (
         _profile(max_execution_time=0.001, timeout_overflow_mode="break", max_insert_block_size=1),
     ),
     _told("profile delays inserts", _profile(async_insert=1, wait_for_async_insert=0)),
+    replace(
+        _told("profile answers before it inserts", _profile(run_query_in_background=1)),
+        unless=lambda field: _unknown(field, "run_query_in_background"),
+    ),
     _told(
         "profile changes how rows are read",
         _profile(
