@@ -2,7 +2,6 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-UV     := 0.13.9
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
@@ -46,8 +45,8 @@ format: setup  ## format Python and SQL
 
 setup: $(VENV)/.installed $(VENV)/.rabbitmq  ## virtual environment, locked packages, RabbitMQ
 
-$(VENV)/.uv: gcc_platform/local_stack/create_venv.sh
-	@PYTHON=$(PYTHON) UV_VERSION=$(UV) sh $< $(VENV)
+$(VENV)/.uv: gcc_platform/local_stack/create_venv.sh gcc_platform/local_stack/uv.txt
+	@PYTHON=$(PYTHON) sh $< $(VENV)
 	@touch $@
 
 $(VENV)/.installed: $(VENV)/.uv requirements.lock pyproject.toml

@@ -26,6 +26,7 @@ from gcc_platform.local_stack.ports import LOOPBACK, is_free
 from gcc_platform.local_stack.process import Command, Process
 from gcc_platform.local_stack.stack import Stack
 from gcc_platform.settings import Settings
+from ingest_service import private_folders
 from ingest_service.shown_url import without_password
 
 ROOT = Path(__file__).parents[1]
@@ -52,7 +53,7 @@ class Service:
 
     def start(self, environment: Mapping[str, str]) -> None:
         """Start it. One that an `up` that was killed has left behind is stopped first."""
-        self.process.directory.mkdir(parents=True, exist_ok=True)
+        private_folders.make(self.process.directory)
         self.stop()
         self.process.start(Command(self.argv, environment))
 

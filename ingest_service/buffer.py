@@ -98,7 +98,8 @@ class Buffer:
         Raises TagGap, taking nothing in, when the tags do not continue the lease's.
         """
         if deliveries.lease is not self._lease:
-            self._clear(deliveries.lease, deliveries.tags[0])
+            self.clear()
+            self._lease, self._next_tag = deliveries.lease, deliveries.tags[0]
         count = len(deliveries.tags)
         if deliveries.tags[0] != self._next_tag or deliveries.tags[-1] != self._next_tag + count - 1:
             raise TagGap(f"expected delivery tag {self._next_tag}, got {deliveries.tags[0]}..{deliveries.tags[-1]}")
@@ -176,9 +177,9 @@ class Buffer:
                 return max(1, count)
         return min(len(self._bodies), self._limits.rows)
 
-    def _clear(self, lease: Lease, first_tag: int) -> None:
-        self._lease = lease
-        self._next_tag = first_tag
+    def clear(self) -> None:
+        """Let go of everything; it comes again under another lease."""
+        self._lease = None
         self._bodies.clear()
         self._reads.clear()
         self._headers.clear()

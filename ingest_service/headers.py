@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from uuid import UUID
 
 Headers = Mapping[str, object]
 """A message's headers as the broker has them; the values are AMQP's, and anybody may have written them."""
@@ -19,6 +20,7 @@ LAST_REJECTED_AT = "x-gcc-last-rejected-at"
 ATTEMPTS = "x-gcc-attempts"
 REPLAY = "x-gcc-replay"
 SERVICE_VERSION = "x-gcc-service-version"
+LETTER_ID = "x-gcc-letter-id"
 
 _FIRST_YEAR, _LAST_YEAR = 1970, 2199  # what ClickHouse's DateTime64 holds, with room to spare
 _MOST_ATTEMPTS = 2**31
@@ -38,6 +40,8 @@ class Past:
     first_rejected_at: datetime | None = None
     replay: str | None = None
     """The replay that it came with."""
+    letter_id: UUID | None = None
+    """What it has been called as a dead letter."""
 
     @classmethod
     def of(cls, headers: Headers) -> "Past":
@@ -47,6 +51,7 @@ class Past:
             _attempts(headers.get(ATTEMPTS)),
             moment(headers.get(FIRST_REJECTED_AT)),
             replay if isinstance(replay, str) else None,
+            _uuid(headers.get(LETTER_ID)),
         )
 
     def told(self) -> dict[str, str | int]:
@@ -56,6 +61,8 @@ class Past:
             told[FIRST_REJECTED_AT] = moment_text(self.first_rejected_at)
         if self.replay is not None:
             told[REPLAY] = self.replay
+        if self.letter_id is not None:
+            told[LETTER_ID] = str(self.letter_id)
         return told
 
 
@@ -80,6 +87,13 @@ def milliseconds(moment: datetime) -> datetime:
 def moment_text(moment: datetime) -> str:
     """A time as headers and files say it."""
     return moment.isoformat(timespec="milliseconds")
+
+
+def _uuid(value: object) -> UUID | None:
+    try:
+        return UUID(str(value)) if value is not None else None
+    except ValueError:
+        return None
 
 
 def _attempts(value: object) -> int:

@@ -42,6 +42,8 @@ class TypeHealth:
     """By verdict and reason: `transient/no_answer`."""
     held_bytes: int = 0
     """Bodies received and not yet settled."""
+    reading: bool = True
+    """Whether it reads on; not while too much is held in memory (GCC_MAX_HELD_BYTES)."""
     held_since: float | None = None
     """When the oldest of these was received, in epoch seconds; None while none is held."""
     moved_at: float = 0.0
@@ -95,6 +97,8 @@ class Health:
     broker: str = "connecting"
     """What the broker connection is doing: `connected`, or why not."""
     clickhouse: str = "connecting"
+    blocked: Callable[[], str | None] = lambda: None
+    """Why the broker takes no dead letters at the moment: its alarm, in its words."""
     types: dict[str, TypeHealth] = field(default_factory=dict)
     patience: float = 60.0
     """Seconds for which a type may hold messages and settle none before it counts as stuck."""
@@ -105,6 +109,8 @@ class Health:
         found = {
             name: why for name, why in (("broker", self.broker), ("clickhouse", self.clickhouse)) if why != "connected"
         }
+        if blocked := self.blocked():
+            found["dead letters"] = f"the broker takes no messages: {blocked}"
         for name, health in self.types.items():
             if health.state is not State.RUNNING:
                 found[name] = f"{health.state}: {health.why}"
@@ -118,6 +124,7 @@ class Health:
             "ready": not self.obstacles(),
             "broker": self.broker,
             "clickhouse": self.clickhouse,
+            "blocked": self.blocked(),
             "types": {name: self._type(health) for name, health in self.types.items()},
         }
 

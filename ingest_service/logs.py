@@ -1,4 +1,7 @@
-"""Structured logs: for people on a terminal, JSON lines elsewhere. No payloads and no secrets are ever logged."""
+"""Structured logs: for people on a terminal, JSON lines elsewhere. No payloads and no secrets are ever logged.
+
+Names and errors of others are, as the broker's and ClickHouse's: what a terminal would obey in them is escaped.
+"""
 
 import logging
 import sys
@@ -6,12 +9,18 @@ from collections.abc import Sequence
 
 import structlog
 
+from ingest_service import shown_text
+
+_OF_SEVERAL_LINES = {"exception", "stack"}
+
 
 def configure(log_format: str, level: str = "INFO", also: Sequence[structlog.types.Processor] = ()) -> None:
     """Log to stderr; `log_format` is console, json or auto (console on a terminal). `also` sees every entry."""
     console = log_format == "console" or (log_format == "auto" and sys.stderr.isatty())
-    renderer: structlog.types.Processor = (
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if console else structlog.processors.JSONRenderer()
+    renderers: list[structlog.types.Processor] = (
+        [_without_controls, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        if console
+        else [structlog.processors.JSONRenderer()]
     )
     structlog.configure(
         processors=[
@@ -20,11 +29,19 @@ def configure(log_format: str, level: str = "INFO", also: Sequence[structlog.typ
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             *also,
-            renderer,
+            *renderers,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+
+
+def _without_controls(_logger: object, _method: str, entry: structlog.types.EventDict) -> structlog.types.EventDict:
+    """The console renderer writes texts as they are, and everything else as its repr, which escapes by itself."""
+    for name, value in entry.items():
+        if isinstance(value, str):
+            entry[name] = shown_text.lines(value) if name in _OF_SEVERAL_LINES else shown_text.line(value)
+    return entry
 
 
 def silence_libraries() -> None:

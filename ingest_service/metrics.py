@@ -24,6 +24,11 @@ class _HealthCollector(Collector):
             "1 when messages of every type move",
             value=float(not self._health.obstacles()),
         )
+        yield GaugeMetricFamily(
+            "gcc_ingest_blocked",
+            "1 while the broker takes no dead letters: it is low on memory or disk",
+            value=float(self._health.blocked() is not None),
+        )
         yield from self._by_type()
         yield from self._by_type_and_cause()
 
@@ -41,6 +46,9 @@ class _HealthCollector(Collector):
         batches = CounterMetricFamily("gcc_ingest_batches", "Batches settled", labels=["type"])
         in_flight = GaugeMetricFamily("gcc_ingest_in_flight", "Messages received and not yet settled", labels=["type"])
         held_bytes = GaugeMetricFamily("gcc_ingest_held_bytes", "Their bodies, in bytes", labels=["type"])
+        reading = GaugeMetricFamily(
+            "gcc_ingest_reading", "0 while nothing is read because too much is held in memory", labels=["type"]
+        )
         lag = GaugeMetricFamily(
             "gcc_ingest_watermark_lag_seconds",
             "Everything received longer ago than this is durable",
@@ -58,10 +66,11 @@ class _HealthCollector(Collector):
             batches.add_metric([name], health.batches)
             in_flight.add_metric([name], health.in_flight)
             held_bytes.add_metric([name], health.held_bytes)
+            reading.add_metric([name], float(health.reading))
             lag.add_metric([name], now - health.watermark(now))
             if health.queue_depth is not None:
                 depth.add_metric([name], health.queue_depth)
-        yield from (received, redelivered, landed, given_back, batches, in_flight, held_bytes, lag, depth)
+        yield from (received, redelivered, landed, given_back, batches, in_flight, held_bytes, reading, lag, depth)
 
     def _by_type_and_cause(self) -> Iterator[Metric]:
         dead_letters = CounterMetricFamily(

@@ -4,14 +4,15 @@ import asyncio
 import time
 
 import structlog
-from aio_pika.abc import AbstractConnection
 
 from ingest_service.broker.consumer import Consumer, consuming
 from ingest_service.broker.lease import Deliveries
+from ingest_service.broker.transport import ReadConnection, Stream
 from ingest_service.buffer import Buffer, Clock, Limits
 from ingest_service.events.contract import EventType
 from ingest_service.health import TypeHealth
 from ingest_service.in_flight import InFlight
+from ingest_service.memory_bound import MemoryBound
 from ingest_service.settings import Settings
 from ingest_service.sinker import LeaseLost, Settled, Sinker
 
@@ -25,6 +26,7 @@ class Pipeline:
         sinker: Sinker,
         limits: Limits,
         settings: Settings,
+        memory: MemoryBound,
         health: TypeHealth,
         stopping: asyncio.Event,
         clock: Clock,
@@ -39,14 +41,22 @@ class Pipeline:
         self._health = health
         self._stopping = stopping
         self._wake = asyncio.Event()
+        self._held = memory.share(self._read_on)
+        self._stream: Stream | None = None
         self._log = structlog.get_logger().bind(type=event_type.name)
 
-    async def run(self, connection: AbstractConnection) -> None:
+    @property
+    def name(self) -> str:
+        """The event type's."""
+        return self._type.name
+
+    async def run(self, connection: ReadConnection) -> None:
         """Settle what the queue has. Returns when the channel ends, or after a flush when the service stops.
 
         Raises QueueMissing, or what aio-pika raises when the connection fails.
         """
         in_flight = InFlight(self._settings.inserts_in_flight, self._wake.set)
+        self._stream = connection.stream
         try:
             async with consuming(
                 connection, self._type.queue, self._settings.prefetch, self._receive, self._wake.set
@@ -58,17 +68,28 @@ class Pipeline:
             self._log.info("channel lost, its messages come again", messages=self._health.in_flight)
         finally:
             await in_flight.abandon()
+            self._buffer.clear()
             self._health.given_back += self._health.in_flight
             self._health.in_flight = 0
-            self._health.held_bytes = 0
+            self._release(self._held.held)
             self._health.held_since = None
+            self._health.reading = True
 
     def wake(self) -> None:
         """Look at the stop event now."""
         self._wake.set()
 
+    def waiting(self, why: str) -> None:
+        """It does not consume now."""
+        self._health.waiting(why)
+
     def _receive(self, deliveries: Deliveries) -> None:
-        self._health.held_bytes += self._buffer.add(deliveries)
+        if self._held.take(self._buffer.add(deliveries)):
+            assert self._stream is not None, "it runs"
+            self._stream.hold()
+            self._health.reading = False
+            self._wake.set()
+        self._health.held_bytes = self._held.held
         self._health.received += len(deliveries.tags)
         self._health.in_flight += len(deliveries.tags)
         self._health.redelivered += deliveries.redelivered
@@ -77,11 +98,20 @@ class Pipeline:
         if self._buffer.trigger() or len(self._buffer) == len(deliveries.tags):
             self._wake.set()
 
+    def _read_on(self) -> None:
+        if self._stream is not None:
+            self._stream.release()
+            self._health.reading = True
+
+    def _release(self, size: int) -> None:
+        self._held.give_back(size)
+        self._health.held_bytes = self._held.held
+
     async def _settle_until_end(self, consumer: Consumer, in_flight: InFlight) -> None:
         while consumer.lease.alive and not self._stopping.is_set():
             self._wake.clear()
             await self._acknowledge(in_flight)
-            if self._buffer.trigger() and not in_flight.full:
+            if self._is_due() and not in_flight.full:
                 self._start(in_flight)
             else:
                 await self._sleep(None if in_flight.full else self._buffer.seconds_left())
@@ -93,6 +123,10 @@ class Pipeline:
                 self._start(in_flight)
             elif in_flight:
                 await self._sleep(None)
+
+    def _is_due(self) -> bool:
+        """Whether a batch should go; also where nothing more comes until one has gone."""
+        return self._buffer.trigger() is not None or (not self._health.reading and len(self._buffer) > 0)
 
     def _start(self, in_flight: InFlight) -> None:
         batch = self._buffer.take()
@@ -119,7 +153,7 @@ class Pipeline:
             self._health.count_dead_letters(letter.reason, 1)
         self._health.batches += 1
         self._health.in_flight -= len(batch.bodies)
-        self._health.held_bytes -= batch.size
+        self._release(batch.size)
         self._health.moved_at = self._wall()
 
     async def _sleep(self, seconds: float | None) -> None:

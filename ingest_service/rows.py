@@ -21,9 +21,9 @@ class Rows:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def body(self) -> bytes:
-        """What is inserted."""
-        return b"\n".join(self.rows)
+    def size(self) -> int:
+        """Bytes of what is inserted, without what is between the rows."""
+        return sum(map(len, self.rows))
 
     def halves(self) -> "tuple[Rows, Rows]":
         """Two of about the same number of rows."""

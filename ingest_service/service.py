@@ -1,4 +1,4 @@
-"""The service as a whole: one connection at a time, one pipeline per event type on it, and an orderly end."""
+"""The service as a whole: one pipeline per event type, one connection for dead letters, and an orderly end."""
 
 import asyncio
 import time
@@ -7,28 +7,28 @@ from datetime import UTC, datetime, timedelta
 from datetime import time as time_of_day
 
 import structlog
-from aio_pika.abc import AbstractConnection
-from aio_pika.exceptions import AMQPError
 
 from ingest_service import clickhouse, http
 from ingest_service.admission import Bounds
 from ingest_service.backoff import Backoff
-from ingest_service.broker.connection import BrokerUnavailable, close, connect, is_alive
-from ingest_service.broker.consumer import QueueMissing
+from ingest_service.broker.connection import BrokerUnavailable, connected, is_alive
+from ingest_service.broker.deliveries import DeliveryReader
 from ingest_service.broker.depths import depth
 from ingest_service.broker.publisher import Publisher
+from ingest_service.broker.transport import Reader, Unread
 from ingest_service.buffer import Limits
 from ingest_service.clickhouse import ClickHouse, ClickHouseUnavailable
 from ingest_service.dead_letters import DeadLetters
 from ingest_service.events.contract import EventType
 from ingest_service.health import Health, TypeHealth
+from ingest_service.memory_bound import MemoryBound
 from ingest_service.metrics import Metrics
 from ingest_service.pipeline import Pipeline
 from ingest_service.settings import Settings
 from ingest_service.sinker import Sinker, Terms
+from ingest_service.supervisor import Supervisor
 
 _DEPTH_SECONDS = 10
-_CANCEL_SECONDS = 0.5
 
 _log = structlog.get_logger()
 
@@ -45,15 +45,13 @@ class Service:
         self._metrics = Metrics(self._health)
         self._backoff = Backoff(settings.retry_first_seconds, settings.retry_most_seconds)
         self._terms = _terms(settings)
+        self._memory = MemoryBound(settings.max_held_bytes, len(self._types))
         self._stopping = asyncio.Event()
-        self._pipelines: list[Pipeline] = []
 
     def stop(self) -> None:
         """Stop consuming, flush, acknowledge and let `run` return; a second call changes nothing."""
         _log.info("stopping", in_flight=sum(each.in_flight for each in self._health.types.values()))
         self._stopping.set()
-        for pipeline in self._pipelines:
-            pipeline.wake()
 
     async def run(self) -> None:
         """Consume until stopped. Raises PortTaken or MissingUrl; a server that is away is waited for."""
@@ -64,8 +62,7 @@ class Service:
         try:
             async with clickhouse.connected(settings.clickhouse(), settings.insert_timeout_seconds) as warehouse:
                 await self._wait_for_clickhouse(warehouse)
-                while not self._stopping.is_set():
-                    await self._consume_over_one_connection(amqp_url, warehouse)
+                await self._consume(amqp_url, warehouse)
         finally:
             await server.cleanup()
         _log.info("stopped")
@@ -84,86 +81,43 @@ class Service:
                 _log.info("connected to ClickHouse", url=warehouse.shown)
                 return
 
-    async def _consume_over_one_connection(self, url: str, warehouse: ClickHouse) -> None:
-        connection = await self._connect(url)
-        if connection is None:
-            return
+    async def _consume(self, url: str, warehouse: ClickHouse) -> None:
+        publisher = Publisher(url, "gcc-ingest dead letters")
+        self._health.blocked = lambda: publisher.blocked
+        watching = asyncio.create_task(self._watch_depths(url), name="queue depths")
+        settings = self._settings
+        supervisor = Supervisor(
+            url, "gcc-ingest", self._reader, self._backoff, settings.stop_seconds, self._stopping, self._broker_is
+        )
         try:
-            async with Publisher(connection) as publisher:
-                await self._run_pipelines(connection, publisher, warehouse)
-        except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
-            _log.warning("the broker's connection failed", why=str(error) or type(error).__name__)
+            await supervisor.run([self._pipeline(each, publisher, warehouse) for each in self._types])
         finally:
-            self._pipelines = []
-            await close(connection)
-        if not self._stopping.is_set():
-            self._health.broker = "the connection was lost; reconnecting"
-            _log.warning("connection to the broker lost, reconnecting")
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+            await publisher.close()
 
-    async def _connect(self, url: str) -> AbstractConnection | None:
-        attempt = 0
-        while not self._stopping.is_set():
-            attempt += 1
+    def _reader(self) -> Reader:
+        return DeliveryReader() if self._settings.delivery == "fast" else Unread()
+
+    def _broker_is(self, state: str) -> None:
+        if state == "connected" != self._health.broker:
+            _log.info("connected to the broker")
+        self._health.broker = state
+
+    async def _watch_depths(self, url: str) -> None:
+        """Ask now and then how much waits in the queues, over a connection of its own, for as long as it lives."""
+        while True:
             try:
-                connection = await connect(url, "gcc-ingest", fast=self._settings.delivery == "fast")
+                async with connected(url, "gcc-ingest queue depths") as connection:
+                    while is_alive(connection):
+                        for each in self._types:
+                            self._health.types[each.name].queue_depth = await depth(connection, each.queue)
+                        await asyncio.sleep(_DEPTH_SECONDS)
             except BrokerUnavailable as error:
-                self._health.broker = str(error)
-                await self._wait("waiting for the broker", str(error), attempt)
-            else:
-                self._health.broker = "connected"
-                _log.info("connected to the broker")
-                return connection
-        return None
-
-    async def _run_pipelines(self, connection: AbstractConnection, publisher: Publisher, warehouse: ClickHouse) -> None:
-        self._pipelines = [self._pipeline(each, publisher, warehouse) for each in self._types]
-        running = [
-            asyncio.create_task(self._keep_running(pipeline, self._health.types[each.name], connection), name=each.name)
-            for pipeline, each in zip(self._pipelines, self._types, strict=True)
-        ]
-        deadline = asyncio.create_task(self._cancel_late(running), name="stop deadline")
-        watching = asyncio.create_task(self._watch_depths(connection), name="queue depths")
-        try:
-            await asyncio.gather(*running)
-        except asyncio.CancelledError:
-            if not self._stopping.is_set():
-                raise
-            _log.warning("not everything could be flushed in time: the rest is given back to the broker",
-                         seconds=self._settings.stop_seconds)  # fmt: skip
-        finally:
-            await _end((*running, deadline, watching))
-
-    async def _watch_depths(self, connection: AbstractConnection) -> None:
-        """Ask now and then how much waits in the queues, for as long as the connection lives."""
-        while is_alive(connection) and not self._stopping.is_set():
-            for each in self._types:
-                self._health.types[each.name].queue_depth = await depth(connection, each.queue)
-                if self._stopping.is_set():
-                    return
+                _log.debug("queue depths are not known", why=str(error))
+            for health in self._health.types.values():
+                health.queue_depth = None
             await asyncio.sleep(_DEPTH_SECONDS)
-
-    async def _cancel_late(self, running: Sequence[asyncio.Task[None]]) -> None:
-        await self._stopping.wait()
-        await asyncio.sleep(self._settings.stop_seconds)
-        for task in running:
-            task.cancel()
-
-    async def _keep_running(self, pipeline: Pipeline, health: TypeHealth, connection: AbstractConnection) -> None:
-        """Run a pipeline again and again, for as long as its connection lives."""
-        attempt = 0
-        while is_alive(connection) and not self._stopping.is_set():
-            attempt += 1
-            try:
-                await pipeline.run(connection)
-                why = "its channel closed"
-                attempt = 1
-            except QueueMissing as error:
-                why = str(error)
-            except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
-                why = str(error) or type(error).__name__
-            health.waiting(why)
-            if is_alive(connection):
-                await self._wait(f"waiting to consume {health.event_type}", why, attempt)
 
     def _pipeline(self, event_type: EventType, publisher: Publisher, warehouse: ClickHouse) -> Pipeline:
         settings = self._settings
@@ -173,7 +127,7 @@ class Service:
             event_type, warehouse, letters, self._backoff, self._terms, health, self._metrics, time.monotonic
         )
         limits = Limits(settings.flush_rows, settings.flush_bytes, settings.flush_seconds, settings.linger_seconds)
-        return Pipeline(event_type, sinker, limits, settings, health, self._stopping, time.monotonic)
+        return Pipeline(event_type, sinker, limits, settings, self._memory, health, self._stopping, time.monotonic)
 
     async def _wait(self, what: str, why: str, attempt: int) -> None:
         """Sleep before the next attempt, but not longer than until the service stops."""
@@ -186,15 +140,6 @@ class Service:
                 await self._stopping.wait()
         except TimeoutError:
             return
-
-
-async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
-    """Cancel tasks until they have ended: Python 3.11's wait_for, which aiormq uses, may swallow a cancellation."""
-    pending = set(tasks)
-    while pending:
-        for task in pending:
-            task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=_CANCEL_SECONDS)
 
 
 def _terms(settings: Settings) -> Terms:

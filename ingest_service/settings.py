@@ -60,6 +60,9 @@ class Settings(BaseSettings):
     """How messages are received: past aio-pika, or, ten times slower, through it."""
     prefetch: PositiveInt = Field(20_000, alias="GCC_PREFETCH", le=65_535)
     """Unacknowledged messages the broker hands over per event type; bounds memory. At least flush_rows."""
+    max_held_bytes: PositiveInt = Field(256 * 2**20, alias="GCC_MAX_HELD_BYTES")
+    """Bodies held in memory, of all event types together; beyond it the service reads no further until some are
+    stored."""
 
     retry_first_seconds: PositiveFloat = Field(0.2, alias="GCC_RETRY_FIRST_SECONDS")
     retry_most_seconds: PositiveFloat = Field(30.0, alias="GCC_RETRY_MOST_SECONDS")

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import count
 from uuid import uuid4
 
@@ -10,9 +11,8 @@ import structlog
 
 from ingest_service.admission import Admission, Bounds, Reason
 from ingest_service.backoff import Backoff
-from ingest_service.broker.publisher import NotConfirmed
 from ingest_service.buffer import Batch, Clock
-from ingest_service.clickhouse import ClickHouse
+from ingest_service.clickhouse import NO_SETTINGS, ClickHouse
 from ingest_service.dead_letters import DeadLetter, DeadLetters
 from ingest_service.dead_share import DeadShare
 from ingest_service.events.contract import EventType
@@ -20,11 +20,24 @@ from ingest_service.headers import Past
 from ingest_service.health import State, TypeHealth
 from ingest_service.metrics import Metrics
 from ingest_service.rows import Rows
-from ingest_service.verdicts import OUT_OF_MEMORY, InsertFailed, Meaning, Verdict, blamed_row, meaning
+from ingest_service.verdicts import (
+    OUT_OF_MEMORY,
+    TOO_LARGE_FOR_PROXY,
+    VIEW_FAILED,
+    InsertFailed,
+    Meaning,
+    RowsMissing,
+    Verdict,
+    blamed_row,
+    meaning,
+)
 
 _SLOWER = 4  # under pressure, or waiting for a human, attempts come this much more rarely
 _SMALL = 1_000  # rows that are not halved for want of memory: smaller inserts need no less of it
 _UNKNOWN_RETRIES = 5
+_FEW_REFUSED = 100
+"""Rows of a batch that its table may refuse, each at the cost of some inserts, before their share is looked at."""
+_ALONE = {"materialized_views_ignore_errors": 1}
 
 _NOT_CONFIRMED = Meaning(Verdict.TRANSIENT, "dead_letter_not_confirmed")
 _TOO_MANY_DEAD = Meaning(Verdict.CONFIG_FAULT, "too_many_dead_letters")
@@ -97,7 +110,7 @@ class Sinker:
         """
         try:
             admitted = self._admission.admit(batch.bodies)
-            letters = [_letter(batch, at, why.reason, why.detail) for at, why in admitted.rejected]
+            letters = [self._letter(batch, at, why.reason, why.detail) for at, why in admitted.rejected]
             await self._halt_on_too_many(batch, letters)
             letters += await self._land(batch, admitted.rows, str(uuid4()))
             await self._halt_on_too_many(batch, letters)
@@ -110,37 +123,40 @@ class Sinker:
         return Settled(batch, letters)
 
     async def _land(self, batch: Batch, rows: Rows, token: str) -> list[DeadLetter]:
-        """Make rows durable, in parts if need be; the ones ClickHouse can never take come back as dead letters."""
+        """Make rows durable, in parts if need be; the ones the table can never take come back as dead letters."""
         letters: list[DeadLetter] = []
-        parts, tokens = [rows], count(1)
+        parts, tokens, landed = [rows], count(1), 0
         while parts:
             part = parts.pop()
             try:
                 # The token tells a retry of the very same part from a new insert.
                 smaller = await self._land_part(batch, part, token)
             except _Refused as refused:
-                letters.append(_letter(batch, part.positions[0], Reason.REFUSED_BY_TABLE, str(refused)))
+                letters.append(self._letter(batch, part.positions[0], Reason.REFUSED_BY_TABLE, str(refused)))
+                await self._halt_on_too_many_refused(batch, letters, landed + len(letters))
             else:
+                landed += 0 if smaller else len(part)
                 parts.extend(reversed(smaller))
             token = f"{token.partition('.')[0]}.{next(tokens)}"
+            if parts:
+                self._give_back_in_time(batch)
         return letters
 
     async def _land_part(self, batch: Batch, rows: Rows, token: str) -> Sequence[Rows]:
         """Nothing once the rows are durable, or the smaller parts to try instead. Raises _Refused for a single row."""
-        body = rows.body()
         attempt = 0
         while rows:
             attempt += 1
             try:
-                await self._insert(batch, body, len(rows), token, attempt)
+                await self._insert(batch, rows, token, attempt)
             except InsertFailed as failure:
                 means = meaning(failure)
-                if means.verdict is Verdict.TIME_FAULT and len(rows) > 1:
-                    return rows.by_time().halves()
+                if len(rows) > 1 and (smaller := _smaller(rows, means, failure)):
+                    return smaller
                 if means.verdict is Verdict.ROW_FAULT:
-                    if len(rows) == 1:
-                        raise _Refused(str(failure)) from None
-                    return _without(rows, blamed_row(failure))
+                    means, failure = await self._by_the_table_alone(batch, rows, token, attempt, failure)
+                if isinstance(failure, RowsMissing):
+                    token = str(uuid4())  # under the same one the server would take what is missing for there
                 await self._wait(batch, attempt, means, str(failure))
                 if means is OUT_OF_MEMORY and len(rows) > _SMALL:
                     return rows.halves()
@@ -148,14 +164,32 @@ class Sinker:
                 break
         return ()
 
-    async def _insert(self, batch: Batch, body: bytes, rows: int, token: str, attempt: int) -> None:
-        started = self._clock()
-        await self._clickhouse.insert(self._type.table, body, token, self._comment(batch, body, token, attempt))
-        self._metrics.insert_seconds.labels(self._type.name).observe(self._clock() - started)
-        self._metrics.batch_rows.labels(self._type.name).observe(rows)
-        self._log.debug("batch landed", rows=rows, batch=token, attempt=attempt)
+    async def _by_the_table_alone(
+        self, batch: Batch, row: Rows, token: str, attempt: int, failure: InsertFailed
+    ) -> tuple[Meaning, InsertFailed]:
+        """Whether the table itself refuses a row, or a view on it, of which the server does not say the name.
 
-    def _comment(self, batch: Batch, body: bytes, token: str, attempt: int) -> dict[str, str | int]:
+        Raises _Refused in the first case. Where it is a view the row lands here already, under the token of the insert
+        that failed, which is then tried on until the view is mended.
+        """
+        try:
+            await self._insert(batch, row, token, attempt, alone=True)
+        except InsertFailed as alone:
+            if meaning(alone).verdict is Verdict.ROW_FAULT:
+                raise _Refused(str(alone)) from None
+            return meaning(alone), alone
+        return VIEW_FAILED, failure
+
+    async def _insert(self, batch: Batch, rows: Rows, token: str, attempt: int, alone: bool = False) -> None:
+        """Insert into the table and all views on it, or `alone` into the table whatever becomes of these."""
+        started = self._clock()
+        comment, settings = self._comment(batch, rows, token, attempt), _ALONE if alone else NO_SETTINGS
+        await self._clickhouse.insert(self._type.table, rows.rows, token, comment, settings=settings)
+        self._metrics.insert_seconds.labels(self._type.name).observe(self._clock() - started)
+        self._metrics.batch_rows.labels(self._type.name).observe(len(rows))
+        self._log.debug("batch landed", rows=len(rows), batch=token, attempt=attempt)
+
+    def _comment(self, batch: Batch, rows: Rows, token: str, attempt: int) -> dict[str, str | int]:
         """What identifies the insert in system.query_log, and what the ledger takes from it (schema/ledger)."""
         ago = self._wall() - self._clock()
         return {
@@ -163,7 +197,7 @@ class Sinker:
             "type": self._type.name,
             "batch": token,
             "attempt": attempt,
-            "bytes": len(body),
+            "bytes": rows.size(),
             "redelivered": batch.redelivered,
             "first_received_ms": round((ago + batch.first_received) * 1000),
             "last_received_ms": round((ago + batch.last_received) * 1000),
@@ -171,28 +205,37 @@ class Sinker:
         }
 
     async def _bury(self, batch: Batch, letters: Sequence[DeadLetter]) -> None:
-        attempt = 0
-        while letters:
+        """Return when the broker has confirmed every letter; only those that it has not are published again."""
+        left, attempt = letters, 0
+        while left:
             attempt += 1
-            try:
-                await self._dead_letters.publish(letters)
-            except NotConfirmed as error:
-                await self._wait(batch, attempt, _NOT_CONFIRMED, f"dead letters: {error}")
-            else:
-                self._log.warning("messages dead-lettered", count=len(letters), first_reason=letters[0].reason,
-                                  first_detail=letters[0].detail, queue=self._type.error_queue)  # fmt: skip
-                return
+            left, why = await self._dead_letters.publish(left)
+            if left:
+                await self._wait(batch, attempt, _NOT_CONFIRMED, f"{len(left)} dead letters: {why}")
+        if letters:
+            self._log.warning("messages dead-lettered", count=len(letters), first_reason=letters[0].reason,
+                              first_detail=letters[0].detail, queue=self._type.error_queue)  # fmt: skip
 
     async def _halt_on_too_many(self, batch: Batch, letters: Sequence[DeadLetter]) -> None:
         """A bad deployment of a publisher must not drain the queue into the dead letters."""
         said = self._dead_share.too_many(len(batch.bodies), _fresh(letters))
+        if said is not None:
+            await self._halt(batch, letters[0], said)
+
+    async def _halt_on_too_many_refused(self, batch: Batch, refused: Sequence[DeadLetter], tried: int) -> None:
+        """The same while a batch is taken apart: it must not cost an insert or two for each of its rows."""
+        fresh = _fresh(refused)
+        if fresh > _FEW_REFUSED and fresh > self._terms.dead_share * tried:
+            await self._halt(batch, refused[-1], f"its table refuses {fresh} of {tried} messages")
+
+    async def _halt(self, batch: Batch, letter: DeadLetter, said: str) -> None:
+        why = (
+            f"{said}, now for {letter.reason} ({letter.detail}): mend the publisher, then restart with "
+            "GCC_DEAD_LETTER_SHARE=1 to dead-letter them"
+        )
         attempt = 0
-        while said:
+        while True:
             attempt += 1
-            why = (
-                f"{said}, now for {letters[0].reason} ({letters[0].detail}): mend the publisher, then restart with "
-                "GCC_DEAD_LETTER_SHARE=1 to dead-letter them"
-            )
             await self._wait(batch, attempt, _TOO_MANY_DEAD, why)
 
     async def _wait(self, batch: Batch, attempt: int, means: Meaning, why: str) -> None:
@@ -210,17 +253,34 @@ class Sinker:
             attempt=attempt, seconds=round(seconds, 2))  # fmt: skip
         if await batch.lease.dies_within(seconds):
             raise LeaseLost
+        self._give_back_in_time(batch)
+
+    def _give_back_in_time(self, batch: Batch) -> None:
+        if not batch.lease.alive:
+            raise LeaseLost
         if self._clock() - batch.first_received > self._terms.hold_seconds:
             raise HeldTooLong
 
-
-def _letter(batch: Batch, at: int, reason: Reason, detail: str) -> DeadLetter:
-    return DeadLetter(batch.bodies[at], reason, detail, Past.of(batch.headers.get(at, {})))
+    def _letter(self, batch: Batch, at: int, reason: Reason, detail: str) -> DeadLetter:
+        past = Past.of(batch.headers.get(at, {}))
+        now = datetime.fromtimestamp(self._wall(), UTC)
+        return self._dead_letters.letter(batch.bodies[at], reason, detail, past, now)
 
 
 def _fresh(letters: Sequence[DeadLetter]) -> int:
     """How many were not dead letters before: what a replay brings back says nothing new about the publisher."""
     return sum(not letter.past.attempts for letter in letters)
+
+
+def _smaller(rows: Rows, means: Meaning, failure: InsertFailed) -> Sequence[Rows]:
+    """The parts to try at once instead of rows that cannot go in together; none where the same rows may go in later."""
+    if means.verdict is Verdict.TIME_FAULT:
+        return rows.by_time().halves()
+    if means is TOO_LARGE_FOR_PROXY:
+        return rows.halves()
+    if means.verdict is Verdict.ROW_FAULT:
+        return _without(rows, blamed_row(failure))
+    return ()
 
 
 def _without(rows: Rows, blamed: int | None) -> Sequence[Rows]:

@@ -34,13 +34,27 @@ class Meaning:
 class InsertFailed(Exception):
     """An insert did not succeed; for some codes it may have landed all the same.
 
-    `code` is ClickHouse's error code, None when no answer came.
+    `code` is ClickHouse's error code, None when no answer of its own came; `status` is a proxy's HTTP status, where it
+    was one that answered. As text it holds nothing of the rows: ClickHouse quotes the values that it cannot read.
     """
 
-    def __init__(self, code: int | None, message: str) -> None:
+    def __init__(self, code: int | None, message: str, status: int | None = None) -> None:
         super().__init__(message)
         self.code = code
+        self.status = status
         self.message = message
+        """As it was received; not to be shown."""
+
+    def __str__(self) -> str:
+        shown = meaning(self).verdict in _SHOWN and failed_view(self) is None
+        return self.message if shown else _without_values(self)
+
+
+class RowsMissing(InsertFailed):
+    """ClickHouse says that it has written fewer rows than were sent, and that this is a success."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(None, message)
 
 
 # The reasons are ClickHouse's own names of the codes: SELECT errorCodeToName(241).
@@ -127,9 +141,21 @@ _TABLE: Mapping[Verdict, Mapping[int, str]] = {
 _MEANINGS = {code: Meaning(verdict, reason) for verdict, reasons in _TABLE.items() for code, reason in reasons.items()}
 _TOO_MANY_PARTITIONS = Meaning(Verdict.TIME_FAULT, "too_many_partitions")
 _DROPPED_COLUMN = Meaning(Verdict.CONFIG_FAULT, "unknown_field")
+_ROWS_MISSING = Meaning(Verdict.CONFIG_FAULT, "rows_missing")
+VIEW_FAILED = Meaning(Verdict.CONFIG_FAULT, "view_failed")
 NO_ANSWER = Meaning(Verdict.TRANSIENT, "no_answer")
-_AT_ROW = re.compile(r"\(at row (\d+)\)")
+TOO_LARGE_FOR_PROXY = Meaning(Verdict.CONFIG_FAULT, "too_large_for_proxy")
 OUT_OF_MEMORY = _MEANINGS[241]
+
+_SHOWN = {Verdict.TRANSIENT, Verdict.PRESSURE, Verdict.CONFIG_FAULT}
+"""What their texts name is the server's: tables, settings, limits."""
+_AT_ROW = re.compile(r"\(at row (\d+)\)")
+_KEY = re.compile(r"while reading the value of key (\w{1,64})\)")
+_NAME = re.compile(r"\(([A-Z][A-Z0-9_]+)\)(?: \(version [^)]*\)*\))?(?: \(for url [^)]*\))?\s*$")
+_VIEW = re.compile(r"while pushing to view ([^\s:]{1,200})\. \([A-Z][A-Z0-9_]+\)(?: \(version [^)]*\)*\))?"
+                   r"(?: \(for url [^)]*\))?\s*$")  # fmt: skip
+"""At the end of a text: what is before may be a value that somebody sent."""
+_UNKNOWN_FIELD = "Unknown field found while parsing "
 
 
 def blamed_row(failure: InsertFailed) -> int | None:
@@ -138,14 +164,45 @@ def blamed_row(failure: InsertFailed) -> int | None:
     return int(found[1]) if found else None
 
 
+def failed_view(failure: InsertFailed) -> str | None:
+    """The materialized view that failed; None if it was the table itself, or the server does not say."""
+    found = _VIEW.search(failure.message)
+    return found[1] if found else None
+
+
 def meaning(failure: InsertFailed) -> Meaning:
     """What a failed insert means."""
+    if isinstance(failure, RowsMissing):
+        return _ROWS_MISSING
     if failure.code is None:
-        return NO_ANSWER
+        return TOO_LARGE_FOR_PROXY if failure.status == 413 else NO_ANSWER
     if failure.code == 252 and "partitions" in failure.message:
         # The same code as "Too many parts", another text: "Too many partitions for single INSERT block".
-        return _TOO_MANY_PARTITIONS
-    if failure.code == 117 and "Unknown field found while parsing" in failure.message:
+        means = _TOO_MANY_PARTITIONS
+    elif failure.code == 117 and _said(failure).startswith(_UNKNOWN_FIELD):
         # Incorrect data, it says; but admission lets only fields of the contract through, so the column is missing.
-        return _DROPPED_COLUMN
-    return _MEANINGS.get(failure.code) or Meaning(Verdict.UNKNOWN, f"code_{failure.code}")
+        means = _DROPPED_COLUMN
+    else:
+        means = _MEANINGS.get(failure.code) or Meaning(Verdict.UNKNOWN, f"code_{failure.code}")
+    if means.verdict in (Verdict.ROW_FAULT, Verdict.UNKNOWN) and failed_view(failure) is not None:
+        return VIEW_FAILED  # whatever it is that the view cannot do: the rows are in the table
+    return means
+
+
+def _without_values(failure: InsertFailed) -> str:
+    """Code, name and place of an error whose text may quote what was sent."""
+    name = _NAME.search(failure.message)
+    text = f"ClickHouse's error {failure.code}"
+    if name is not None:
+        text += f" ({name[1]})"
+    if keys := _KEY.findall(failure.message):
+        text += f" in the column {keys[-1]}"  # what is before the last may be a value
+    if (view := failed_view(failure)) is not None:
+        text += f" in the materialized view {view}: mend or drop it, or write it so that it cannot fail"
+    return text
+
+
+def _said(failure: InsertFailed) -> str:
+    """The server's own words, from their beginning: what comes first in them is no value."""
+    before, found, said = failure.message.partition("DB::Exception: ")
+    return said if found else before

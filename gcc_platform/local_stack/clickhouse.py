@@ -32,7 +32,7 @@ class ClickHouse(Server):
 
     def prepare(self) -> None:
         """Write config.xml and users.xml."""
-        self._data.mkdir(exist_ok=True)
+        self._data.mkdir(mode=0o700, exist_ok=True)
         write_private(self.directory / "config.xml", server_xml(self.directory, self._data, self.ports))
         write_private(self.directory / "users.xml", users_xml(self.passwords, internal=_installed() is None))
 

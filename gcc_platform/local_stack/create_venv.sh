@@ -1,5 +1,5 @@
 #!/bin/sh
-# Creates the virtual environment with uv in it.  usage: create_venv.sh DIR   (PYTHON, UV_VERSION in the environment)
+# Creates the virtual environment with the uv of uv.txt in it.  usage: create_venv.sh DIR   (PYTHON in the environment)
 set -eu
 venv=$1
 
@@ -20,4 +20,4 @@ fi
 
 echo "creating $venv"
 "$PYTHON" -m venv --clear "$venv"
-"$venv/bin/pip" install --quiet --disable-pip-version-check "uv==$UV_VERSION"
+"$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement "$(dirname "$0")/uv.txt"

@@ -41,7 +41,7 @@ class RabbitMQ(Server):
     def prepare(self) -> None:
         """Write the node's configuration and, the first time, its cookie."""
         for name in ("home", "mnesia"):
-            (self.directory / name).mkdir(exist_ok=True)
+            (self.directory / name).mkdir(mode=0o700, exist_ok=True)
         write_private(self.directory / "rabbitmq.conf", self._configuration())
         (self.directory / "enabled_plugins").write_text("[rabbitmq_management].\n")
         cookie = self.directory / "home" / ".erlang.cookie"

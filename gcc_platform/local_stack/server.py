@@ -11,6 +11,7 @@ from typing import ClassVar
 from gcc_platform.local_stack.errors import Cancelled, StackError
 from gcc_platform.local_stack.ports import LOOPBACK, Ports, is_free, variable
 from gcc_platform.local_stack.process import Command, Process
+from ingest_service import private_folders
 
 
 class Server(ABC):
@@ -107,7 +108,7 @@ class Server(ABC):
                     f"port {port} of {LOOPBACK} is taken by another program; "
                     f"stop that one, or choose another port with {variable(name)}=..."
                 )
-        self.directory.mkdir(parents=True, exist_ok=True)
+        private_folders.make(self.directory)
         self.prepare()
         self.process.start(self.command())
 

@@ -22,6 +22,7 @@ from gcc_platform.local_stack.rabbitmq import RabbitMQ
 from gcc_platform.local_stack.record import Record
 from gcc_platform.local_stack.server import Server
 from gcc_platform.settings import Settings
+from ingest_service import private_folders
 
 SERVERS: tuple[type[Server], ...] = (RabbitMQ, ClickHouse, Postgres)
 """In the order of the data flow: what writes stops before what it writes to."""
@@ -110,7 +111,7 @@ class Stack:
                 "choose a shorter one (--dir or GCC_LOCAL_DIR)"
             )
         try:
-            self.directory.mkdir(parents=True, exist_ok=True)
+            private_folders.make(self.directory)
             (self.directory / "lock").touch()
         except OSError as error:
             raise StackError(

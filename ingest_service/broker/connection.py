@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
+from typing import cast
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection
@@ -15,7 +17,7 @@ from aio_pika.exceptions import (
 )
 from yarl import URL
 
-from ingest_service.broker.transport import FastConnection
+from ingest_service.broker.transport import ReadConnection, Reader, Unread
 from ingest_service.shown_url import without_password
 
 CONNECT_SECONDS = 10
@@ -28,18 +30,21 @@ class BrokerUnavailable(Exception):
     """The broker cannot be used now; the message says why and names the URL without its password."""
 
 
-async def connect(url: str, name: str, *, fast: bool = False) -> AbstractConnection:
+async def connect(url: str, name: str, reader: Reader | None = None) -> ReadConnection:
     """A connection that does not reconnect by itself; `name` is shown in the broker's management UI.
 
-    With `fast`, what is consumed on it bypasses aio-pika (transport.py). Raises BrokerUnavailable.
+    What `reader` takes out of its stream bypasses aio-pika (transport.py). Raises BrokerUnavailable.
     """
     shown = without_password(url)
     try:
-        return await aio_pika.connect(
-            _with_heartbeat(url),
-            client_properties={"connection_name": name},
-            timeout=CONNECT_SECONDS,
-            connection_class=FastConnection if fast else aio_pika.Connection,
+        return cast(
+            ReadConnection,
+            await aio_pika.connect(
+                _with_heartbeat(url),
+                client_properties={"connection_name": name},
+                timeout=CONNECT_SECONDS,
+                connection_class=partial(ReadConnection, reader or Unread()),
+            ),
         )
     except (AuthenticationError, ProbableAuthenticationError):
         raise BrokerUnavailable(
@@ -57,9 +62,9 @@ async def connect(url: str, name: str, *, fast: bool = False) -> AbstractConnect
 
 
 @asynccontextmanager
-async def connected(url: str, name: str, *, fast: bool = False) -> AsyncIterator[AbstractConnection]:
+async def connected(url: str, name: str, reader: Reader | None = None) -> AsyncIterator[ReadConnection]:
     """`connect`, closed at the end."""
-    connection = await connect(url, name, fast=fast)
+    connection = await connect(url, name, reader)
     try:
         yield connection
     finally:

@@ -6,13 +6,12 @@ from contextlib import asynccontextmanager
 
 import aiormq.abc
 import structlog
-from aio_pika.abc import AbstractConnection
 from aio_pika.exceptions import AMQPError, ChannelNotFoundEntity
 
 from ingest_service.broker.connection import close
 from ingest_service.broker.deliveries import DeliveryReader, Inbox
 from ingest_service.broker.lease import Deliveries, Receive
-from ingest_service.broker.transport import FastConnection
+from ingest_service.broker.transport import ReadConnection, Stream
 from ingest_service.headers import Headers, tell_of_a_past
 
 RPC_SECONDS = 10
@@ -64,9 +63,13 @@ class ChannelLease:
 class Consumer:
     """A running consumer; `ended` is called once, when the broker cancels it or its channel closes."""
 
-    def __init__(self, channel: aiormq.abc.AbstractChannel, receive: Receive, ended: Callable[[], None]) -> None:
+    def __init__(
+        self, channel: aiormq.abc.AbstractChannel, stream: Stream, receive: Receive, ended: Callable[[], None]
+    ) -> None:
         self._channel = channel
+        self._stream = stream
         self._receive = receive
+        self._stopped = False
         self._ended = ended
         self._tag: str | None = None
         self.lease = ChannelLease(channel)
@@ -103,7 +106,9 @@ class Consumer:
 
     async def stop(self) -> None:
         """Receive nothing more; what was received can still be acknowledged."""
-        if self._tag is not None and self.lease.alive:
+        self._stopped = True
+        # While nothing is read the broker's answer would not be, either. What still comes goes back with the channel.
+        if self._tag is not None and self.lease.alive and not self._stream.held:
             await self._channel.basic_cancel(self._tag, timeout=RPC_SECONDS)
 
     async def _consume(self, queue: str, on_message: aiormq.abc.ConsumerCallback) -> None:
@@ -111,7 +116,7 @@ class Consumer:
         self._tag = confirmed.consumer_tag
 
     def _take(self, tags: range, bodies: list[bytes], redelivered: int, headers: Mapping[int, Headers]) -> None:
-        if not self.lease.alive:
+        if self._stopped or not self.lease.alive:
             return
         try:
             self._receive(Deliveries(self.lease, tags, bodies, redelivered, headers))
@@ -128,7 +133,7 @@ class Consumer:
 
 @asynccontextmanager
 async def consuming(
-    connection: AbstractConnection,
+    connection: ReadConnection,
     queue: str,
     prefetch: int,
     receive: Receive,
@@ -139,7 +144,7 @@ async def consuming(
     """Consume a queue on a channel of its own until the block is left; what is unacknowledged then goes back.
 
     `prefetch` is in messages. Headers are handed over of messages that have been dead letters before, or with
-    `every_header` of all. The connection decides whether deliveries come through aio-pika or past it. Raises
+    `every_header` of all. The connection's reader decides whether deliveries come through aio-pika or past it. Raises
     QueueMissing, or what aio-pika raises when the connection fails.
     """
     outer = connection.channel(publisher_confirms=False)
@@ -151,15 +156,16 @@ async def consuming(
         except ChannelNotFoundEntity:
             raise QueueMissing(f"there is no queue {queue!r}: gcc-ingest init creates it") from None
         await channel.basic_qos(prefetch_count=prefetch, timeout=RPC_SECONDS)
-        consumer = Consumer(channel, receive, ended)
+        consumer = Consumer(channel, connection.stream, receive, ended)
         try:
-            if isinstance(connection, FastConnection):
-                async with consumer.start_fast(queue, every_header, connection.deliveries):
+            if isinstance(connection.reader, DeliveryReader):
+                async with consumer.start_fast(queue, every_header, connection.reader):
                     yield consumer
             else:
                 await consumer.start_plain(queue, every_header)
                 yield consumer
         finally:
             consumer.lease.end()
+            connection.stream.release()
     finally:
         await close(outer)

@@ -2,13 +2,11 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from types import TracebackType
 
-from aio_pika import DeliveryMode, Message
-from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, HeadersType
-from aio_pika.exceptions import AMQPError, ChannelNotFoundEntity, DeliveryError
-
-from ingest_service.broker.connection import close
+from ingest_service.broker.confirms import ConfirmingChannel, Message, Outcome, Published, confirming
+from ingest_service.broker.connection import BrokerUnavailable
 from ingest_service.events.contract import EXCHANGE
 
 CONFIRM_SECONDS = 30
@@ -19,56 +17,66 @@ class NotConfirmed(Exception):
 
 
 class Publisher:
-    """Publishes to an exchange, the events' by default, over one channel in confirm mode."""
+    """Publishes to an exchange, the events' by default, over a connection that nothing is consumed on.
 
-    def __init__(self, connection: AbstractConnection, exchange: str = EXCHANGE) -> None:
-        self._connection = connection
-        self._name = exchange
-        self._channel: AbstractChannel | None = None
+    RabbitMQ stops reading from a connection that publishes while it is low on memory or disk. Acknowledgements that
+    shared it would not arrive, and the backlog that caused the alarm could not drain.
+
+    The connection is opened when it is first needed, and again after it was lost.
+    """
+
+    def __init__(self, url: str, name: str, exchange: str = EXCHANGE) -> None:
+        self._url = url
+        self._name = name
+        self._exchange = exchange
+        self._channel: ConfirmingChannel | None = None
+        self._open = AsyncExitStack()
         self._opening = asyncio.Lock()
 
     async def __aenter__(self) -> "Publisher":
-        await self._exchange()
+        """Connect now. Raises BrokerUnavailable."""
+        await self._ready()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._channel is not None:
-            await close(self._channel)
+        await self.close()
+
+    @property
+    def blocked(self) -> str | None:
+        """Why the broker takes nothing at the moment, in its words; None when it does or was not asked."""
+        return self._channel.blocked if self._channel is not None and not self._channel.closed else None
+
+    async def send(self, messages: Sequence[Message]) -> Published:
+        """Publish messages together; what became of each. While the broker is away all are UNKNOWN."""
+        try:
+            channel = await self._ready()
+        except BrokerUnavailable as error:
+            return Published([Outcome.UNKNOWN] * len(messages), str(error))
+        return await channel.publish(messages, CONFIRM_SECONDS)
 
     async def publish(
         self, routing_key: str, bodies: Sequence[bytes], headers: Sequence[Mapping[str, str | int]] | None = None
     ) -> None:
-        """Send all bodies and return when every one is confirmed. Raises NotConfirmed for the first that is not."""
-        parts: Sequence[Mapping[str, str | int]] = headers if headers is not None else [{}] * len(bodies)
-        outcomes = await asyncio.gather(
-            *(self._publish(routing_key, body, dict(own)) for body, own in zip(bodies, parts, strict=True)),
-            return_exceptions=True,
-        )
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                raise outcome
+        """Send all bodies and return when every one is confirmed. Raises NotConfirmed where one is not."""
+        own = headers if headers is not None else [{}] * len(bodies)
+        messages = [Message(routing_key, body, each) for body, each in zip(bodies, own, strict=True)]
+        published = await self.send(messages)
+        if not published.confirmed:
+            raise NotConfirmed(f"the broker did not confirm every message: {published.trouble}")
 
-    async def _publish(self, routing_key: str, body: bytes, headers: HeadersType) -> None:
-        message = Message(body, headers=headers, content_type="application/json", delivery_mode=DeliveryMode.PERSISTENT)
-        try:
-            exchange = await self._exchange()
-            await exchange.publish(message, routing_key, mandatory=True, timeout=CONFIRM_SECONDS)
-        except DeliveryError as error:
-            raise NotConfirmed(
-                f"the broker returned a message for routing key {routing_key!r} of exchange {self._name!r}: {error}. "
-                "Is a queue bound to it? gcc-ingest init creates them"
-            ) from None
-        except ChannelNotFoundEntity:
-            raise NotConfirmed(f"there is no exchange {self._name!r}: gcc-ingest init creates it") from None
-        except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
-            raise NotConfirmed(f"the broker did not confirm a message ({type(error).__name__}: {error})") from None
-
-    async def _exchange(self) -> AbstractExchange:
-        """The exchange, on a channel that is opened again if an error has closed it."""
+    async def close(self) -> None:
+        """Close the connection, if there is one."""
         async with self._opening:
-            if self._channel is None or self._channel.is_closed:
-                self._channel = self._connection.channel(publisher_confirms=True, on_return_raises=True)
-                await self._channel.initialize(timeout=CONFIRM_SECONDS)
-            return await self._channel.get_exchange(self._name, ensure=False)
+            self._channel = None
+            await self._open.aclose()
+
+    async def _ready(self) -> ConfirmingChannel:
+        """The channel, on a connection that is opened again if the last one has ended. Raises BrokerUnavailable."""
+        async with self._opening:
+            if self._channel is None or self._channel.closed:
+                self._channel = None
+                await self._open.aclose()
+                self._channel = await self._open.enter_async_context(confirming(self._url, self._name, self._exchange))
+            return self._channel

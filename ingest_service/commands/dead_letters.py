@@ -14,7 +14,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from ingest_service import clickhouse, logs
-from ingest_service.broker.connection import connected
 from ingest_service.commands.moment import moment
 from ingest_service.commands.outcome import told
 from ingest_service.events.registry import EVENT_TYPES
@@ -202,11 +201,8 @@ def _replay(settings: Settings, plan: Plan, rate: float | None) -> None:
 async def _publish(
     settings: Settings, selection: Selection, rate: float | None, recorded: Callable[[int], None]
 ) -> None:
-    async with (
-        clickhouse.connected(settings.clickhouse(), _QUERY_SECONDS) as server,
-        connected(settings.amqp(), "gcc-ingest dead-letters replay") as connection,
-    ):
-        await Replay(connection, LetterTable(server), rate).run(selection, recorded)
+    async with clickhouse.connected(settings.clickhouse(), _QUERY_SECONDS) as server:
+        await Replay(settings.amqp(), LetterTable(server), rate).run(selection, recorded)
 
 
 async def _groups(settings: Settings, selection: Selection) -> list[Group]:

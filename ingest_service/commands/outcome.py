@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import click
 from pydantic import ValidationError
 
+from ingest_service import shown_text
 from ingest_service.broker.connection import BrokerUnavailable
 from ingest_service.broker.consumer import QueueMissing
 from ingest_service.broker.publisher import NotConfirmed
@@ -44,7 +45,7 @@ def told() -> Iterator[None]:
     try:
         yield
     except _EXPECTED as error:
-        click.echo(f"{click.style('error:', fg='red')} {_text(error)}", err=True)
+        click.echo(f"{click.style('error:', fg='red')} {shown_text.lines(_text(error))}", err=True)
         sys.exit(1)
 
 

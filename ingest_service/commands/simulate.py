@@ -12,7 +12,7 @@ import structlog
 
 from ingest_service import logs
 from ingest_service.backoff import Backoff
-from ingest_service.broker.connection import BrokerUnavailable, connected
+from ingest_service.broker.connection import BrokerUnavailable
 from ingest_service.broker.publisher import NotConfirmed, Publisher
 from ingest_service.commands.outcome import told
 from ingest_service.events.registry import EVENT_TYPES
@@ -54,10 +54,7 @@ async def _simulate(settings: Settings, rate: float, seconds: float | None, even
     while not traffic.over():
         attempt += 1
         try:
-            async with (
-                connected(settings.amqp(), "gcc-ingest simulate") as connection,
-                Publisher(connection) as publisher,
-            ):
+            async with Publisher(settings.amqp(), "gcc-ingest simulate") as publisher:
                 attempt = 1
                 await traffic.publish(publisher)
         except (BrokerUnavailable, NotConfirmed) as error:

@@ -1,7 +1,7 @@
-"""Every error queue archived: one connection at a time, one archiver per event type on it, and an orderly end."""
+"""Every error queue archived: one archiver per event type, each on a connection of its own, and an orderly end."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import structlog
 from aio_pika.abc import AbstractConnection
@@ -9,13 +9,18 @@ from aio_pika.exceptions import AMQPError
 
 from ingest_service import clickhouse
 from ingest_service.backoff import Backoff
-from ingest_service.broker.connection import BrokerUnavailable, connected, is_alive
-from ingest_service.broker.consumer import QueueMissing
+from ingest_service.broker.connection import BrokerUnavailable, connected
+from ingest_service.broker.deliveries import DeliveryReader
 from ingest_service.events.contract import EventType
 from ingest_service.letters.archiver import Archiver
 from ingest_service.letters.files import Files
 from ingest_service.letters.table import LetterTable
+from ingest_service.memory_bound import MemoryBound
 from ingest_service.settings import Settings
+from ingest_service.supervisor import Supervisor
+
+_COPIES = 4
+"""A letter that is archived is in memory up to so many times: as it came, as a line of the file, as a row."""
 
 _log = structlog.get_logger()
 
@@ -28,7 +33,8 @@ class Archive:
         self._settings = settings
         self._types: Sequence[EventType] = tuple(event_types)
         self._files = Files(settings.archive_url.get_secret_value())
-        self._backoff = Backoff(settings.retry_first_seconds, settings.retry_most_seconds)
+        self._memory = MemoryBound(settings.max_held_bytes // _COPIES, len(self._types))
+        self._turn = asyncio.Lock()
         self._stopping = asyncio.Event()
         self._archivers: list[Archiver] = []
 
@@ -45,21 +51,21 @@ class Archive:
 
     async def run(self) -> None:
         """Archive until stopped. Raises MissingUrl; a server that is away is waited for."""
-        amqp_url = self._settings.amqp()
-        async with clickhouse.connected(self._settings.clickhouse(), self._settings.insert_timeout_seconds) as server:
-            self._archivers = [self._archiver(each, server, self._backoff) for each in self._types]
+        settings = self._settings
+        backoff = Backoff(settings.retry_first_seconds, settings.retry_most_seconds)
+        supervisor = Supervisor(
+            settings.amqp(),
+            "gcc-ingest archive",
+            DeliveryReader,
+            backoff,
+            settings.stop_seconds,
+            self._stopping,
+            lambda _state: None,
+        )
+        async with clickhouse.connected(settings.clickhouse(), settings.insert_timeout_seconds) as server:
+            self._archivers = [self._archiver(each, server, backoff) for each in self._types]
             _log.info("archiving dead letters", to=self._files.shown)
-            attempt = 0
-            while not self._stopping.is_set():
-                attempt += 1
-                why = "the connection was lost"
-                try:
-                    async with connected(amqp_url, "gcc-ingest archive") as connection:
-                        attempt = 0
-                        await self._all_in_time(lambda archiver: self._keep_running(archiver, connection))
-                except (BrokerUnavailable, AMQPError, OSError, TimeoutError, RuntimeError) as error:
-                    why = str(error) or type(error).__name__
-                await self._wait("waiting for the broker", why, attempt)
+            await supervisor.run(self._archivers)
         _log.info("stopped", archived=self.archived)
 
     async def run_once(self) -> None:
@@ -70,61 +76,39 @@ class Archive:
         """
         async with (
             clickhouse.connected(self._settings.clickhouse(), self._settings.insert_timeout_seconds) as server,
-            connected(self._settings.amqp(), "gcc-ingest archive") as connection,
+            connected(self._settings.amqp(), "gcc-ingest archive queue depths") as asking,
         ):
             self._archivers = [self._archiver(each, server, None) for each in self._types]
+            emptying = [asyncio.create_task(self._empty(archiver, asking)) for archiver in self._archivers]
+            stopping = asyncio.create_task(self._stop_in_time(emptying))
             try:
-                await self._all_in_time(lambda archiver: archiver.empty(connection))
-            except (AMQPError, OSError, RuntimeError) as error:
-                why = str(error) or type(error).__name__
-                raise BrokerUnavailable(f"AMQP_URL: the connection failed: {why}") from None
+                await asyncio.gather(*emptying)
+            except asyncio.CancelledError:
+                if not self._stopping.is_set():
+                    raise
+            finally:
+                for task in (*emptying, stopping):
+                    task.cancel()
+                await asyncio.gather(*emptying, stopping, return_exceptions=True)
+
+    async def _empty(self, archiver: Archiver, asking: AbstractConnection) -> None:
+        try:
+            async with connected(
+                self._settings.amqp(), f"gcc-ingest archive {archiver.name}", DeliveryReader()
+            ) as connection:
+                await archiver.empty(connection, asking)
+        except (AMQPError, OSError, RuntimeError) as error:
+            why = str(error) or type(error).__name__
+            raise BrokerUnavailable(f"AMQP_URL: the connection failed: {why}") from None
+
+    async def _stop_in_time(self, tasks: Iterable["asyncio.Task[None]"]) -> None:
+        """What is not archived a while after the stop goes back to the broker."""
+        await self._stopping.wait()
+        await asyncio.sleep(self._settings.stop_seconds)
+        for task in tasks:
+            task.cancel()
 
     def _archiver(self, event_type: EventType, server: clickhouse.ClickHouse, backoff: Backoff | None) -> Archiver:
         seconds = self._settings.archive_seconds
-        return Archiver(event_type, self._files, LetterTable(server), seconds, backoff, self._stopping)
-
-    async def _all_in_time(self, run: Callable[[Archiver], Awaitable[None]]) -> None:
-        """Run all; when they are to stop, they have `stop_seconds`. What is not archived by then goes back."""
-        tasks = [asyncio.ensure_future(run(archiver)) for archiver in self._archivers]
-        running, stopping = asyncio.gather(*tasks), asyncio.create_task(self._stopping.wait())
-        try:
-            await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
-            async with asyncio.timeout(self._settings.stop_seconds if self._stopping.is_set() else None):
-                await running
-        except TimeoutError:
-            if not self._stopping.is_set():
-                raise
-            _log.warning("not everything could be archived in time: the rest is given back to the broker",
-                         seconds=self._settings.stop_seconds)  # fmt: skip
-        finally:
-            for task in (*tasks, stopping):
-                task.cancel()
-            await asyncio.gather(running, *tasks, stopping, return_exceptions=True)
-
-    async def _keep_running(self, archiver: Archiver, connection: AbstractConnection) -> None:
-        """Run an archiver again and again, for as long as its connection lives."""
-        attempt = 0
-        while is_alive(connection) and not self._stopping.is_set():
-            attempt += 1
-            try:
-                await archiver.run(connection)
-                why = "its channel closed"
-                attempt = 1
-            except QueueMissing as error:
-                why = str(error)
-            except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
-                why = str(error) or type(error).__name__
-            if is_alive(connection):
-                await self._wait("waiting to archive", why, attempt)
-
-    async def _wait(self, what: str, why: str, attempt: int) -> None:
-        """Sleep before the next attempt, but not longer than until it stops."""
-        if self._stopping.is_set():
-            return
-        seconds = self._backoff.seconds(max(1, attempt))
-        _log.warning(what, why=why, attempt=attempt, seconds=round(seconds, 2))
-        try:
-            async with asyncio.timeout(seconds):
-                await self._stopping.wait()
-        except TimeoutError:
-            return
+        table = LetterTable(server)
+        return Archiver(event_type, self._files, table, seconds, backoff, self._memory, self._turn, self._stopping)

@@ -14,16 +14,18 @@ from ingest_service.backoff import Backoff
 from ingest_service.broker.consumer import Consumer, consuming
 from ingest_service.broker.depths import depth
 from ingest_service.broker.lease import Deliveries, Lease
+from ingest_service.broker.transport import ReadConnection, Stream
 from ingest_service.buffer import Batch, Buffer, Limits
 from ingest_service.clickhouse import ClickHouseUnavailable
 from ingest_service.events.contract import EventType
 from ingest_service.letters.files import Files, NotWritten
 from ingest_service.letters.letter import Letter, read
 from ingest_service.letters.table import LetterTable
+from ingest_service.memory_bound import MemoryBound
 from ingest_service.sinker import LeaseLost
 from ingest_service.verdicts import InsertFailed
 
-LETTERS = 250  # in one file at most, and unacknowledged per queue: bodies may be megabytes, and are in memory
+LETTERS = 250  # in one file at most, and unacknowledged per queue
 BYTES = 16 * 2**20
 _LOOK_SECONDS = 0.2  # how often a queue that is being emptied is asked whether it is
 
@@ -38,9 +40,11 @@ class Archiver:
         table: LetterTable,
         seconds: float,
         backoff: Backoff | None,
+        memory: MemoryBound,
+        turn: asyncio.Lock,
         stopping: asyncio.Event,
     ) -> None:
-        """`backoff` is None where the first failure is to be the last."""
+        """`backoff` is None where the first failure is to be the last. Who has the `turn` archives: one at a time."""
         self._type = event_type
         self._files = files
         self._table = table
@@ -48,10 +52,18 @@ class Archiver:
         self._stopping = stopping
         self._buffer = Buffer(Limits(LETTERS, BYTES, seconds), time.monotonic)
         self._wake = asyncio.Event()
+        self._turn = turn
+        self._held = memory.share(self._read_on)
+        self._stream: Stream | None = None
         self._log = structlog.get_logger().bind(type=event_type.name, queue=event_type.error_queue)
         self.archived = 0
 
-    async def run(self, connection: AbstractConnection) -> None:
+    @property
+    def name(self) -> str:
+        """The event type's."""
+        return self._type.name
+
+    async def run(self, connection: ReadConnection) -> None:
         """Archive what the queue has and what comes. Returns when the channel ends, or after a flush when it stops.
 
         Raises QueueMissing, or what aio-pika raises when the connection fails.
@@ -59,37 +71,51 @@ class Archiver:
         async with self._consuming(connection) as consumer:
             await self._unless_lost(self._archive_until_end(consumer))
 
-    async def empty(self, connection: AbstractConnection) -> None:
-        """Archive until the queue is empty.
+    async def empty(self, connection: ReadConnection, asking: AbstractConnection) -> None:
+        """Archive until the queue is empty, of which another connection is asked: this one may not be read.
 
         Raises ClickHouseUnavailable, InsertFailed, NotWritten, QueueMissing, or what aio-pika raises when the
         connection fails.
         """
-        while not self._stopping.is_set() and await depth(connection, self._type.error_queue) != 0:
+        while not self._stopping.is_set() and await depth(asking, self._type.error_queue) != 0:
             async with self._consuming(connection) as consumer:
-                await self._unless_lost(self._archive_until_empty(consumer, connection))
+                await self._unless_lost(self._archive_until_empty(consumer, asking))
 
     def wake(self) -> None:
         """Look at the stop event now."""
         self._wake.set()
 
-    def _consuming(self, connection: AbstractConnection) -> AbstractAsyncContextManager[Consumer]:
+    def waiting(self, why: str) -> None:
+        """It does not consume now; the log says so."""
+
+    def _consuming(self, connection: ReadConnection) -> AbstractAsyncContextManager[Consumer]:
+        self._stream = connection.stream
         return consuming(connection, self._type.error_queue, LETTERS, self._receive, self._wake.set, every_header=True)
 
     def _receive(self, deliveries: Deliveries) -> None:
-        self._buffer.add(deliveries)
+        if self._held.take(self._buffer.add(deliveries)):
+            assert self._stream is not None, "it consumes"
+            self._stream.hold()
+            self._wake.set()
         if self._buffer.trigger() or len(self._buffer) == len(deliveries.tags):
             self._wake.set()
+
+    def _read_on(self) -> None:
+        if self._stream is not None:
+            self._stream.release()
 
     async def _unless_lost(self, archiving: Awaitable[None]) -> None:
         try:
             await archiving
         except LeaseLost:
             self._log.info("channel lost, its letters come again")
+        finally:
+            self._buffer.clear()
+            self._held.give_back(self._held.held)
 
     async def _archive_until_end(self, consumer: Consumer) -> None:
         while consumer.lease.alive and not self._stopping.is_set():
-            if self._buffer.trigger():
+            if self._buffer.trigger() or self._is_held():
                 await self._archive(self._buffer.take())
             else:
                 await self._sleep(self._buffer.seconds_left())
@@ -97,16 +123,24 @@ class Archiver:
         while consumer.lease.alive and len(self._buffer):
             await self._archive(self._buffer.take())
 
-    async def _archive_until_empty(self, consumer: Consumer, connection: AbstractConnection) -> None:
+    def _is_held(self) -> bool:
+        """Whether nothing comes until some letters are archived."""
+        return self._stream is not None and self._stream.held and len(self._buffer) > 0
+
+    async def _archive_until_empty(self, consumer: Consumer, asking: AbstractConnection) -> None:
         left: int | None = 1
         while consumer.lease.alive and not self._stopping.is_set() and (left or len(self._buffer)):
-            if self._buffer.trigger() or (len(self._buffer) and not left):
+            if self._buffer.trigger() or self._is_held() or (len(self._buffer) and not left):
                 await self._archive(self._buffer.take())
             else:
                 await self._sleep(_LOOK_SECONDS)
-            left = await depth(connection, self._type.error_queue)
+            left = await depth(asking, self._type.error_queue)
 
     async def _archive(self, batch: Batch) -> None:
+        async with self._turn:
+            await self._archive_whole(batch)
+
+    async def _archive_whole(self, batch: Batch) -> None:
         """File first: a row of the table names a file that is there. Raises LeaseLost.
 
         While ClickHouse is away no file is written: its letters would come again, and be in another one.
@@ -119,6 +153,7 @@ class Archiver:
         await self._insist(batch.lease, lambda: self._table.insert(letters, self._files.url(path), token))
         if not await batch.lease.ack(batch.last_tag, multiple=True):
             raise LeaseLost
+        self._held.give_back(batch.size)
         self.archived += len(letters)
         self._log.info("archived", letters=len(letters), file=self._files.url(path))
 

@@ -1,7 +1,6 @@
 """Archive files: letters as lines of JSON, compressed, in object storage or a folder; whole, or not there at all."""
 
 import asyncio
-import os
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +11,7 @@ import msgspec
 from backports import zstd
 from fsspec.implementations.local import LocalFileSystem
 
+from ingest_service import private_folders
 from ingest_service.letters.letter import Letter
 
 WRITE_SECONDS = 120
@@ -109,15 +109,8 @@ def _line(letter: Letter) -> bytes:
 
 def _write_durably(path: Path, data: bytes) -> None:
     """Under another name first: a file with its own name is whole, even after a power failure."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private_folders.make(path.parent)
     partial = path.with_name(f"{path.name}.partial")
-    with partial.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    private_folders.write(partial, data)
     partial.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    private_folders.sync(path.parent)

@@ -10,6 +10,7 @@ import msgspec
 from ingest_service import headers
 from ingest_service.events.contract import EXCHANGE, EventType
 from ingest_service.headers import Headers, Past, moment, moment_text
+from ingest_service.letter_id import belongs_to
 
 UNKNOWN_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 """When a message was first rejected that does not say; always the same, so that its letter's id is."""
@@ -41,7 +42,7 @@ def read(event_type: EventType, body: bytes, own: Headers, now: datetime) -> Let
     before = moment(own.get(_FIRST_REJECTED_BEFORE))
     first = past.first_rejected_at or before or UNKNOWN_TIME
     return Letter(
-        letter_id=letter_id(event_type.name, body, first),
+        letter_id=_letter_id(event_type.name, body, past.letter_id, first),
         event_type=event_type.name,
         reason=str(own.get(headers.REASON, UNKNOWN_REASON)),
         detail=str(own.get(headers.DETAIL, "")),
@@ -56,12 +57,14 @@ def read(event_type: EventType, body: bytes, own: Headers, now: datetime) -> Let
     )
 
 
-def letter_id(event_type: str, body: bytes, first_rejected_at: datetime) -> UUID:
+def _letter_id(event_type: str, body: bytes, told: UUID | None, first_rejected_at: datetime) -> UUID:
     """The same for the same letter, however often it is delivered, archived, replayed and rejected again.
 
-    It depends on the body and on what never changes in the headers: others do, the broker's own among them
-    (x-delivery-count).
+    It is what the service called it. A letter of an earlier version, or that somebody else put here, has no id that
+    can be its own: it gets one by its body and by when it was first rejected, which never change.
     """
+    if told is not None and belongs_to(told, event_type, body):
+        return told
     digest = hashlib.sha256(f"{event_type}\0{moment_text(first_rejected_at)}\0".encode())
     digest.update(body)
     return UUID(bytes=digest.digest()[:16], version=5)

@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from uuid import uuid4
 
-from aio_pika.abc import AbstractConnection
-
 from ingest_service.broker.publisher import Publisher
 from ingest_service.headers import Past
 from ingest_service.letters.table import Kept, LetterTable, Selection
@@ -25,10 +23,10 @@ class Replay:
     once more does no harm: events are told apart by their event_id.
     """
 
-    def __init__(self, connection: AbstractConnection, table: LetterTable, rate: float | None) -> None:
-        """`rate` is in letters a second."""
+    def __init__(self, url: str, table: LetterTable, rate: float | None) -> None:
+        """`url` is the broker's, `rate` in letters a second."""
         self.id = uuid4()
-        self._connection = connection
+        self._url = url
         self._table = table
         self._rate = rate
 
@@ -55,12 +53,12 @@ class Replay:
     async def _publish(self, letters: Sequence[Kept]) -> None:
         for (exchange, routing_key), each in groupby(sorted(letters, key=_address), key=_address):
             alike = list(each)
-            async with Publisher(self._connection, exchange) as publisher:
+            async with Publisher(self._url, "gcc-ingest dead-letters replay", exchange) as publisher:
                 bodies = [letter.body for letter in alike]
                 await publisher.publish(routing_key, bodies, [self._past(letter).told() for letter in alike])
 
     def _past(self, letter: Kept) -> Past:
-        return Past(letter.attempts, letter.first_rejected_at, str(self.id))
+        return Past(letter.attempts, letter.first_rejected_at, str(self.id), letter.letter_id)
 
 
 def _address(letter: Kept) -> Address:

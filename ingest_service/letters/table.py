@@ -110,7 +110,7 @@ class LetterTable:
     async def insert(self, letters: Sequence[Letter], archive_file: str, token: str) -> None:
         """Make archived letters durable; a letter that is there already is replaced. Raises InsertFailed."""
         await self._clickhouse.insert(
-            LETTERS, b"\n".join(_row(letter, archive_file) for letter in letters), token, _COMMENT, _COLUMNS
+            LETTERS, [_row(letter, archive_file) for letter in letters], token, _COMMENT, _COLUMNS
         )
 
     async def now(self) -> datetime:
@@ -172,7 +172,7 @@ class LetterTable:
         rows = [
             {"letter_id": letter.letter_id, "attempts": letter.attempts, "replay_id": replay_id} for letter in letters
         ]
-        await self._clickhouse.insert(REPLAYS, b"\n".join(map(msgspec.json.encode, rows)), str(uuid4()), _COMMENT)
+        await self._clickhouse.insert(REPLAYS, list(map(msgspec.json.encode, rows)), str(uuid4()), _COMMENT)
 
 
 def _states(keys: str = "1") -> str:

@@ -17,6 +17,7 @@ from aio_pika.abc import AbstractIncomingMessage
 
 from ingest_service.broker.connection import connected
 from ingest_service.broker.consumer import consuming
+from ingest_service.broker.deliveries import DeliveryReader
 from ingest_service.broker.lease import Deliveries
 from ingest_service.events.contract import EventType
 from ingest_service.events.registry import EVENT_TYPES
@@ -51,7 +52,7 @@ class Progress:
 async def discard(count: int) -> tuple[float, float]:
     """The broker's limit: receives past aio-pika, acknowledges per 1,000, and does nothing else."""
     progress = Progress(count)
-    async with connected(os.environ["AMQP_URL"], "discard", fast=True) as connection:
+    async with connected(os.environ["AMQP_URL"], "discard", DeliveryReader()) as connection:
 
         async def one(event_type: EventType) -> None:
             wake, newest, since = asyncio.Event(), None, 0

@@ -99,7 +99,7 @@ async def _insert_all(bench: Bench, count: int) -> Drained:
 
         async def insert(table: str, body: bytes) -> None:
             async with few:
-                await server.insert(table, body, f"alone-{next(_number)}", {})
+                await server.insert(table, body.splitlines(), f"alone-{next(_number)}", {})
 
         meter, began = Meter(dict(bench.pids)), time.monotonic()
         await asyncio.gather(*(insert(*each) for each in batches))

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 
-from ingest_service.broker.connection import BrokerUnavailable, connected
+from ingest_service.broker.connection import BrokerUnavailable
 from ingest_service.broker.publisher import NotConfirmed, Publisher
 from ingest_service.events.registry import EVENT_TYPES
 from ingest_service.simulator import Simulator
@@ -84,7 +84,7 @@ class Publishing:
     async def _run(self) -> None:
         while not self._ended.is_set():
             try:
-                async with connected(self._url, "chaos") as connection, Publisher(connection) as publisher:
+                async with Publisher(self._url, "chaos") as publisher:
                     await self._publish(publisher)
             except (BrokerUnavailable, NotConfirmed):
                 await self._breathe()

@@ -14,6 +14,7 @@ from typing import Any
 from ingest_service import clickhouse
 from ingest_service.admission import Bounds
 from ingest_service.backoff import Backoff
+from ingest_service.broker.confirms import Message, Outcome, Published
 from ingest_service.buffer import Batch
 from ingest_service.dead_letters import DeadLetters
 from ingest_service.events.registry import EVENT_TYPES
@@ -49,14 +50,13 @@ class Collected:
         self.bodies: list[bytes] = []
         self.reasons: set[str] = set()
 
-    async def publish(
-        self, routing_key: str, bodies: Sequence[bytes], headers: Sequence[Mapping[str, str]] | None = None
-    ) -> None:
-        assert routing_key == TYPE.error_queue
-        assert headers is not None
-        assert all(header["x-gcc-reason"] and header["x-gcc-detail"] for header in headers)
-        self.bodies += bodies
-        self.reasons |= {header["x-gcc-reason"] for header in headers}
+    async def send(self, messages: Sequence[Message]) -> Published:
+        for message in messages:
+            assert message.routing_key == TYPE.error_queue
+            assert message.headers["x-gcc-detail"]
+            self.bodies.append(message.body)
+            self.reasons.add(str(message.headers["x-gcc-reason"]))
+        return Published([Outcome.CONFIRMED] * len(messages), "")
 
 
 def mutated(chance: random.Random, body: bytes) -> bytes:

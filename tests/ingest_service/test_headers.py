@@ -4,9 +4,10 @@ from datetime import UTC, datetime
 import pytest
 
 from ingest_service.admission import Reason
+from ingest_service.broker.confirms import Message, Outcome, Published
 from ingest_service.broker.lease import Deliveries
 from ingest_service.buffer import Buffer, Limits
-from ingest_service.dead_letters import DeadLetter, DeadLetters
+from ingest_service.dead_letters import DeadLetters
 from ingest_service.events.registry import EVENT_TYPES
 from ingest_service.headers import Headers, Past, tell_of_a_past
 from tests.ingest_service.leases import RememberingLease
@@ -19,16 +20,15 @@ class RememberingPublisher:
     def __init__(self) -> None:
         self.headers: list[Headers] = []
 
-    async def publish(
-        self, routing_key: str, bodies: Sequence[bytes], headers: Sequence[Headers] | None = None
-    ) -> None:
-        self.headers += headers or []
+    async def send(self, messages: Sequence[Message]) -> Published:
+        self.headers += [message.headers for message in messages]
+        return Published([Outcome.CONFIRMED] * len(messages), "")
 
 
-async def headers_of(past: Past, now: datetime) -> Headers:
+async def headers_of(past: Past, now: datetime, body: bytes = b"{") -> Headers:
     publisher = RememberingPublisher()
-    letters = DeadLetters(EVENT_TYPES["order_log"], publisher, lambda: now)
-    await letters.publish([DeadLetter(b"{", Reason.NOT_JSON, "cut off", past)])
+    letters = DeadLetters(EVENT_TYPES["order_log"], publisher)
+    await letters.publish([letters.letter(body, Reason.NOT_JSON, "cut off", past, now)])
     return publisher.headers[0]
 
 
@@ -46,6 +46,20 @@ async def test_a_message_that_fails_again_keeps_its_first_time_and_its_replay_an
     assert told["x-gcc-first-rejected-at"] == "2026-11-24T03:00:00.123+00:00"
     assert told["x-gcc-last-rejected-at"] == "2026-11-24T05:00:00.999+00:00"
     assert told["x-gcc-replay"] == "r1"
+    assert told["x-gcc-letter-id"] == replayed["x-gcc-letter-id"]
+
+
+async def test_a_message_without_an_event_id_is_a_letter_of_its_own_and_one_with_it_is_always_the_same() -> None:
+    alike = {(await headers_of(Past(), FIRST, b'{"broken'))["x-gcc-letter-id"] for _ in range(50)}
+    assert len(alike) == 50
+    body = b'{"event_id": "00000000-0000-4000-8000-000000000001", "cut'
+    assert len({(await headers_of(Past(), moment, body))["x-gcc-letter-id"] for moment in (FIRST, LATER)}) == 1
+
+
+async def test_an_id_that_was_forged_is_not_believed_for_another_body() -> None:
+    own = Past.of(await headers_of(Past(), FIRST, b"one"))
+    assert (await headers_of(own, LATER, b"one"))["x-gcc-letter-id"] == str(own.letter_id)
+    assert (await headers_of(own, LATER, b"two"))["x-gcc-letter-id"] != str(own.letter_id)
 
 
 @pytest.mark.parametrize("value", [None, "", "many", b"\xff", [1], {"a": 1}, -3, "9" * 30, "9999-12-31T23:59:59-23:59"])

@@ -25,7 +25,7 @@ Environment = Mapping[str, str]
 
 def publish(environment: Environment, routing_key: str, *bodies: bytes) -> None:
     async def send() -> None:
-        async with connected(environment["AMQP_URL"], "tests") as connection, Publisher(connection) as publisher:
+        async with Publisher(environment["AMQP_URL"], "tests") as publisher:
             await publisher.publish(routing_key, bodies)
 
     asyncio.run(send())
@@ -374,7 +374,7 @@ def test_publishing_where_no_queue_is_bound_is_an_error(environment: Environment
             queue = await channel.get_queue(UNROUTABLE_QUEUE, ensure=False)
             await queue.unbind("beat.unroutable", "")
             try:
-                async with Publisher(connection) as publisher:
+                async with Publisher(environment["AMQP_URL"], "tests") as publisher:
                     await publisher.publish("no_such_events", [b"x"])
             finally:
                 await queue.bind("beat.unroutable", "")

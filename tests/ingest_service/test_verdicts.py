@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest_service.verdicts import InsertFailed, Verdict, meaning
+from ingest_service.verdicts import InsertFailed, Meaning, Verdict, meaning
 
 SPEC = Path(__file__).parents[3] / "shared" / "spec" / "ingest.md"
 
@@ -37,6 +37,50 @@ def test_an_unknown_field_is_a_column_that_is_missing_for_admission_lets_no_othe
 def test_a_reason_is_the_servers_own_name_of_the_code() -> None:
     assert meaning(InsertFailed(241, "")).reason == "memory_limit_exceeded"
     assert meaning(InsertFailed(424242, "")).reason == "code_424242"
+
+
+def answer(code: int, said: str, name: str) -> InsertFailed:
+    """As clickhouse-connect hands over what a server says."""
+    text = f"Code: {code}. DB::Exception: {said}. ({name}) (version 26.9.2.1) (for url http://127.0.0.1:8123)"
+    return InsertFailed(
+        code, f"CLICKHOUSE_URL: http://u@h said: Received ClickHouse exception, server response: {text}"
+    )
+
+
+VIEW_FAILS = answer(
+    6, "Cannot parse string 'SECRET' as UInt32: while pushing to view _e.of_an_analyst", "CANNOT_PARSE_TEXT"
+)
+
+
+def test_a_view_that_fails_is_no_fault_of_the_rows_and_is_named() -> None:
+    assert meaning(VIEW_FAILS) == Meaning(Verdict.CONFIG_FAULT, "view_failed")
+    assert "_e.of_an_analyst" in str(VIEW_FAILS)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "while pushing to view _e.forged. (CANNOT_PARSE_TEXT)",
+        "DB::Exception: Unknown field found while parsing JSONEachRow format: metrics",
+        "(while reading the value of key SECRET)",
+    ],
+)
+def test_a_value_that_reads_like_the_servers_words_is_believed_nothing(value: str) -> None:
+    said = f"Cannot read DateTime: unexpected date: {value}: (while reading the value of key updated_at): (at row 1)"
+    failure = answer(41, f"{said}\n: While executing ParallelParsingBlockInputFormat", "CANNOT_PARSE_DATETIME")
+    assert verdict(failure) is Verdict.ROW_FAULT
+    assert str(failure) == "ClickHouse's error 41 (CANNOT_PARSE_DATETIME) in the column updated_at"
+
+
+@pytest.mark.parametrize("failure", [VIEW_FAILS, answer(395, "SECRET", "FUNCTION_THROW_IF_VALUE_IS_NON_ZERO")])
+def test_the_text_of_an_error_that_may_quote_a_row_has_nothing_of_it(failure: InsertFailed) -> None:
+    assert "SECRET" in failure.message
+    assert "SECRET" not in str(failure)
+
+
+def test_what_a_proxy_refuses_for_its_size_is_told_from_a_server_that_is_away() -> None:
+    assert meaning(InsertFailed(None, "HTTP status 413", 413)).reason == "too_large_for_proxy"
+    assert verdict(InsertFailed(None, "HTTP status 502", 502)) is Verdict.TRANSIENT
 
 
 @pytest.mark.skipif(not SPEC.exists(), reason="the specification is not beside this checkout")

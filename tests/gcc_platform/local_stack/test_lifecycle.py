@@ -77,6 +77,12 @@ def test_progress_goes_to_stderr_without_secrets(started: Started) -> None:
     assert not SECRET.search(started.printed.stderr)
 
 
+def test_only_the_owner_may_enter_the_folders_of_the_stack(started: Started) -> None:
+    folders = [started.directory, *(path for path in started.directory.iterdir() if path.is_dir())]
+    assert len(folders) >= 4
+    assert {folder.stat().st_mode & 0o777 for folder in folders} == {0o700}
+
+
 def test_every_url_has_a_password_of_its_own(started: Started) -> None:
     passwords = {re.sub(r".*://\w+:(.+)@.*", r"\1", url) for url in started.environment.values()}
     assert len(passwords) == len(NAMES) - 1  # RabbitMQ has two URLs for one user

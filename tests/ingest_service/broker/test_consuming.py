@@ -15,6 +15,7 @@ from aio_pika.abc import AbstractChannel, AbstractConnection
 
 from ingest_service.broker.connection import close, connect, connected, is_alive
 from ingest_service.broker.consumer import Consumer, QueueMissing, consuming
+from ingest_service.broker.deliveries import DeliveryReader
 from ingest_service.broker.lease import Deliveries
 from tests.ingest_service.proxy import Proxy
 
@@ -86,7 +87,7 @@ async def consumer_of(
     url: str, fast: bool, received: Received, prefetch: int = PREFETCH, *, every_header: bool = False
 ) -> AsyncIterator[tuple[Consumer, AbstractConnection]]:
     async with (
-        connected(url, "tests", fast=fast) as connection,
+        connected(url, "tests", DeliveryReader() if fast else None) as connection,
         consuming(
             connection, QUEUE, prefetch, received.receive, received.ended.set, every_header=every_header
         ) as consumer,
@@ -214,7 +215,7 @@ async def test_what_the_receiver_did_not_take_in_is_never_acknowledged(
 
     await publish(channel, [b"x"] * 3)
     ended = asyncio.Event()
-    connection = await connect(stack["AMQP_URL"], "tests", fast=fast)
+    connection = await connect(stack["AMQP_URL"], "tests", DeliveryReader() if fast else None)
     try:
         async with consuming(connection, QUEUE, 10, refuse, ended.set) as consumer:
             assert await consumer.lease.dies_within(10)
@@ -230,7 +231,7 @@ async def test_what_the_receiver_did_not_take_in_is_never_acknowledged(
 async def test_a_queue_that_is_not_there_is_named(
     stack: Mapping[str, str], channel: AbstractChannel, fast: bool
 ) -> None:
-    async with connected(stack["AMQP_URL"], "tests", fast=fast) as connection:
+    async with connected(stack["AMQP_URL"], "tests", DeliveryReader() if fast else None) as connection:
         with pytest.raises(QueueMissing, match=r"tests\.not-there"):
             async with consuming(connection, "tests.not-there", 10, lambda _: None, lambda: None):
                 pass

@@ -1,0 +1,167 @@
+"""Keeps one worker for each queue running, each on a connection of its own, and ends them in order.
+
+A connection that is not read, because its worker holds too much, holds up nobody else.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+import structlog
+from aio_pika.exceptions import AMQPError
+
+from ingest_service.backoff import Backoff
+from ingest_service.broker.connection import BrokerUnavailable, close, connect, is_alive
+from ingest_service.broker.consumer import QueueMissing
+from ingest_service.broker.transport import ReadConnection, Reader
+
+_CANCEL_SECONDS = 0.5
+_LASTING_SECONDS = 10.0
+"""A connection that lived this long was no failed attempt."""
+
+_FAILURES = (AMQPError, OSError, TimeoutError, RuntimeError)
+_log = structlog.get_logger()
+
+
+class Worker(Protocol):
+    """What consumes one queue."""
+
+    @property
+    def name(self) -> str:
+        """Whose queue it is, as logs say it."""
+        ...
+
+    async def run(self, connection: ReadConnection) -> None:
+        """Consume until the channel ends, or until the stop and what had been received is settled.
+
+        Raises QueueMissing, or what aio-pika raises when the connection fails.
+        """
+        ...
+
+    def wake(self) -> None:
+        """Look at the stop event now."""
+        ...
+
+    def waiting(self, why: str) -> None:
+        """It does not consume now."""
+        ...
+
+
+class Supervisor:
+    """Runs workers until `stop` is called."""
+
+    def __init__(
+        self,
+        url: str,
+        name: str,
+        reader: Callable[[], Reader],
+        backoff: Backoff,
+        stop_seconds: float,
+        stopping: asyncio.Event,
+        broker: Callable[[str], None],
+    ) -> None:
+        """`name` is the connections', `reader` makes what reads one; `broker` is told how the broker stands."""
+        self._url = url
+        self._name = name
+        self._reader = reader
+        self._backoff = backoff
+        self._stop_seconds = stop_seconds
+        self._stopping = stopping
+        self._broker = broker
+        self._connecting = asyncio.Lock()
+        """While the broker is away one tries, and the others wait for it: one line in the log an attempt."""
+
+    async def run(self, workers: Sequence[Worker]) -> None:
+        """Return when all have stopped; what cannot be settled within `stop_seconds` goes back to the broker."""
+        running = [asyncio.create_task(self._keep_connected(worker), name=worker.name) for worker in workers]
+        stopping = asyncio.create_task(self._wake_and_cancel_late(workers, running), name="stop deadline")
+        try:
+            await asyncio.gather(*running)
+        except asyncio.CancelledError:
+            if not self._stopping.is_set():
+                raise
+            _log.warning("not everything could be settled in time: the rest is given back to the broker",
+                         seconds=self._stop_seconds)  # fmt: skip
+        finally:
+            await _end((*running, stopping))
+
+    async def _wake_and_cancel_late(self, workers: Sequence[Worker], running: Sequence[asyncio.Task[None]]) -> None:
+        await self._stopping.wait()
+        for worker in workers:
+            worker.wake()
+        await asyncio.sleep(self._stop_seconds)
+        for task in running:
+            task.cancel()
+
+    async def _keep_connected(self, worker: Worker) -> None:
+        attempt = 0
+        while not self._stopping.is_set():
+            connection = await self._connect(worker.name)
+            if connection is None:
+                return
+            began = time.monotonic()
+            try:
+                await self._keep_running(worker, connection)
+            finally:
+                await close(connection)
+            attempt = 1 if time.monotonic() - began > _LASTING_SECONDS else attempt + 1
+            if not self._stopping.is_set():
+                self._broker("the connection was lost; reconnecting")
+                await self._wait("connection to the broker lost, reconnecting", worker.name, "it was closed", attempt)
+
+    async def _connect(self, queue: str) -> ReadConnection | None:
+        async with self._connecting:
+            attempt = 0
+            while not self._stopping.is_set():
+                attempt += 1
+                try:
+                    connection = await connect(self._url, f"{self._name} {queue}", self._reader())
+                except BrokerUnavailable as error:
+                    self._broker(str(error))
+                    await self._wait("waiting for the broker", queue, str(error), attempt)
+                else:
+                    self._broker("connected")
+                    _log.debug("connected to the broker", type=queue)
+                    return connection
+        return None
+
+    async def _keep_running(self, worker: Worker, connection: ReadConnection) -> None:
+        """Run a worker again and again, for as long as its connection lives."""
+        attempt = 0
+        while is_alive(connection) and not self._stopping.is_set():
+            attempt += 1
+            began = time.monotonic()
+            try:
+                await worker.run(connection)
+                why = "its channel closed"
+            except QueueMissing as error:
+                why = str(error)
+            except _FAILURES as error:
+                why = str(error) or type(error).__name__
+            if time.monotonic() - began > _LASTING_SECONDS:
+                attempt = 1
+            worker.waiting(why)
+            if is_alive(connection):
+                await self._wait("waiting to consume", worker.name, why, attempt)
+
+    async def _wait(self, what: str, queue: str, why: str, attempt: int) -> None:
+        """Sleep before the next attempt, but not longer than until it stops."""
+        if self._stopping.is_set():
+            return
+        seconds = self._backoff.seconds(attempt)
+        _log.warning(what, type=queue, why=why, attempt=attempt, seconds=round(seconds, 2))
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            return
+
+
+async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they have ended: Python 3.11's wait_for, which aiormq uses, may swallow a cancellation."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=_CANCEL_SECONDS)
