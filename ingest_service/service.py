@@ -17,7 +17,9 @@ from ingest_service.broker.depths import depth
 from ingest_service.broker.publisher import Publisher
 from ingest_service.broker.transport import Reader, Unread
 from ingest_service.buffer import Limits
-from ingest_service.clickhouse import ClickHouse, ClickHouseUnavailable
+from ingest_service.cancelling import cancelled
+from ingest_service.clickhouse import ClickHouse
+from ingest_service.clickhouse_errors import ClickHouseUnavailable
 from ingest_service.dead_letters import DeadLetters
 from ingest_service.events.contract import EventType
 from ingest_service.health import Health, TypeHealth
@@ -92,8 +94,7 @@ class Service:
         try:
             await supervisor.run([self._pipeline(each, publisher, warehouse) for each in self._types])
         finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+            await cancelled([watching])
             await publisher.close()
 
     def _reader(self) -> Reader:

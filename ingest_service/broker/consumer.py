@@ -13,6 +13,7 @@ from ingest_service.broker.deliveries import DeliveryReader, Inbox
 from ingest_service.broker.lease import Deliveries, Receive
 from ingest_service.broker.prefetch import Prefetch
 from ingest_service.broker.transport import ReadConnection, Stream
+from ingest_service.cancelling import cancelled
 from ingest_service.headers import Headers, tell_of_a_past
 
 RPC_SECONDS = 10
@@ -131,8 +132,7 @@ class Consumer:
         """Let the lease die; the channel is about to be closed."""
         self.lease.end()
         if self._following is not None:
-            self._following.cancel()
-            await asyncio.gather(self._following, return_exceptions=True)
+            await cancelled([self._following])
 
     async def _consume(self, on_message: aiormq.abc.ConsumerCallback, seconds: float | None) -> str:
         await self._channel.basic_qos(prefetch_count=self.prefetch.count, timeout=seconds)

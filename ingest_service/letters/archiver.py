@@ -17,7 +17,7 @@ from ingest_service.broker.lease import Deliveries, Lease
 from ingest_service.broker.prefetch import Prefetch
 from ingest_service.broker.transport import ReadConnection, Stream
 from ingest_service.buffer import Batch, Buffer, Limits
-from ingest_service.clickhouse import ClickHouseUnavailable
+from ingest_service.clickhouse_errors import ClickHouseUnavailable
 from ingest_service.events.contract import EventType
 from ingest_service.letters.files import Files, NotWritten
 from ingest_service.letters.letter import Letter, read
