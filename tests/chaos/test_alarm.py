@@ -1,5 +1,8 @@
 """RabbitMQ's alarm: it reads nothing more from who publishes, so that what it holds can drain."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 from tests.chaos.accounting import drained
@@ -16,6 +19,14 @@ def unacknowledged(field: Field, queue: str) -> int:
     table = field.rabbitmqctl("list_queues", "--no-table-headers", "name", "messages_unacknowledged", "messages_ready")
     counts = {name: int(held) + int(ready) for name, held, ready in map(str.split, table.splitlines())}
     return counts[queue]
+
+
+def doctor(field: Field) -> str:
+    """What gcc-platform doctor says of these servers."""
+    program = Path(sys.executable).with_name("gcc-platform")
+    return subprocess.run(
+        [program, "doctor"], env={**os.environ, **field.environment}, capture_output=True, text=True, check=False
+    ).stdout
 
 
 def held(field: Field) -> int:
@@ -38,6 +49,7 @@ def test_what_is_stored_is_acknowledged_though_a_dead_letter_waits_for_the_end_o
         field.sql("ATTACH TABLE _e.post_log_events")
         eventually(lambda: unacknowledged(field, "post_log_events_q") == 0, what="acknowledged")
         assert "takes no messages: low on memory" in str(field.service.obstacles())
+        assert "takes no messages: low on memory" in doctor(field)
         field.rabbitmqctl("set_vm_memory_high_watermark", "0.4")
         drained(field)
         assert field.service.status("order_log")["dead_lettered"] == {"invalid_field": 1}
