@@ -61,9 +61,9 @@ class Service:
         }
         self.process = self._start()
 
-    def _start(self) -> "subprocess.Popen[bytes]":
+    def _start(self, **more: str) -> "subprocess.Popen[bytes]":
         with self.log.open("ab") as log:
-            return subprocess.Popen([GCC_INGEST, "run"], env=self._environment, stdout=log, stderr=log)
+            return subprocess.Popen([GCC_INGEST, "run"], env={**self._environment, **more}, stdout=log, stderr=log)
 
     def __enter__(self) -> "Service":
         return self
@@ -112,10 +112,10 @@ class Service:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
-    def restart(self) -> None:
-        """A new process, once the old one is gone."""
+    def restart(self, **more: str) -> None:
+        """A new process, once the old one is gone; with more in its environment."""
         self.process.wait()
-        self.process = self._start()
+        self.process = self._start(**more)
 
     def terminate(self) -> int:
         """SIGTERM; the exit code."""
