@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help up test chaos bench cost lint format types sql unit setup lock clean
+.PHONY: help up test chaos bench cost lint format types sql unit setup lock audit clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,6 +18,7 @@ test: setup lint types sql unit  ## set everything up, then lint, types, SQL and
 lint: setup
 	ruff check .
 	ruff format --check .
+	bandit --quiet --configfile pyproject.toml --recursive ingest_service gcc_platform
 
 types: setup
 	mypy
@@ -62,6 +63,11 @@ $(VENV)/.rabbitmq: gcc_platform/local_stack/install_rabbitmq.sh | $(VENV)/.uv
 lock: $(VENV)/.uv  ## resolve pyproject.toml into requirements.lock again
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	    --extra sentry --extra platform --extra local --extra dev pyproject.toml --output-file requirements.lock
+
+# --strict: where the advisories of a package cannot be had, that is an error and not a clean bill of health.
+audit: $(VENV)/.uv  ## ask PyPI for known vulnerabilities of the locked packages (takes its advisory service)
+	@$(BIN)/uv tool run --from pip-audit==2.10.1 pip-audit --strict --disable-pip --require-hashes \
+	    --progress-spinner off --requirement requirements.lock --requirement gcc_platform/local_stack/uv.txt
 
 clean:  ## remove the virtual environment and the local stack's data
 	rm -rf $(VENV) .local .dagster

@@ -4,6 +4,8 @@ from importlib import import_module
 
 import click
 
+from ingest_service import misspelt
+
 _COMMANDS = {
     "up": ("gcc_platform.up", "up", "Run everything: the local stack, the ingest service and Dagster."),
     "refresh": ("gcc_platform.refresh", "refresh_command", "Build and check everything once; the exit code tells."),
@@ -40,3 +42,4 @@ def main() -> None:
       gcc-platform stack start        the three servers, in the background
       gcc-platform refresh
     """
+    misspelt.warn()

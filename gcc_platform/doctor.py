@@ -4,12 +4,14 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 import click
 import psycopg
 from aio_pika.exceptions import ChannelNotFoundEntity
 
+from gcc_platform import insert_conditions
+from gcc_platform.finding import Finding
 from gcc_platform.resources import clickhouse, postgres
 from gcc_platform.resources.clickhouse import ClickHouse, ClickHouseFailed
 from gcc_platform.resources.dbt_environment import BadUrl as BadDbtUrl
@@ -17,6 +19,7 @@ from gcc_platform.resources.dbt_environment import dbt_environment
 from gcc_platform.resources.dbt_project import DBT
 from gcc_platform.resources.postgres import PostgresUnavailable
 from gcc_platform.settings import Settings
+from ingest_service.broker.confirms import Message, confirming
 from ingest_service.broker.connection import BrokerUnavailable, connected
 from ingest_service.broker.topology import UNROUTABLE_QUEUE
 from ingest_service.events.registry import EVENT_TYPES
@@ -27,6 +30,7 @@ from ingest_service.settings import Settings as IngestSettings
 _OLDEST_CLICKHOUSE = (25, 3)
 _OLDEST_POSTGRES = 14
 _BESIDE_RAW = ("_e.ingest_batches", LETTERS, REPLAYS)
+_ALARM_SECONDS = 2
 _INIT = "run gcc-ingest init"
 _ROLES = "apply gcc_platform/local_stack/roles.sql as a superuser"
 
@@ -39,16 +43,6 @@ _UNUSABLE = (
     PostgresUnavailable,
     psycopg.Error,
 )
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What one look found, and the way out where it is not well."""
-
-    subject: str
-    ok: bool
-    said: str
-    advice: str = ""
 
 
 Look = Callable[[Settings], Iterator[Finding]]
@@ -96,9 +90,12 @@ def _broker(_settings: Settings) -> Iterator[Finding]:
     names = [UNROUTABLE_QUEUE]
     for event_type in EVENT_TYPES.values():
         names += [event_type.queue, event_type.error_queue]
-    missing = asyncio.run(_missing_queues(IngestSettings().amqp(), names))
+    url = IngestSettings().amqp()
+    missing = asyncio.run(_missing_queues(url, names))
     yield Finding("RabbitMQ", True, "reached")
     yield _all_there("RabbitMQ", "queues", names, missing)
+    blocked = asyncio.run(_blocked(url))
+    yield Finding("RabbitMQ", not blocked, blocked or "takes messages", "give it memory or disk: rabbitmqctl status")
 
 
 async def _missing_queues(url: str, names: list[str]) -> list[str]:
@@ -113,6 +110,16 @@ async def _missing_queues(url: str, names: list[str]) -> list[str]:
     return missing
 
 
+async def _blocked(url: str) -> str:
+    """Why the broker takes no messages, if it takes none: it tells only those who publish.
+
+    What is published has no queue and comes back, or is refused for want of the right to; either is an answer.
+    """
+    async with confirming(url, "gcc-platform doctor", exchange="") as channel:
+        published = await channel.publish([Message("gcc-platform doctor", b"{}")], _ALARM_SECONDS)
+        return published.trouble if channel.blocked else ""
+
+
 def _ingest(_settings: Settings) -> Iterator[Finding]:
     subject = "ClickHouse, ingest"
     with clickhouse.connect(IngestSettings().clickhouse(), {"command": "doctor"}) as server:
@@ -124,6 +131,7 @@ def _ingest(_settings: Settings) -> Iterator[Finding]:
         tables = [*(event_type.table for event_type in EVENT_TYPES.values()), *_BESIDE_RAW]
         yield _all_there(subject, "tables", tables, [name for name in tables if name not in there])
         yield _granted(server, subject, "INSERT ON _e.*")
+        yield from insert_conditions.examine(server, subject, IngestSettings().clickhouse_cluster)
 
 
 def _dbt_clickhouse(settings: Settings) -> Iterator[Finding]:

@@ -1,18 +1,19 @@
 """Decides which messages of a batch may go into their table, and in what bytes."""
 
-import json
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
+from itertools import accumulate
 from operator import attrgetter
 from typing import get_args
+from uuid import UUID
 
 import msgspec
 
-from ingest_service.events.contract import Event, EventType, Uint64, utc
+from ingest_service.events.contract import Amount, Event, EventType, Uint64, utc
 from ingest_service.rows import Rows
 
 _NESTING = 256
@@ -25,7 +26,23 @@ _FIRST, _LAST = datetime(1901, 1, 1, tzinfo=UTC), datetime(2299, 1, 1, tzinfo=UT
 """Within what DateTime64(6) holds. ClickHouse clamps what is outside without a word."""
 
 _MOST_UINT64 = 2**64 - 1
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_MOST_AMOUNT = Decimal(10) ** 29
+_TIME_TEXT = re.compile(rb'"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,19})?(Z|[+-]\d\d:?\d\d)?"').fullmatch
+"""The times that ClickHouse reads. The contract has others: t and z in lower case, fractions of more digits."""
+
+_TWICE = "a field is there more than once"
+
+_TOGETHER = 2**20
+"""Bytes of bodies that are decoded together at most: what a decoder makes of them may be thirty times as large."""
+
+_TOO_SHORT_TO_NEST = 2 * _NESTING
+"""A body that closes what it opens, and has no more bytes, is not nested too deep. Most bodies are so short."""
+
+_OPENS, _CLOSES = b"{[", b"}]"
+_STEPS = bytes(1 if byte in _OPENS else 255 for byte in range(256))  # as signed bytes: 1 and -1
+_ALL_BUT = {
+    wanted: bytes(byte for byte in range(256) if byte not in wanted + b'"') for wanted in (_OPENS + _CLOSES, b":")
+}
 
 
 class Reason(StrEnum):
@@ -90,6 +107,7 @@ class Admission:
             each.name for each in fields if datetime in (each.type, *get_args(each.type)) and not _is_event_time(each)
         )
 
+        self._strictly = {each.encode_name: fits for each in fields if (fits := _strict_check(each.type))}
         self._get_unsigned = tuple(map(attrgetter, self._unsigned))
         self._get_other_times = tuple(map(attrgetter, self._other_times))
 
@@ -119,18 +137,51 @@ class Admission:
                     times.append(moment)
         return Admitted(Rows(rows, positions, times), rejected)
 
+    def look_again(self, rows: Rows) -> Admitted:
+        """Sort rows of which the table has refused one, by all that it is stricter about than the contract.
+
+        It is rare and costs more than to decode them, so it is done when an insert has failed, not before: then a batch
+        full of such rows costs that one insert, not two for each of them. Every row rejected here would be refused.
+        """
+        left: list[bytes] = []
+        positions: list[int] = []
+        times: list[datetime] = []
+        rejected: list[tuple[int, Rejected]] = []
+        for row, position, moment in zip(rows.rows, rows.positions, rows.times, strict=True):
+            if why := self._too_strict_for(row):
+                rejected.append((position, Rejected(Reason.INVALID_FIELD, why)))
+            else:
+                left.append(row)
+                positions.append(position)
+                times.append(moment)
+        return Admitted(Rows(left, positions, times), rejected)
+
+    def _too_strict_for(self, row: bytes) -> str | None:
+        """Why ClickHouse refuses a row that was admitted, if it does."""
+        fields = _FIELDS.decode(row)
+        if _repeats_a_field(row, fields):
+            return _TWICE
+        for name, fits in self._strictly.items():
+            value = bytes(fields.get(name, b"null"))
+            if value != b"null" and not fits(value):
+                return f"the table cannot hold it - at `$.{name}`"
+        return None
+
     def _times_of_good(self, bodies: Sequence[bytes], latest: datetime) -> list[datetime] | None:
         """The event times of bodies that are good as they are, all of them; None where one must be looked at alone."""
+        largest = max(map(len, bodies))
+        if largest > min(self._bounds.body_bytes, _TOGETHER):
+            return None
         joined = b"\n".join(bodies)
-        if (  # most bodies have no array, and looking for one byte is ten times as fast as counting it
-            max(map(len, bodies)) > self._bounds.body_bytes
-            or joined.count(b"{") + (b"[" in joined and joined.count(b"[")) > _NESTING
+        if (
+            len(joined) > _TOGETHER
+            or (largest > _TOO_SHORT_TO_NEST and _brackets(joined) > _NESTING)
             or not (joined.isascii() or _is_utf8(joined))
         ):
             return None
         try:
             events = list(map(self._decode, bodies))
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return None
         times = list(map(_EVENT_TIME, events))
         good = (
@@ -159,7 +210,7 @@ class Admission:
                 body.decode()
             except UnicodeDecodeError as error:
                 raise Rejected(Reason.NOT_UTF8, f"{error.reason} at byte {error.start}") from None
-        if body.count(b"{") + body.count(b"[") > _NESTING and _depth(body) > _NESTING:
+        if _brackets(body) > _NESTING and _depth(body) > _NESTING:
             raise Rejected(Reason.TOO_DEEP, f"nested more than {_NESTING} levels deep")
 
     def _fold(self, body: bytes, error: msgspec.ValidationError) -> tuple[Event, bytes]:
@@ -168,8 +219,8 @@ class Admission:
             fields = _FIELDS.decode(body)
         except msgspec.DecodeError as other:
             raise Rejected(Reason.NOT_JSON, f"not a JSON object: {other}") from None
-        if repeated := _repeated_field(body):
-            raise Rejected(Reason.INVALID_FIELD, f"the field {repeated!r} is there more than once") from None
+        if _repeats_a_field(body, fields):
+            raise Rejected(Reason.INVALID_FIELD, _TWICE) from None
         known = {name: value for name, value in fields.items() if name in self._known}
         if len(known) == len(fields):
             raise Rejected(Reason.INVALID_FIELD, str(error)) from None
@@ -219,32 +270,53 @@ def _are_between(first: datetime, moments: Iterable[datetime], last: datetime) -
     return first <= utc(earliest) and utc(latest) <= last
 
 
+def _strict_check(kind: object) -> Callable[[bytes], bool] | None:
+    """What ClickHouse asks of a value's very text, of a type that the contract has checked."""
+    if datetime in (kind, *get_args(kind)):
+        return lambda text: _TIME_TEXT(text) is not None
+    if kind == Uint64:
+        return lambda text: text != b"-0"
+    if kind == Amount:
+        return lambda text: Decimal(text.decode()).copy_abs() < _MOST_AMOUNT
+    if kind is UUID:
+        return lambda text: b"\\" not in text
+    return None
+
+
 def _is_event_time(each: msgspec.structs.FieldInfo) -> bool:
     return each.name == "event_timestamp"
 
 
+# What follows looks at whole bodies, however crafted: each step is one pass at the speed of C, with no way back in it.
+
+
+def _brackets(text: bytes) -> int:
+    """How many brackets open: no fewer than the levels of nesting."""
+    # Most bodies have no array, and looking for one byte is ten times as fast as counting it.
+    return text.count(b"{") + (b"[" in text and text.count(b"["))
+
+
 def _depth(body: bytes) -> int:
     """How deep objects and arrays are nested, brackets in strings not counted."""
-    deepest = depth = 0
-    for byte in _STRING.sub(b"", body):
-        if byte in b"{[":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif byte in b"}]":
-            depth -= 1
-    return deepest
+    steps = memoryview(_outside_strings(body, _OPENS + _CLOSES).translate(_STEPS)).cast("b")
+    return max(accumulate(steps), default=0)
 
 
-def _repeated_field(body: bytes) -> str | None:
-    """A name that the outermost object has twice: moving fields would keep only one of its values."""
-    outermost: Sequence[str] = []
+def _repeats_a_field(body: bytes, fields: Mapping[str, msgspec.Raw]) -> bool:
+    """Whether the outermost object has a name twice: moving fields would keep only one of its values.
 
-    def note(pairs: list[tuple[str, object]]) -> None:
-        nonlocal outermost
-        outermost = [name for name, _ in pairs]  # called for inner objects first
+    `fields` is the object as it was decoded, which has each name once. Then it has fewer colons than the body.
+    """
+    values = _outside_strings(b",".join(fields.values()), b":")
+    return len(_outside_strings(body, b":")) != len(fields) + len(values)
 
-    json.loads(body, object_pairs_hook=note, parse_int=str)  # int() refuses what has too many digits
-    return next((name for name, count in Counter(outermost).items() if count > 1), None)
+
+def _outside_strings(text: bytes, wanted: bytes) -> bytes:
+    """The wanted characters of JSON that are not in its strings."""
+    if b"\\" in text:
+        text = text.replace(b"\\\\", b"").replace(b'\\"', b"")
+    text = text.translate(None, _ALL_BUT[wanted]).replace(b'""', b"")
+    return b"".join(text.split(b'"')[::2])
 
 
 _EVENT_TIME: Callable[[Event], datetime] = attrgetter("event_timestamp")

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from ingest_service.broker.lease import Deliveries, Lease
 from ingest_service.headers import Headers
+from ingest_service.headers import size as size_of_headers
 
 Clock = Callable[[], float]
 
@@ -49,7 +50,7 @@ class Batch:
     """By the buffer's clock, as last_received."""
     last_received: float
     size: int = 0
-    """The bodies' bytes."""
+    """The bodies' bytes, and those of the headers that are kept."""
     redelivered: int = 0
     """How many of them the broker had sent before."""
     headers: Mapping[int, Headers] = field(default_factory=dict)
@@ -107,7 +108,7 @@ class Buffer:
         self._bodies.extend(deliveries.bodies)
         self._reads.append(_Read(self._clock(), count, deliveries.redelivered))
         self._headers.update(deliveries.headers)
-        size = sum(map(len, deliveries.bodies))
+        size = sum(map(len, deliveries.bodies)) + sum(map(size_of_headers, deliveries.headers.values()))
         self._bytes += size
         return size
 
@@ -136,7 +137,7 @@ class Buffer:
         first_tag = self._next_tag - len(self._bodies)
         headers = {tag - first_tag: self._headers.pop(tag) for tag in self._tags_with_headers(first_tag + count)}
         bodies, self._bodies = tuple(self._bodies[:count]), self._bodies[count:]
-        size = sum(map(len, bodies))
+        size = sum(map(len, bodies)) + sum(map(size_of_headers, headers.values()))
         self._bytes -= size
         first = self._reads[0].received
         last, redelivered = self._take_reads(count)

@@ -2,7 +2,7 @@
 
 import click
 
-from ingest_service import logs
+from ingest_service import logs, misspelt
 from ingest_service.commands.archive import archive
 from ingest_service.commands.dead_letters import dead_letters
 from ingest_service.commands.init import init
@@ -20,6 +20,7 @@ def main() -> None:
     listed in .env.example.
     """
     logs.silence_libraries()
+    misspelt.warn()
 
 
 for command in (init, run, publish, simulate, archive, dead_letters):

@@ -6,14 +6,15 @@ from collections.abc import Callable
 class MemoryBound:
     """A limit in bytes, shared by a number of receivers.
 
-    Half of it is theirs in equal parts, so that one that cannot get rid of what it holds never keeps the others from
-    reading; the other half is for whoever comes first. What is held exceeds the limit by no more than what each
+    Most of it is theirs in equal parts, so that one that cannot get rid of what it holds never keeps the others from
+    reading; the rest is for whoever comes first. What is held exceeds the limit by no more than what each
     receiver takes in at once: one read of its socket, or one message where that is larger.
     """
 
     def __init__(self, limit: int, shares: int) -> None:
-        self._own = limit // 2 // shares
-        self._common = limit - self._own * shares
+        self.own = limit * 3 // 4 // shares
+        """What each can count on."""
+        self._common = limit - self.own * shares
         self._shares: list[Share] = []
 
     def share(self, has_room: Callable[[], None]) -> "Share":
@@ -24,7 +25,7 @@ class MemoryBound:
 
     def is_full(self, held: int) -> bool:
         """Whether one who holds so much should take no more."""
-        return held >= self._own and self._taken_in_common() >= self._common
+        return held >= self.own and self._taken_in_common() >= self._common
 
     def tell(self) -> None:
         """Something was given back: tell those who can go on."""
@@ -32,7 +33,7 @@ class MemoryBound:
             share.look()
 
     def _taken_in_common(self) -> int:
-        return sum(max(0, share.held - self._own) for share in self._shares)
+        return sum(max(0, share.held - self.own) for share in self._shares)
 
 
 class Share:

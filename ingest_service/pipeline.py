@@ -7,6 +7,7 @@ import structlog
 
 from ingest_service.broker.consumer import Consumer, consuming
 from ingest_service.broker.lease import Deliveries
+from ingest_service.broker.prefetch import Prefetch
 from ingest_service.broker.transport import ReadConnection, Stream
 from ingest_service.buffer import Buffer, Clock, Limits
 from ingest_service.events.contract import EventType
@@ -41,7 +42,9 @@ class Pipeline:
         self._health = health
         self._stopping = stopping
         self._wake = asyncio.Event()
+        self._memory = memory
         self._held = memory.share(self._read_on)
+        self._prefetch = Prefetch(settings.prefetch, memory.own)
         self._stream: Stream | None = None
         self._log = structlog.get_logger().bind(type=event_type.name)
 
@@ -57,9 +60,10 @@ class Pipeline:
         """
         in_flight = InFlight(self._settings.inserts_in_flight, self._wake.set)
         self._stream = connection.stream
+        self._prefetch = Prefetch(self._settings.prefetch, self._memory.own)
         try:
             async with consuming(
-                connection, self._type.queue, self._settings.prefetch, self._receive, self._wake.set
+                connection, self._type.queue, self._prefetch, self._receive, self._wake.set
             ) as consumer:
                 self._health.running()
                 self._log.debug("consuming", queue=self._type.queue)
@@ -95,7 +99,7 @@ class Pipeline:
         self._health.redelivered += deliveries.redelivered
         if self._health.held_since is None:
             self._health.held_since = self._wall()
-        if self._buffer.trigger() or len(self._buffer) == len(deliveries.tags):
+        if self._is_due() or len(self._buffer) == len(deliveries.tags):
             self._wake.set()
 
     def _read_on(self) -> None:
@@ -126,7 +130,10 @@ class Pipeline:
 
     def _is_due(self) -> bool:
         """Whether a batch should go; also where nothing more comes until one has gone."""
-        return self._buffer.trigger() is not None or (not self._health.reading and len(self._buffer) > 0)
+        if self._buffer.trigger() is not None:
+            return True
+        nothing_comes = not self._health.reading or self._health.in_flight >= self._prefetch.count
+        return nothing_comes and len(self._buffer) > 0
 
     def _start(self, in_flight: InFlight) -> None:
         batch = self._buffer.take()

@@ -15,9 +15,11 @@ from ingest_service.broker.connection import BrokerUnavailable, connected, is_al
 from ingest_service.broker.deliveries import DeliveryReader
 from ingest_service.broker.depths import depth
 from ingest_service.broker.publisher import Publisher
-from ingest_service.broker.transport import Reader, Unread
+from ingest_service.broker.transport import Reader
 from ingest_service.buffer import Limits
-from ingest_service.clickhouse import ClickHouse, ClickHouseUnavailable
+from ingest_service.cancelling import cancelled
+from ingest_service.clickhouse import ClickHouse
+from ingest_service.clickhouse_errors import ClickHouseUnavailable
 from ingest_service.dead_letters import DeadLetters
 from ingest_service.events.contract import EventType
 from ingest_service.health import Health, TypeHealth
@@ -92,12 +94,11 @@ class Service:
         try:
             await supervisor.run([self._pipeline(each, publisher, warehouse) for each in self._types])
         finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+            await cancelled([watching])
             await publisher.close()
 
     def _reader(self) -> Reader:
-        return DeliveryReader() if self._settings.delivery == "fast" else Unread()
+        return DeliveryReader(bypass=self._settings.delivery == "fast")
 
     def _broker_is(self, state: str) -> None:
         if state == "connected" != self._health.broker:

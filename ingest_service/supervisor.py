@@ -5,7 +5,7 @@ A connection that is not read, because its worker holds too much, holds up nobod
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import structlog
@@ -15,8 +15,8 @@ from ingest_service.backoff import Backoff
 from ingest_service.broker.connection import BrokerUnavailable, close, connect, is_alive
 from ingest_service.broker.consumer import QueueMissing
 from ingest_service.broker.transport import ReadConnection, Reader
+from ingest_service.cancelling import cancelled
 
-_CANCEL_SECONDS = 0.5
 _LASTING_SECONDS = 10.0
 """A connection that lived this long was no failed attempt."""
 
@@ -84,7 +84,7 @@ class Supervisor:
             _log.warning("not everything could be settled in time: the rest is given back to the broker",
                          seconds=self._stop_seconds)  # fmt: skip
         finally:
-            await _end((*running, stopping))
+            await cancelled((*running, stopping))
 
     async def _wake_and_cancel_late(self, workers: Sequence[Worker], running: Sequence[asyncio.Task[None]]) -> None:
         await self._stopping.wait()
@@ -156,12 +156,3 @@ class Supervisor:
                 await self._stopping.wait()
         except TimeoutError:
             return
-
-
-async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
-    """Cancel tasks until they have ended: Python 3.11's wait_for, which aiormq uses, may swallow a cancellation."""
-    pending = set(tasks)
-    while pending:
-        for task in pending:
-            task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=_CANCEL_SECONDS)

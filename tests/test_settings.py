@@ -1,11 +1,18 @@
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
+
 from gcc_platform.settings import Settings as PlatformSettings
+from ingest_service import misspelt
 from ingest_service.publisher import dispatcher
 from ingest_service.settings import Settings as IngestSettings
 
-EXAMPLE = Path(__file__).parents[1] / ".env.example"
+ROOT = Path(__file__).parents[1]
+EXAMPLE = ROOT / ".env.example"
 
 
 def test_every_setting_is_listed_in_the_example_and_nothing_else() -> None:
@@ -13,6 +20,46 @@ def test_every_setting_is_listed_in_the_example_and_nothing_else() -> None:
     fields = {**PlatformSettings.model_fields, **IngestSettings.model_fields}
     # Crawlers do not load our settings classes.
     assert listed == {field.alias for field in fields.values()} | {dispatcher.URL_VARIABLE, dispatcher.SPOOL_VARIABLE}
+
+
+def test_every_name_that_is_documented_or_a_setting_is_known_and_not_taken_for_a_misspelling() -> None:
+    listed = set(re.findall(r"^#([A-Z_]+)=", EXAMPLE.read_text(), re.MULTILINE))
+    fields = {field.alias for field in (*PlatformSettings.model_fields.values(), *IngestSettings.model_fields.values())}
+    files = [path for name in ("ingest_service", "gcc_platform", "tests") for path in (ROOT / name).rglob("*.py")]
+    names = r"\bGCC_(?:CHAOS|FUZZ|LOCAL|READER|SPOOL)_[A-Z_]+\b"
+    used = {name for path in files if path != Path(__file__) for name in re.findall(names, path.read_text())}
+    assert listed | fields | used <= misspelt.KNOWN
+
+
+@pytest.mark.parametrize("program", ["gcc-ingest", "gcc-platform"])
+def test_a_misspelt_setting_is_said_once_with_the_nearest_name_and_never_its_value(
+    tmp_path: Path, program: str
+) -> None:
+    (tmp_path / ".env").write_text("GCC_PREFECH=s3cret\n# GCC_COMMENT=1\nGCC_HTTP_PORT=8081\n")
+    wrong = {"GCC_FLUSH_ROW": "s3cret", "AMPQ_URL": "amqp://s3cret", "GCC_ZZZZZZZZZ": "s3cret", "gcc_http_prot": "1"}
+    right = {
+        "GCC_COLORS": "x",
+        "GCC_EMPTY": "",
+        "GCC_INGEST_SERVICE_HOST": "10.0.0.1",
+        "GCC_INGEST_PORT": "tcp://10.0.0.1:8081",
+        "POSTGRESQL_URI": "x",
+        "POSTGRES_URL": "postgresql://u:s3cret@h/d",
+        "gcc_flush_rows": "7",
+    }
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("GCC_")} | right
+    command = [Path(sys.executable).with_name(program), "stack" if program == "gcc-platform" else "publish", "--help"]
+    said = {
+        name: subprocess.run(command, env=environment, cwd=cwd, capture_output=True, text=True, check=True).stderr
+        for name, environment, cwd in (("wrong", clean | wrong, tmp_path), ("right", clean, tmp_path.parent))
+    }
+    assert said["right"] == ""
+    assert said["wrong"] == (
+        "warning: AMPQ_URL is no setting (did you mean AMQP_URL?); "
+        "GCC_FLUSH_ROW is no setting (did you mean GCC_FLUSH_ROWS?); "
+        "GCC_HTTP_PROT is no setting (did you mean GCC_HTTP_PORT?); "
+        "GCC_PREFECH is no setting (did you mean GCC_PREFETCH?); "
+        "GCC_ZZZZZZZZZ is no setting. .env.example lists them all\n"
+    )
 
 
 def test_no_url_shows_in_the_settings_text() -> None:

@@ -15,8 +15,8 @@ from enum import Enum
 from aio_pika.exceptions import AMQPError
 
 from ingest_service.broker.connection import BrokerUnavailable, close, connect
-from ingest_service.broker.deliveries import FrameError
 from ingest_service.broker.frames import publish_frames
+from ingest_service.broker.framing import FrameError
 from ingest_service.events.contract import EXCHANGE
 
 OPEN_SECONDS = 10
@@ -142,6 +142,7 @@ class ConfirmReader:
         self.over = ""
         """What the broker said when it closed the channel or the connection."""
         self.changed: Callable[[], None] = lambda: None
+        self.takes_much = True
         self._channel = -1
         self._tail = b""
         self._started = False

@@ -11,8 +11,12 @@ from aio_pika.exceptions import AMQPError, ChannelNotFoundEntity
 from ingest_service.broker.connection import close
 from ingest_service.broker.deliveries import DeliveryReader, Inbox
 from ingest_service.broker.lease import Deliveries, Receive
+from ingest_service.broker.prefetch import Prefetch
+from ingest_service.broker.properties import all_headers, of_a_past
+from ingest_service.broker.safe_deliveries import properties_of
 from ingest_service.broker.transport import ReadConnection, Stream
-from ingest_service.headers import Headers, tell_of_a_past
+from ingest_service.cancelling import cancelled
+from ingest_service.headers import Headers
 
 RPC_SECONDS = 10
 
@@ -64,33 +68,47 @@ class Consumer:
     """A running consumer; `ended` is called once, when the broker cancels it or its channel closes."""
 
     def __init__(
-        self, channel: aiormq.abc.AbstractChannel, stream: Stream, receive: Receive, ended: Callable[[], None]
+        self,
+        channel: aiormq.abc.AbstractChannel,
+        stream: Stream,
+        queue: str,
+        prefetch: Prefetch,
+        receive: Receive,
+        ended: Callable[[], None],
     ) -> None:
         self._channel = channel
         self._stream = stream
         self._receive = receive
         self._stopped = False
+        self._queue = queue
+        self.prefetch = prefetch
+        self._resize = asyncio.Event()
+        self._changing = asyncio.Lock()
+        self._following: asyncio.Task[None] | None = None
         self._ended = ended
         self._tag: str | None = None
         self.lease = ChannelLease(channel)
         channel.on_consumer_cancel_callbacks.add(lambda _frame: self._end())
         channel.closing.add_done_callback(lambda _closing: self._end())
 
-    async def start_plain(self, queue: str, every_header: bool) -> None:
+    async def start_plain(self, every_header: bool) -> None:
         """Begin to receive, each message through aiormq."""
+
+        headers_of = all_headers if every_header else of_a_past
 
         async def on_message(message: aiormq.abc.DeliveredMessage) -> None:
             # aiormq starts one task a message, in order; nothing is awaited here, so they also finish in order.
             tag = message.delivery_tag
             assert tag is not None, "a delivery has a tag"
-            own = message.header.properties.headers
-            kept = {tag: own} if own and (every_header or tell_of_a_past(own)) else {}
+            own = headers_of(properties_of(message.header.properties.headers))
+            kept = {tag: own} if own else {}
             self._take(range(tag, tag + 1), [message.body], int(bool(message.redelivered)), kept)
 
-        await self._consume(queue, on_message)
+        self._tag = await self._consume(on_message, RPC_SECONDS)
+        self._following = asyncio.create_task(self._follow_prefetch(on_message))
 
     @asynccontextmanager
-    async def start_fast(self, queue: str, every_header: bool, deliveries: DeliveryReader) -> AsyncIterator[None]:
+    async def start_fast(self, every_header: bool, deliveries: DeliveryReader) -> AsyncIterator[None]:
         """Begin to receive from the connection's stream itself, until the block is left."""
 
         async def on_message(_message: aiormq.abc.DeliveredMessage) -> None:
@@ -99,7 +117,8 @@ class Consumer:
         inbox = Inbox(self._take, every_header)
         deliveries.watch(self._channel.number, inbox)
         try:
-            await self._consume(queue, on_message)
+            self._tag = await self._consume(on_message, RPC_SECONDS)
+            self._following = asyncio.create_task(self._follow_prefetch(on_message))
             yield
         finally:
             deliveries.forget(self._channel.number, inbox)
@@ -107,17 +126,46 @@ class Consumer:
     async def stop(self) -> None:
         """Receive nothing more; what was received can still be acknowledged."""
         self._stopped = True
-        # While nothing is read the broker's answer would not be, either. What still comes goes back with the channel.
-        if self._tag is not None and self.lease.alive and not self._stream.held:
-            await self._channel.basic_cancel(self._tag, timeout=RPC_SECONDS)
+        if self._stream.held:
+            return  # the broker's answer would not be read, either; what still comes goes back with the channel
+        async with self._changing:
+            if self._tag is not None and self.lease.alive:
+                await self._channel.basic_cancel(self._tag, timeout=RPC_SECONDS)
 
-    async def _consume(self, queue: str, on_message: aiormq.abc.ConsumerCallback) -> None:
-        confirmed = await self._channel.basic_consume(queue, on_message, timeout=RPC_SECONDS)
-        self._tag = confirmed.consumer_tag
+    async def end(self) -> None:
+        """Let the lease die; the channel is about to be closed."""
+        self.lease.end()
+        if self._following is not None:
+            await cancelled([self._following])
+
+    async def _consume(self, on_message: aiormq.abc.ConsumerCallback, seconds: float | None) -> str:
+        await self._channel.basic_qos(prefetch_count=self.prefetch.count, timeout=seconds)
+        confirmed = await self._channel.basic_consume(self._queue, on_message, timeout=seconds)
+        assert confirmed.consumer_tag is not None, "the broker names a consumer"
+        return confirmed.consumer_tag
+
+    async def _follow_prefetch(self, on_message: aiormq.abc.ConsumerCallback) -> None:
+        """Consume anew whenever the prefetch has changed: a consumer keeps the one that it began with.
+
+        Without deadlines: while the stream is held no answer is read, and a channel that fails ends the waiting.
+        """
+        while not self._stopped:
+            await self._resize.wait()
+            self._resize.clear()
+            async with self._changing:
+                if self._stopped or self._tag is None:
+                    return
+                try:
+                    before, self._tag = self._tag, await self._consume(on_message, None)
+                    await self._channel.basic_cancel(before)
+                except (AMQPError, OSError, RuntimeError):
+                    return  # the channel has failed, and the lease ends with it
 
     def _take(self, tags: range, bodies: list[bytes], redelivered: int, headers: Mapping[int, Headers]) -> None:
         if self._stopped or not self.lease.alive:
             return
+        if self.prefetch.observe(len(bodies), sum(map(len, bodies))):
+            self._resize.set()
         try:
             self._receive(Deliveries(self.lease, tags, bodies, redelivered, headers))
         except Exception:  # noqa: BLE001 - told, and its effect undone
@@ -135,7 +183,7 @@ class Consumer:
 async def consuming(
     connection: ReadConnection,
     queue: str,
-    prefetch: int,
+    prefetch: Prefetch,
     receive: Receive,
     ended: Callable[[], None],
     *,
@@ -143,7 +191,7 @@ async def consuming(
 ) -> AsyncIterator[Consumer]:
     """Consume a queue on a channel of its own until the block is left; what is unacknowledged then goes back.
 
-    `prefetch` is in messages. Headers are handed over of messages that have been dead letters before, or with
+    Headers are handed over of messages that have been dead letters before, or with
     `every_header` of all. The connection's reader decides whether deliveries come through aio-pika or past it. Raises
     QueueMissing, or what aio-pika raises when the connection fails.
     """
@@ -155,17 +203,16 @@ async def consuming(
             await channel.queue_declare(queue, passive=True, timeout=RPC_SECONDS)
         except ChannelNotFoundEntity:
             raise QueueMissing(f"there is no queue {queue!r}: gcc-ingest init creates it") from None
-        await channel.basic_qos(prefetch_count=prefetch, timeout=RPC_SECONDS)
-        consumer = Consumer(channel, connection.stream, receive, ended)
+        consumer = Consumer(channel, connection.stream, queue, prefetch, receive, ended)
         try:
-            if isinstance(connection.reader, DeliveryReader):
-                async with consumer.start_fast(queue, every_header, connection.reader):
+            if isinstance(connection.reader, DeliveryReader) and connection.reader.bypass:
+                async with consumer.start_fast(every_header, connection.reader):
                     yield consumer
             else:
-                await consumer.start_plain(queue, every_header)
+                await consumer.start_plain(every_header)
                 yield consumer
         finally:
-            consumer.lease.end()
+            await consumer.end()
             connection.stream.release()
     finally:
         await close(outer)

@@ -1,5 +1,7 @@
 """Takes deliveries out of a stream of AMQP 0-9-1 frames and leaves every other byte as it came.
 
+Deliveries that nobody watches for go on too, made safe (safe_deliveries.py).
+
 aiormq decodes a delivery's three frames in Python and starts a task for it, which costs some 60 µs and caps a consumer
 at a tenth of what the broker can send. Here a read is walked once: whole deliveries of the shape of the last one, which
 nearly all are, cost one unpacking and one slice each; any other frame goes the general way, one at a time.
@@ -10,26 +12,29 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from pamqp.header import ContentHeader
+from ingest_service.broker.framing import (
+    BODY,
+    DELIVER,
+    END,
+    HEADER,
+    HEARTBEAT,
+    METHOD,
+    OPENED_OR_CLOSED,
+    FrameError,
+)
+from ingest_service.broker.properties import all_headers, of_a_past
+from ingest_service.broker.safe_deliveries import SafeDeliveries
+from ingest_service.headers import Headers
 
-from ingest_service.headers import PREFIX, Headers, tell_of_a_past
-
-_METHOD, _HEADER, _BODY, _HEARTBEAT = 1, 2, 3, 8
-_END = 0xCE
 _FRAME_HEAD = struct.Struct(">BHI").unpack_from  # type, channel, size of the payload
 _TAG = struct.Struct(">QB").unpack_from  # delivery tag, redelivered
 _CONTENT = struct.Struct(">QH").unpack_from  # size of the body, flags of the properties
+_FIXED = 12  # bytes of a content header before its properties: class, weight and size of the body
 _OVERHEAD = 8  # a frame's bytes beside its payload
-_DELIVER = b"\x00\x3c\x00\x3c"
-_OPENED_OR_CLOSED = (b"\x00\x14\x00\x0b", b"\x00\x14\x00\x28", b"\x00\x14\x00\x29")  # channel.open-ok, close, close-ok
 _HAS_HEADERS = 0x2000
 _PROTOCOL_HEADER = b"AMQP"
 _MOST_FRAME = 2**29
 """RabbitMQ's limit for a whole message. What claims to be a larger frame is none."""
-
-
-class FrameError(Exception):
-    """The stream is not, or no longer, one of frames: the connection cannot be used any more."""
 
 
 Take = Callable[[range, list[bytes], int, Mapping[int, Headers]], None]
@@ -65,8 +70,7 @@ class Inbox:
 
     def __init__(self, take: Take, every_header: bool = False) -> None:
         self._take = take
-        self._mark = b"" if every_header else PREFIX.encode()
-        self._every_header = every_header
+        self._headers_of = all_headers if every_header else of_a_past
         self.bodies: list[bytes] = []
         self.first_tag = 0
         self.last_tag = 0
@@ -102,12 +106,7 @@ class Inbox:
             )
 
     def _keep_headers(self, content: _Content) -> None:
-        if self._mark not in content.header:
-            return
-        decoded = ContentHeader()
-        decoded.unmarshal(content.header)
-        headers = decoded.properties.headers
-        if headers and (self._every_header or tell_of_a_past(headers)):
+        if headers := self._headers_of(content.header[_FIXED:]):
             self.headers[content.tag] = headers
 
 
@@ -119,20 +118,30 @@ def _shape(channel: int, method_size: int, consumer_size: int, header_size: int,
     parse = struct.Struct(f">12s{consumer_size}xQB{routing}x12sQ2s{header_size - 14}x4sI")
     return _Shape(
         parse,
-        struct.pack(">BHI4sB", _METHOD, channel, method_size, _DELIVER, consumer_size),
-        struct.pack(">BBHIHH", _END, _HEADER, channel, header_size, 60, 0),
+        struct.pack(">BHI4sB", METHOD, channel, method_size, DELIVER, consumer_size),
+        struct.pack(">BBHIHH", END, HEADER, channel, header_size, 60, 0),
         flags,
-        struct.pack(">BBH", _END, _BODY, channel),
+        struct.pack(">BBH", END, BODY, channel),
     )
 
 
 class DeliveryReader:
-    """Reads one connection's stream; `feed` is given its bytes as they come, however they are cut."""
+    """Reads one connection's stream; `feed` is given its bytes as they come, however they are cut.
 
-    def __init__(self) -> None:
+    With `bypass` its consumer takes deliveries past aio-pika; without, they are left to it, made safe.
+    """
+
+    def __init__(self, *, bypass: bool = True) -> None:
+        self.bypass = bypass
         self._inboxes: dict[int, Inbox] = {}
+        self._safe = SafeDeliveries()
         self._tail = b""
         self._started = False
+
+    @property
+    def takes_much(self) -> bool:
+        """Whether any channel's deliveries are taken."""
+        return bool(self._inboxes)
 
     def watch(self, channel: int, inbox: Inbox) -> None:
         """Take the deliveries of a channel from now on, until it closes or is opened anew."""
@@ -177,36 +186,36 @@ class DeliveryReader:
             if after > end:
                 _check_head(kind, size)
                 break
-            if data[after - 1] != _END:
+            if data[after - 1] != END:
                 raise FrameError(f"a frame of type {kind} and {size} bytes does not end where it should")
             if inbox is not None and self._take_frame(inbox, kind, channel, data[at + 7 : after - 1]):
                 touched[inbox] = None
             else:
-                rest.append(data[at:after])
+                rest.append(self._safe.frame(kind, channel, data[at:after]))
             at = after
         return at
 
     def _take_frame(self, inbox: Inbox, kind: int, channel: int, payload: bytes) -> bool:
         """Take in a frame of a watched channel; False for what is not part of a delivery."""
         content = inbox.content
-        if kind == _METHOD:
-            if payload[:4] == _DELIVER:
+        if kind == METHOD:
+            if payload[:4] == DELIVER:
                 if content is not None:
                     raise FrameError("a delivery begins before the last one has ended")
                 inbox.content = _begin(payload)
                 return True
-            if payload[:4] in _OPENED_OR_CLOSED:
+            if payload[:4] in OPENED_OR_CLOSED:
                 inbox.content = None
                 self.forget(channel, inbox)
             return False
         if content is None:
             return False
-        if kind == _HEADER and not content.header:
+        if kind == HEADER and not content.header:
             if len(payload) < 14:
                 raise FrameError("a content header is cut off")
             content.header = payload
             content.missing = _CONTENT(payload, 4)[0]
-        elif kind == _BODY and content.header and len(payload) <= content.missing:
+        elif kind == BODY and content.header and len(payload) <= content.missing:
             content.parts.append(payload)
             content.missing -= len(payload)
         else:
@@ -217,7 +226,7 @@ class DeliveryReader:
 
 
 def _check_head(kind: int, size: int) -> None:
-    if kind not in (_METHOD, _HEADER, _BODY, _HEARTBEAT) or size > _MOST_FRAME:
+    if kind not in (METHOD, HEADER, BODY, HEARTBEAT) or size > _MOST_FRAME:
         raise FrameError(f"this is no frame: type {kind}, {size} bytes")
 
 
@@ -249,7 +258,7 @@ def _take_alike(inbox: Inbox, shape: _Shape, data: bytes, at: int, end: int) -> 
             or after >= end
         ):
             break
-        if data[after] != _END:
+        if data[after] != END:
             raise FrameError(f"a body of {size} bytes does not end where it should")
         if before == 0 and tag == 0:
             inbox.first_tag = its_tag

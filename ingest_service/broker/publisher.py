@@ -54,7 +54,11 @@ class Publisher:
             channel = await self._ready()
         except BrokerUnavailable as error:
             return Published([Outcome.UNKNOWN] * len(messages), str(error))
-        return await channel.publish(messages, CONFIRM_SECONDS)
+        published = await channel.publish(messages, CONFIRM_SECONDS)
+        if Outcome.REFUSED in published.outcomes:
+            # RabbitMQ 3.10 goes on to nack on this channel after a queue's limit has been lifted.
+            channel.end("it was nacked")
+        return published
 
     async def publish(
         self, routing_key: str, bodies: Sequence[bytes], headers: Sequence[Mapping[str, str | int]] | None = None

@@ -14,7 +14,7 @@ from aiormq.connection import TransportFactory
 from aiormq.exceptions import AMQPConnectionError
 from yarl import URL
 
-from ingest_service.broker.deliveries import FrameError
+from ingest_service.broker.framing import FrameError
 
 _HEARTBEAT = b"\x08\x00\x00\x00\x00\x00\x00\xce"
 _QUIET_SECONDS = 1.0
@@ -32,6 +32,11 @@ without rests a million messages cost 100,000 reads and 6-7 s of CPU, with them 
 class Reader(Protocol):
     """What sees a connection's stream before aiormq does."""
 
+    @property
+    def takes_much(self) -> bool:
+        """Whether what it takes is worth gathering: a small read is then followed by a rest."""
+        ...
+
     def feed(self, data: bytes) -> bytes:
         """Take in what has come; what is left of it, as whole frames, for aiormq. Raises FrameError."""
         ...
@@ -39,6 +44,8 @@ class Reader(Protocol):
 
 class Unread:
     """The reader of a connection that has no need of one."""
+
+    takes_much = False
 
     def feed(self, data: bytes) -> bytes:
         """Leave everything to aiormq."""
@@ -70,7 +77,7 @@ class Stream(asyncio.StreamReaderProtocol):
         except FrameError as error:
             self._give_up(error)
             return
-        if len(rest) < len(data) < _FULL_READ:
+        if self._reader.takes_much and len(rest) < len(data) < _FULL_READ:
             self._rest()
         now = self._now()
         if rest or now - self._fed > _QUIET_SECONDS:

@@ -11,7 +11,7 @@ from ingest_service import shown_text
 from ingest_service.broker.connection import BrokerUnavailable
 from ingest_service.broker.consumer import QueueMissing
 from ingest_service.broker.publisher import NotConfirmed
-from ingest_service.clickhouse import ClickHouseUnavailable
+from ingest_service.clickhouse_errors import ClickHouseUnavailable
 from ingest_service.http import PortTaken
 from ingest_service.letters.files import BadArchiveUrl, NotWritten
 from ingest_service.letters.table import NoSuchLetter

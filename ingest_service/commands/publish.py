@@ -16,6 +16,7 @@ from ingest_service.ndjson import Lines, NotNdjson, open_lines
 from ingest_service.settings import Settings
 
 _AT_ONCE = 2_000  # unconfirmed messages
+_BYTES_AT_ONCE = 16 * 2**20
 
 
 @click.command()
@@ -24,22 +25,29 @@ _AT_ONCE = 2_000  # unconfirmed messages
 def publish(type_: str, file: str) -> None:
     """Publish the events of FILE (NDJSON; .gz too; - is stdin) as events of TYPE.
 
-    Every event is confirmed by the broker. If the command fails half-way it says how many were; publishing the whole
-    file again is safe, because events are told apart by their event_id.
+    Every event is confirmed by the broker. A line that is no JSON object, or longer than the service takes
+    (GCC_MAX_BODY_BYTES), ends it and is named. If the command fails half-way it says how many were; publishing the
+    whole file again is safe, because events are told apart by their event_id.
 
     \b
     Examples:
       gcc-ingest publish post_log posts.ndjson.gz
       jq -c .events[] dump.json | gcc-ingest publish profile_log -
     """
-    with told(), open_lines(file) as lines, _progress() as progress:
+    with told():
         settings = Settings()
-        sent = _Sent(progress, lines)
-        try:
-            asyncio.run(_publish(settings, EVENT_TYPES[type_], lines, sent))
-        finally:
-            progress.stop()
-            click.echo(f"{sent.count} events confirmed")
+        with open_lines(file, settings.max_body_bytes) as lines, _progress() as progress:
+            _publish_all(settings, EVENT_TYPES[type_], lines, progress)
+
+
+def _publish_all(settings: Settings, event_type: EventType, lines: Lines, progress: Progress) -> None:
+    """Publish every line and say how many events were confirmed, also where it fails."""
+    sent = _Sent(progress, lines)
+    try:
+        asyncio.run(_publish(settings, event_type, lines, sent))
+    finally:
+        progress.stop()
+        click.echo(f"{sent.count} events confirmed")
 
 
 class _Sent:
@@ -75,14 +83,16 @@ async def _publish(settings: Settings, event_type: EventType, lines: Iterable[by
 
 
 def _chunks(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """Lines by the chunk; where reading fails, what was read before comes first."""
+    """Lines by the chunk, bounded in number and bytes; where reading fails, what was read before comes first."""
     chunk: list[bytes] = []
+    size = 0
     try:
         for line in lines:
             chunk.append(line)
-            if len(chunk) == _AT_ONCE:
+            size += len(line)
+            if len(chunk) == _AT_ONCE or size >= _BYTES_AT_ONCE:
                 yield chunk
-                chunk = []
+                chunk, size = [], 0
     except NotNdjson:
         yield chunk
         raise

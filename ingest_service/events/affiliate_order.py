@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from ingest_service.events.contract import EventType, SnapshotEvent
+from ingest_service.events.contract import Amount, EventType, SnapshotEvent
 
 
 class AffiliateOrder(SnapshotEvent):
@@ -11,7 +11,7 @@ class AffiliateOrder(SnapshotEvent):
     order_id: str
     store: str
     status: str
-    amount: int | float
+    amount: Amount
     currency: str
     updated_at: datetime
 

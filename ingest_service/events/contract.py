@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from msgspec import Meta, Struct
@@ -16,7 +16,13 @@ class JsonObject(Struct, frozen=True, gc=False):
 
 EMPTY_OBJECT = JsonObject()
 
+Metrics = dict[str, float | str | bool | list[Any] | dict[str, Any] | None]
+"""name -> number. Its values are read, unlike those of a JsonObject: one number that is JSON and too large for a double
+(1e999) would make ClickHouse's JSON functions see no metric at all."""
+
 Int32 = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
+Amount = int | float
+"""Money: in the table a Decimal(38, 9)."""
 Uint64 = Annotated[int, Meta(ge=0)]
 
 
@@ -43,7 +49,7 @@ class SourcedEvent(Event, kw_only=True, gc=False, forbid_unknown_fields=True):
 class SnapshotEvent(SourcedEvent, kw_only=True, gc=False, forbid_unknown_fields=True):
     """An event with measurements: metrics are name -> number, dimensions name -> string, number, bool or null."""
 
-    metrics: JsonObject = EMPTY_OBJECT
+    metrics: Metrics = {}
     dimensions: JsonObject = EMPTY_OBJECT
 
 

@@ -11,6 +11,7 @@ from ingest_service import clickhouse
 from ingest_service.backoff import Backoff
 from ingest_service.broker.connection import BrokerUnavailable, connected
 from ingest_service.broker.deliveries import DeliveryReader
+from ingest_service.cancelling import cancelled
 from ingest_service.events.contract import EventType
 from ingest_service.letters.archiver import Archiver
 from ingest_service.letters.files import Files
@@ -87,9 +88,7 @@ class Archive:
                 if not self._stopping.is_set():
                     raise
             finally:
-                for task in (*emptying, stopping):
-                    task.cancel()
-                await asyncio.gather(*emptying, stopping, return_exceptions=True)
+                await cancelled((*emptying, stopping))
 
     async def _empty(self, archiver: Archiver, asking: AbstractConnection) -> None:
         try:

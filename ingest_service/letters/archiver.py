@@ -14,9 +14,10 @@ from ingest_service.backoff import Backoff
 from ingest_service.broker.consumer import Consumer, consuming
 from ingest_service.broker.depths import depth
 from ingest_service.broker.lease import Deliveries, Lease
+from ingest_service.broker.prefetch import Prefetch
 from ingest_service.broker.transport import ReadConnection, Stream
 from ingest_service.buffer import Batch, Buffer, Limits
-from ingest_service.clickhouse import ClickHouseUnavailable
+from ingest_service.clickhouse_errors import ClickHouseUnavailable
 from ingest_service.events.contract import EventType
 from ingest_service.letters.files import Files, NotWritten
 from ingest_service.letters.letter import Letter, read
@@ -53,6 +54,7 @@ class Archiver:
         self._buffer = Buffer(Limits(LETTERS, BYTES, seconds), time.monotonic)
         self._wake = asyncio.Event()
         self._turn = turn
+        self._memory = memory
         self._held = memory.share(self._read_on)
         self._stream: Stream | None = None
         self._log = structlog.get_logger().bind(type=event_type.name, queue=event_type.error_queue)
@@ -90,7 +92,8 @@ class Archiver:
 
     def _consuming(self, connection: ReadConnection) -> AbstractAsyncContextManager[Consumer]:
         self._stream = connection.stream
-        return consuming(connection, self._type.error_queue, LETTERS, self._receive, self._wake.set, every_header=True)
+        prefetch = Prefetch(LETTERS, self._memory.own)
+        return consuming(connection, self._type.error_queue, prefetch, self._receive, self._wake.set, every_header=True)
 
     def _receive(self, deliveries: Deliveries) -> None:
         if self._held.take(self._buffer.add(deliveries)):

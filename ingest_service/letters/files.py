@@ -84,7 +84,8 @@ class Files:
             ) from error
 
     def _write(self, path: str, letters: Sequence[Letter]) -> None:
-        data = zstd.compress(b"".join(map(_line, letters)))
+        compressor = zstd.ZstdCompressor()  # one line at a time: letters may be megabytes each
+        data = b"".join((*(compressor.compress(_line(letter)) for letter in letters), compressor.flush()))
         if self._local:
             _write_durably(Path(path), data)
         else:

@@ -1,6 +1,5 @@
 """A dead letter as it is found in an error queue: what it is called, and what it says."""
 
-import base64
 import hashlib
 from datetime import UTC, datetime
 from uuid import UUID
@@ -9,13 +8,14 @@ import msgspec
 
 from ingest_service import headers
 from ingest_service.events.contract import EXCHANGE, EventType
-from ingest_service.headers import Headers, Past, moment, moment_text
+from ingest_service.headers import Headers, Past, moment, moment_text, shown, text
 from ingest_service.letter_id import belongs_to
 
 UNKNOWN_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 """When a message was first rejected that does not say; always the same, so that its letter's id is."""
 
 UNKNOWN_REASON = "unknown"
+_NAME, _DETAIL = 255, 1_000  # characters at most; AMQP's names of exchanges and routing keys have no more bytes
 _FIRST_REJECTED_BEFORE = "x-gcc-rejected-at"  # the one time that earlier versions told
 
 
@@ -44,14 +44,14 @@ def read(event_type: EventType, body: bytes, own: Headers, now: datetime) -> Let
     return Letter(
         letter_id=_letter_id(event_type.name, body, past.letter_id, first),
         event_type=event_type.name,
-        reason=str(own.get(headers.REASON, UNKNOWN_REASON)),
-        detail=str(own.get(headers.DETAIL, "")),
+        reason=text(own.get(headers.REASON, UNKNOWN_REASON), _NAME),
+        detail=text(own.get(headers.DETAIL, ""), _DETAIL),
         attempts=max(1, past.attempts),
         first_rejected_at=first,
         last_rejected_at=moment(own.get(headers.LAST_REJECTED_AT)) or before or now,
-        original_exchange=str(own.get(headers.ORIGINAL_EXCHANGE, EXCHANGE)),
-        original_routing_key=str(own.get(headers.ORIGINAL_ROUTING_KEY, event_type.routing_key)),
-        headers={name: _shown(value) for name, value in own.items()},
+        original_exchange=text(own.get(headers.ORIGINAL_EXCHANGE, EXCHANGE), _NAME),
+        original_routing_key=text(own.get(headers.ORIGINAL_ROUTING_KEY, event_type.routing_key), _NAME),
+        headers={name: shown(value) for name, value in own.items()},
         body=body,
         archived_at=now,
     )
@@ -68,8 +68,3 @@ def _letter_id(event_type: str, body: bytes, told: UUID | None, first_rejected_a
     digest = hashlib.sha256(f"{event_type}\0{moment_text(first_rejected_at)}\0".encode())
     digest.update(body)
     return UUID(bytes=digest.digest()[:16], version=5)
-
-
-def _shown(value: object) -> object:
-    """A header's value as JSON holds it."""
-    return {"base64": base64.b64encode(value).decode()} if isinstance(value, bytes) else value

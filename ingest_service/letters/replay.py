@@ -1,4 +1,4 @@
-"""Letters published again to where they came from, with their past in their headers."""
+"""Letters published again to their event type's queue, with their past in their headers."""
 
 import asyncio
 import time
@@ -7,13 +7,12 @@ from itertools import groupby
 from uuid import uuid4
 
 from ingest_service.broker.publisher import Publisher
+from ingest_service.events.contract import EXCHANGE, EventType
+from ingest_service.events.registry import EVENT_TYPES
 from ingest_service.headers import Past
 from ingest_service.letters.table import Kept, LetterTable, Selection
 
 _PAGE = 500  # letters in memory, and unconfirmed at once
-
-Address = tuple[str, str]
-"""An exchange and a routing key."""
 
 
 class Replay:
@@ -23,43 +22,56 @@ class Replay:
     once more does no harm: events are told apart by their event_id.
     """
 
-    def __init__(self, url: str, table: LetterTable, rate: float | None) -> None:
-        """`url` is the broker's, `rate` in letters a second."""
+    def __init__(self, url: str, table: LetterTable, rate: float | None, to: EventType | None = None) -> None:
+        """`url` is the broker's, `rate` in letters a second; `to` is the event type they are published as, if not each
+        as its own.
+        """
         self.id = uuid4()
         self._url = url
         self._table = table
         self._rate = rate
+        self._to = to
 
     async def run(self, selection: Selection, recorded: Callable[[int], None]) -> None:
-        """Publish every selected letter once, and tell how many are recorded whenever some are.
+        """Publish every selected letter that has a destination once, and tell how many are recorded whenever some are.
 
         Raises NotConfirmed, InsertFailed or ClickHouseUnavailable; what is recorded by then stays so.
         """
         started, count = time.monotonic(), 0
-        async for page in self._table.pages(selection, _PAGE):
-            for chunk in self._chunks(page):
-                await self._publish(chunk)
-                await self._table.record(self.id, chunk)
-                recorded(len(chunk))
-                count += len(chunk)
-                if self._rate:
-                    await asyncio.sleep(started + count / self._rate - time.monotonic())
+        async with Publisher(self._url, "gcc-ingest dead-letters replay") as publisher:
+            async for page in self._table.pages(selection, _PAGE):
+                for chunk in self._chunks([letter for letter in page if destination(letter, self._to)]):
+                    await self._publish(publisher, chunk)
+                    await self._table.record(self.id, chunk)
+                    recorded(len(chunk))
+                    count += len(chunk)
+                    if self._rate:
+                        await asyncio.sleep(started + count / self._rate - time.monotonic())
 
     def _chunks(self, page: Sequence[Kept]) -> Iterator[Sequence[Kept]]:
         """A second's letters each, or the page."""
-        size = max(1, int(self._rate)) if self._rate else len(page)
+        size = max(1, int(self._rate)) if self._rate else _PAGE
         return (page[start : start + size] for start in range(0, len(page), size))
 
-    async def _publish(self, letters: Sequence[Kept]) -> None:
-        for (exchange, routing_key), each in groupby(sorted(letters, key=_address), key=_address):
+    async def _publish(self, publisher: Publisher, letters: Sequence[Kept]) -> None:
+        for event_type, each in groupby(letters, key=lambda letter: destination(letter, self._to)):
+            assert event_type is not None
             alike = list(each)
-            async with Publisher(self._url, "gcc-ingest dead-letters replay", exchange) as publisher:
-                bodies = [letter.body for letter in alike]
-                await publisher.publish(routing_key, bodies, [self._past(letter).told() for letter in alike])
+            headers = [self._past(letter).told() for letter in alike]
+            await publisher.publish(event_type.routing_key, [letter.body for letter in alike], headers)
 
     def _past(self, letter: Kept) -> Past:
         return Past(letter.attempts, letter.first_rejected_at, str(self.id), letter.letter_id)
 
 
-def _address(letter: Kept) -> Address:
-    return letter.original_exchange, letter.original_routing_key
+def destination(letter: Kept, to: EventType | None) -> EventType | None:
+    """The event type that a letter is published as: `to`, or else its own.
+
+    None where its headers name another address than its own type's. Anybody who can publish may have written them, and
+    a replay has the operator's rights: it publishes to EXCHANGE, as an event of a known type, and nowhere else.
+    """
+    if to is not None:
+        return to
+    own = EVENT_TYPES.get(letter.event_type)
+    named = letter.original_exchange, letter.original_routing_key
+    return own if own and named == (EXCHANGE, own.routing_key) else None

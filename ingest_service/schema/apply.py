@@ -10,25 +10,37 @@ from pathlib import Path
 from string import Template
 
 from ingest_service.clickhouse import ClickHouse
+from ingest_service.events.contract import EventType
 from ingest_service.events.registry import EVENT_TYPES
 
 _HERE = Path(__file__).parent
 _DEDUPLICATION_WINDOW = 1_000  # insert tokens the server remembers per table
 
 
+def table_settings(cluster: str | None) -> dict[str, int]:
+    """What a raw table is created with."""
+    window = "replicated_deduplication_window" if cluster else "non_replicated_deduplication_window"
+    return {window: _DEDUPLICATION_WINDOW, "fsync_after_insert": 1, "fsync_part_directory": 1}
+
+
+def ledger_view(event_type: EventType) -> str:
+    """The view that adds a type's inserts to the ledger."""
+    return f"_e.ingest_batches_of_{event_type.name}"
+
+
 class Dialect:
     """The words in which a single server and a cluster differ."""
 
     def __init__(self, cluster: str | None) -> None:
-        window = f"{'replicated' if cluster else 'non_replicated'}_deduplication_window = {_DEDUPLICATION_WINDOW}"
+        settings = [f"{name} = {value}" for name, value in table_settings(cluster).items()]
         self._words = {
             "on_cluster": f"ON CLUSTER '{cluster}'" if cluster else "",
             "merge_tree": "ReplicatedMergeTree" if cluster else "MergeTree",
             "replacing_merge_tree": "ReplicatedReplacingMergeTree" if cluster else "ReplacingMergeTree",
             # A table chooses its durability. With `settings`, acknowledged means on disk. With `unsynced_settings`, it
             # means in the page cache: a crash of the machine, not of ClickHouse, loses the last seconds of it.
-            "settings": f"{window}, fsync_after_insert = 1, fsync_part_directory = 1",
-            "unsynced_settings": window,
+            "settings": ", ".join(settings),
+            "unsynced_settings": ", ".join(each for each in settings if not each.startswith("fsync")),
         }
 
     def statement(self, sql: str, **words: str) -> str:

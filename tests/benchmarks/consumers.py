@@ -19,6 +19,7 @@ from ingest_service.broker.connection import connected
 from ingest_service.broker.consumer import consuming
 from ingest_service.broker.deliveries import DeliveryReader
 from ingest_service.broker.lease import Deliveries
+from ingest_service.broker.prefetch import Prefetch
 from ingest_service.events.contract import EventType
 from ingest_service.events.registry import EVENT_TYPES
 
@@ -65,7 +66,9 @@ async def discard(count: int) -> tuple[float, float]:
                 if since >= _ROWS:
                     wake.set()
 
-            async with consuming(connection, event_type.queue, _PREFETCH, receive, wake.set) as consumer:
+            async with consuming(
+                connection, event_type.queue, Prefetch(_PREFETCH, 2**30), receive, wake.set
+            ) as consumer:
                 while consumer.lease.alive:
                     await wake.wait()
                     wake.clear()

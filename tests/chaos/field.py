@@ -1,9 +1,13 @@
 """The field of battle: a broker, a ClickHouse and the service of their own, with a proxy on each of its two ways."""
 
+import base64
+import json
 import os
 import signal
+import subprocess
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +17,12 @@ from gcc_platform.local_stack.clickhouse import ClickHouse
 from gcc_platform.local_stack.ports import Ports
 from gcc_platform.local_stack.rabbitmq import RabbitMQ
 from gcc_platform.local_stack.server import Server
+from tests.chaos.tmpfs import Tmpfs
+from tests.ingest_service.lying_front import Lie, LyingFront
 from tests.ingest_service.proxy import Proxy
 from tests.ingest_service.running import Service, query, run
+
+_RABBITMQCTL = "/usr/lib/rabbitmq/bin/rabbitmqctl"
 
 # Short, so that a run has many batches and many retries; a lease is held long enough to be lost to faults only.
 _SERVICE = {
@@ -42,9 +50,9 @@ class ChangeableClickHouse(ClickHouse):
 
 
 class Field:
-    """Everything that a fault may strike."""
+    """Everything that a fault may strike. `more` is the service's environment besides."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, **more: str) -> None:
         ports, password = Ports.free(), "chaos"
         self.broker = RabbitMQ(directory / "rabbitmq", ports, dict.fromkeys(RabbitMQ.users, password), fast=True)
         self.clickhouse = ChangeableClickHouse(
@@ -57,8 +65,11 @@ class Field:
         }
         self.broker_way = _way(self.environment["AMQP_URL"])
         self.clickhouse_way = _way(self.environment["CLICKHOUSE_URL"])
+        self.clickhouse_disk = Tmpfs(directory / "clickhouse" / "data")
         self._directory = directory
+        self._more = more
         self._service: Service | None = None
+        self._front: LyingFront | None = None
 
     @property
     def service(self) -> Service:
@@ -66,8 +77,15 @@ class Field:
         assert self._service is not None
         return self._service
 
+    @property
+    def front(self) -> LyingFront:
+        """The front before ClickHouse that was put there."""
+        assert self._front is not None
+        return self._front
+
     def open(self) -> None:
         """Start all of it."""
+        self.clickhouse_disk.mount()
         for server in (self.clickhouse, self.broker):
             self.start(server)
         assert run(self.environment, "init").returncode == 0
@@ -77,7 +95,7 @@ class Field:
             "AMQP_URL": _through(self.broker_way, self.environment["AMQP_URL"]) + "?heartbeat=2",
             "CLICKHOUSE_URL": _through(self.clickhouse_way, self.environment["CLICKHOUSE_URL"]),
         }
-        self._service = Service({**self.environment, **_SERVICE, **ways}, self._directory / "service.log")
+        self._service = Service({**self.environment, **_SERVICE, **self._more, **ways}, self._directory / "service.log")
         self.service.wait_ready()
 
     def close(self) -> None:
@@ -93,6 +111,9 @@ class Field:
         for way in (self.broker_way, self.clickhouse_way):
             way.resume()
             way.close()
+        if self._front is not None:
+            self.take_the_front_away()
+        self.clickhouse_disk.unmount()
 
     def start(self, server: Server) -> None:
         """Start a server with the data it has, and wait for it."""
@@ -107,15 +128,58 @@ class Field:
             time.sleep(0.01)
         server.stop()  # what it leaves behind, as RabbitMQ's epmd
 
+    def put_a_front_before_clickhouse(self, lie: Lie) -> None:
+        """From now on the service's way to ClickHouse leads through a front that lies."""
+        self._front = LyingFront("127.0.0.1", self.clickhouse.ports.clickhouse_http, lie)
+        self._front.__enter__()
+        self.clickhouse_way.lead_to("127.0.0.1", self._front.port)
+
+    def take_the_front_away(self) -> None:
+        """The way leads to ClickHouse again."""
+        self.clickhouse_way.lead_to("127.0.0.1", self.clickhouse.ports.clickhouse_http)
+        self.front.__exit__(None, None, None)
+        self._front = None
+
+    def rabbitmqctl(self, *arguments: str) -> str:
+        """Tell the broker's node something; what it answers."""
+        home = self.broker.directory
+        environment = {
+            **os.environ,
+            "HOME": str(home / "home"),
+            "ERL_EPMD_PORT": (home / "epmd.port").read_text().strip(),
+            "RABBITMQ_CONF_ENV_FILE": str(home / "no-rabbitmq-env.conf"),
+        }
+        done = subprocess.run(
+            [_RABBITMQCTL, "--node", "gcc@localhost", "--quiet", *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def management(self, method: str, path: str, what: object = None, password: str | None = None) -> None:
+        """Ask something of the broker's management plugin."""
+        parts = urlsplit(self.environment["RABBITMQ_MANAGEMENT_URL"])
+        url = f"http://{parts.hostname}:{parts.port}/api/{path}"
+        request = urllib.request.Request(url, json.dumps(what).encode() if what else None, method=method)
+        request.add_header("Content-Type", "application/json")
+        login = base64.b64encode(f"gcc:{password or parts.password}".encode()).decode()
+        request.add_header("Authorization", f"Basic {login}")
+        with urllib.request.urlopen(request, timeout=30):
+            pass
+
     def sql(self, statement: str) -> str:
         """Run a statement, past the proxy."""
         return query(self.environment["CLICKHOUSE_URL"], statement)
 
 
 @contextmanager
-def opened(directory: Path) -> Iterator[Field]:
-    """A field, closed at the end."""
-    field = Field(directory)
+def opened(directory: Path, **more: str) -> Iterator[Field]:
+    """A field, closed at the end; `more` is the service's environment besides."""
+    field = Field(directory, **more)
     try:
         field.open()
         yield field

@@ -4,7 +4,8 @@ import asyncio
 import json
 import random
 import threading
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -14,24 +15,35 @@ from ingest_service.events.registry import EVENT_TYPES
 from ingest_service.simulator import Simulator
 
 TYPES = ("order_log", "post_log", "trace_log")
+TRUNCATED = b'{"broken'
+"""Sent again and again, the same bytes each time."""
+
 _AT_ONCE = 20
 _PAUSE_SECONDS = 0.02
 
 
+@dataclass(frozen=True)
+class Message:
+    """A body, and its event_id where it is a good one."""
+
+    body: bytes
+    event_id: str | None
+
+
 @dataclass
 class Sent:
-    """Messages by type, as sent: a good one by its event_id, a bad one by its body."""
+    """Messages by type, as sent: a good one by its event_id, bad ones by how many have the same body."""
 
     good: dict[str, set[str]] = field(default_factory=lambda: {name: set() for name in TYPES})
-    bad: dict[str, set[bytes]] = field(default_factory=lambda: {name: set() for name in TYPES})
+    bad: dict[str, Counter[bytes]] = field(default_factory=lambda: {name: Counter() for name in TYPES})
 
     def __len__(self) -> int:
-        return sum(map(len, (*self.good.values(), *self.bad.values())))
+        return sum(map(len, self.good.values())) + sum(bad.total() for bad in self.bad.values())
 
-    def add(self, name: str, messages: dict[bytes, str | None]) -> None:
-        """Add messages: body and event_id, None for a bad one."""
-        self.good[name].update(event_id for event_id in messages.values() if event_id is not None)
-        self.bad[name].update(body for body, event_id in messages.items() if event_id is None)
+    def add(self, name: str, messages: Sequence[Message]) -> None:
+        """Add messages."""
+        self.good[name].update(message.event_id for message in messages if message.event_id is not None)
+        self.bad[name].update(message.body for message in messages if message.event_id is None)
 
 
 class Publishing:
@@ -81,9 +93,9 @@ class Publishing:
         while not self._ended.is_set():
             if self._going.is_set():
                 name = self._chance.choice(TYPES)
-                messages = dict(self._message(name) for _ in range(_AT_ONCE))
+                messages = [self._message(name) for _ in range(_AT_ONCE)]
                 self.published.add(name, messages)
-                await publisher.publish(EVENT_TYPES[name].routing_key, list(messages))
+                await publisher.publish(EVENT_TYPES[name].routing_key, [message.body for message in messages])
                 self.confirmed.add(name, messages)
             await self._breathe()
 
@@ -92,17 +104,19 @@ class Publishing:
             self._idle.set()
         await asyncio.sleep(_PAUSE_SECONDS)
 
-    def _message(self, name: str) -> tuple[bytes, str | None]:
+    def _message(self, name: str) -> Message:
         body = self._simulator.event(name)
         event = json.loads(body)
         if self._chance.random() >= self._bad_share:
-            return body, event["event_id"]
-        return self._chance.choice(list(_spoiled(body, event))), None
+            return Message(body, event["event_id"])
+        return Message(self._chance.choice(list(_spoiled(body, event))), None)
 
 
 def _spoiled(body: bytes, event: dict[str, object]) -> Iterator[bytes]:
-    """Ways to be no event; each differs by its event_id."""
+    """Ways to be no event. All but the first differ by their event_id; the table alone refuses the last."""
+    yield TRUNCATED
     yield body[:-1]
     yield json.dumps({**event, "platform": 7}).encode()
     yield json.dumps({**event, "event_timestamp": "1970-01-01 00:00:00"}).encode()
     yield json.dumps({name: value for name, value in event.items() if name != "event_timestamp"}).encode()
+    yield body[:-1] + b',"platform":"TWICE"}'

@@ -1,10 +1,10 @@
 """One row of figures per fault."""
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 
 from tests.chaos.accounting import Account
 
-_COLUMNS = ("published", "confirmed", "landed", "dead_lettered", "lost", "duplicated", "wrong", "ledger_gap")
+_COLUMNS = tuple(field.name for field in fields(Account))
 HEADER = f"{'fault':44} {'injected':>8} " + " ".join(f"{name:>13}" for name in _COLUMNS) + f" {'seconds':>8}"
 
 

@@ -13,13 +13,16 @@ from pydantic import SecretStr
 
 from gcc_platform.resources.dbt_environment import dbt_environment
 from gcc_platform.settings import Settings
+from tests import clocks
 from tests.ingest_service.running import query
 
 WAREHOUSE = Path(__file__).parents[2] / "dbt_project" / "warehouse"
 
 
-def start(stack: Mapping[str, str], target: Path, *arguments: str) -> "subprocess.Popen[str]":
-    """`dbt ARGUMENTS` on the warehouse, its artifacts in a folder of the test's."""
+def start(
+    stack: Mapping[str, str], target: Path, *arguments: str, clock_ahead: int = 0
+) -> "subprocess.Popen[str]":
+    """`dbt ARGUMENTS` on the warehouse, its artifacts in a folder of the test's, its clock ahead by so many seconds."""
     settings = Settings(
         _env_file=None,
         dbt_clickhouse_url=SecretStr(stack["GCC_DBT_CLICKHOUSE_URL"]),
@@ -31,7 +34,7 @@ def start(stack: Mapping[str, str], target: Path, *arguments: str) -> "subproces
             *("--project-dir", str(WAREHOUSE), "--profiles-dir", str(WAREHOUSE)),
             *("--target-path", str(target), "--log-path", str(target)),
         ],
-        env=os.environ | dbt_environment(settings),
+        env=os.environ | dbt_environment(settings) | (clocks.ahead(clock_ahead) if clock_ahead else {}),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -45,9 +48,9 @@ def forget(stack: Mapping[str, str]) -> None:
         query(url, f"DROP TABLE warehouse.{name} SYNC")
 
 
-def run(stack: Mapping[str, str], target: Path, *arguments: str) -> dict[str, str]:
+def run(stack: Mapping[str, str], target: Path, *arguments: str, clock_ahead: int = 0) -> dict[str, str]:
     """Run dbt to its end; the status of every node by its unique id."""
-    process = start(stack, target, *arguments)
+    process = start(stack, target, *arguments, clock_ahead=clock_ahead)
     said, _ = process.communicate()
     results = target / "run_results.json"
     assert results.exists(), said

@@ -223,3 +223,15 @@ def test_the_api_reads_what_the_marts_hold(manifests: dict[str, Node]) -> None:
 
 def without_comments(sql: str) -> str:
     return COMMENT.sub("", sql)
+
+
+def test_no_model_reads_the_clock_of_dbts_host() -> None:
+    """It may be ahead of ClickHouse's, which says when events arrived."""
+    clock = re.compile(r"run_started_at|modules\.datetime|env_var\(.*(TIME|NOW)")
+    found = [
+        path.name
+        for project in PROJECTS.values()
+        for path in project.rglob("*.sql")
+        if "target" not in path.parts and clock.search(COMMENT.sub("", path.read_text()))
+    ]
+    assert found == []

@@ -30,10 +30,13 @@ def eventually(holds: Callable[[], Any], seconds: float = 30, what: str = "") ->
     return value
 
 
-def run(environment: Mapping[str, str], *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    """Run a gcc-ingest command to its end."""
+def run(
+    environment: Mapping[str, str], *arguments: str, stdin: bytes = b"", most_bytes: int | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a gcc-ingest command to its end, with an address space of at most so many bytes."""
+    limited = ["prlimit", f"--as={most_bytes}"] if most_bytes else []
     return subprocess.run(
-        [GCC_INGEST, *arguments],
+        [*limited, GCC_INGEST, *arguments],
         env={**os.environ, **environment},
         input=stdin,
         capture_output=True,
@@ -58,9 +61,9 @@ class Service:
         }
         self.process = self._start()
 
-    def _start(self) -> "subprocess.Popen[bytes]":
+    def _start(self, **more: str) -> "subprocess.Popen[bytes]":
         with self.log.open("ab") as log:
-            return subprocess.Popen([GCC_INGEST, "run"], env=self._environment, stdout=log, stderr=log)
+            return subprocess.Popen([GCC_INGEST, "run"], env={**self._environment, **more}, stdout=log, stderr=log)
 
     def __enter__(self) -> "Service":
         return self
@@ -109,10 +112,10 @@ class Service:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
-    def restart(self) -> None:
-        """A new process, once the old one is gone."""
+    def restart(self, **more: str) -> None:
+        """A new process, once the old one is gone; with more in its environment."""
         self.process.wait()
-        self.process = self._start()
+        self.process = self._start(**more)
 
     def terminate(self) -> int:
         """SIGTERM; the exit code."""

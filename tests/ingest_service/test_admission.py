@@ -1,12 +1,19 @@
 import json
+import re
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ingest_service.admission import Admission, Bounds, Reason, Rejected
 from ingest_service.events.registry import EVENT_TYPES
 from ingest_service.simulator import Simulator
+from tests.ingest_service.work import calls
 
 POST: dict[str, Any] = {
     "event_id": "4b76ddcf-676f-5fe8-ba32-4b6e901ccaa9",
@@ -102,7 +109,7 @@ def test_brackets_in_text_or_side_by_side_are_no_nesting() -> None:
         (body(metrics=None), Reason.INVALID_FIELD, r"\$.metrics"),
         (body(metrics=[1]), Reason.INVALID_FIELD, r"\$.metrics"),
         (body(platform=7, new=1), Reason.INVALID_FIELD, r"\$.platform"),
-        (body(new=1)[:-1] + b', "new": 2}', Reason.INVALID_FIELD, "'new' is there more than once"),
+        (body(new=1)[:-1] + b', "new": 2}', Reason.INVALID_FIELD, "a field is there more than once"),
         (b'{"new": 1}', Reason.INVALID_FIELD, "missing required field"),
         (body(event_timestamp=1768469400), Reason.INVALID_FIELD, r"\$.event_timestamp"),
         (body(event_timestamp="1970-01-01 00:00:00"), Reason.IMPLAUSIBLE_TIME, "2005-01-01"),
@@ -125,3 +132,81 @@ def test_an_unsigned_number_beyond_64_bits_is_rejected_for_the_table_would_wrap_
     admit(json.dumps(event | {"scl_id": 2**64 - 1}).encode(), "scrape_request_log")
     with pytest.raises(Rejected, match="scl_id"):
         admit(json.dumps(event | {"scl_id": 2**64}).encode(), "scrape_request_log")
+
+
+def without_end(text: bytes, part: bytes, count: int) -> bytes:
+    """A body whose last text, or nesting, never ends."""
+    return body()[:-1] + b', "new": ' + text + part * count
+
+
+CRAFTED: dict[str, Callable[[int], bytes]] = {
+    "a caption of escaped JSON, cut off": lambda n: without_end(b'"', rb"{\"a\":[\"b\",{}]} ", n),
+    "brackets in a text that does not end": lambda n: b"[" * 300 + without_end(b'"', b"[{", n),
+    "quotation marks": lambda n: b'{"a":' + b"[" * 300 + b'"' * n,
+    "escaped quotation marks": lambda n: b"[" * 300 + without_end(b'"', rb"\"", n),
+    "backslashes": lambda n: b"[" * 300 + without_end(b'"', b"\\", n),
+    "backslashes, one more": lambda n: b"[" * 300 + without_end(b'"', b"\\", n) + b"\\",
+    "brackets that open": lambda n: b"[" * n,
+    "objects that open": lambda n: b'{"a":' * n,
+    "brackets that close": lambda n: b"[" * 300 + b"]" * n,
+    "brackets side by side": lambda n: body(metrics={"a": [[]] * n}),
+    "texts side by side": lambda n: body(metrics={"a": ["[", "", '"'] * n}),
+    "unknown fields": lambda n: body(**{f"new {each}": [1] for each in range(n)}),
+    "one unknown field, again and again": lambda n: body()[:-1] + b', "new": []' * n + b"}",
+    "a long number": lambda n: body(metrics={"views": 777}).replace(b"777", b"7" * n),
+    "a long number with a fraction": lambda n: body(metrics={"views": 777}).replace(b"777", b"7" * n + b".5"),
+    "a long number of an unknown field": lambda n: body(new=777).replace(b"777", b"7" * n),
+    "a long time": lambda n: body(event_timestamp="2026-01-15 09:30:00." + "1" * n),
+    "bytes that are no UTF-8": lambda n: body()[:-1] + b"\xff" * n,
+    "control characters": lambda n: body()[:-1] + b"\x00" * n,
+    "white space": lambda n: body()[:-1] + b" " * n,
+}
+ONE_PASS = {
+    *("bytes.count", "bytes.isascii", "bytes.join", "bytes.replace", "bytes.split", "bytes.translate", "bytes.decode"),
+    *("builtins.all", "builtins.len", "builtins.max", "builtins.min", "builtins.isinstance", "builtins.getattr"),
+    *("memoryview.cast", "list.append", "dict.items", "dict.values", "msgspec._core.json_encode", "Decoder.decode"),
+    *("datetime.isoformat", "datetime.replace", "type.__new__"),
+}
+"""Functions written in C that look at each byte once or twice, never again and again."""
+
+
+@pytest.mark.parametrize("crafted", CRAFTED.values(), ids=CRAFTED.keys())
+def test_no_body_costs_more_than_a_few_passes_over_its_bytes(crafted: Callable[[int], bytes]) -> None:
+    called = calls(partial(admission("post_log").admit, [crafted(2_000)]))
+    assert sum(called.values()) < 200
+    assert {name for name in called if "." in name} <= ONE_PASS
+
+
+@given(
+    text=st.recursive(
+        st.sampled_from([b"{", b"}", b"[", b"]", b'"', b"\\", b":", b",", b'"metrics":', b"1e999", b"-", b"\xff", b" "])
+        | st.binary(max_size=4),
+        lambda parts: st.lists(parts, max_size=8).map(b"".join),
+    ),
+    at=st.integers(0, 400),
+)
+@pytest.mark.parametrize("name", ["post_log", "scrape_request_log", "affiliate_order"])
+def test_nothing_but_a_rejection_comes_of_a_body_that_is_spoiled_anywhere(name: str, text: bytes, at: int) -> None:
+    good = Simulator(seed=1).event(name)
+    at %= len(good)
+    for spoiled in (text, good[:at] + text, good[:at] + text + good[at:], good[:-1] + b', "new": ' + text + b"}"):
+        admitted = Admission(EVENT_TYPES[name], Bounds()).admit([good, spoiled])
+        assert len(admitted.rows) + len(admitted.rejected) == 2
+        assert all(isinstance(why, Rejected) and why.detail for _, why in admitted.rejected)
+
+
+def test_no_word_of_a_payload_is_in_a_detail() -> None:
+    secret = re.compile("s3cret|23456|000000")
+    names = [each.name for each in msgspec.structs.fields(EVENT_TYPES["scrape_request_log"].struct)]
+    good = {**json.loads(Simulator(seed=1).event("scrape_request_log")), "event_timestamp": "2026-01-15 09:30:00"}
+    values: list[Any] = ["s3cret", {"s3cret": "s3cret"}, ["s3cret"], 123456789, -123456789, 10**30, 1.23456789, None]
+    bodies = [json.dumps({**good, name: value}).encode() for name in names for value in values]
+    bodies += [body[:-1] + b', "s3cret": 123456789}' for body in bodies]
+    bodies += [body[:-1] + b', "s3cret": 1, "s3cret": "s3cret"}' for body in bodies]
+    bodies += [body[:at] for body in bodies[:3] for at in range(0, len(body), 7)]
+    bodies += [
+        body.replace(b"s3cret", b"s3cret" + odd) for odd in (b"\xff", b"\n", b"\\q", b'"') for body in bodies[:50]
+    ]
+    rejected = [why for _, why in admission("scrape_request_log").admit(bodies).rejected]
+    assert len(rejected) > len(bodies) / 2
+    assert [why.detail for why in rejected if secret.search(why.detail)] == []

@@ -1,4 +1,7 @@
-"""Mutated bodies through admission and the real table: each lands as it was sent, or is dead-lettered with a reason."""
+"""Whole messages, spoiled in every part, through both ways of delivery, admission and the real table.
+
+Each lands as its body was sent, or is dead-lettered with a reason.
+"""
 
 import asyncio
 import json
@@ -6,7 +9,8 @@ import os
 import random
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from json.decoder import scanstring
 from typing import Any
@@ -22,6 +26,8 @@ from ingest_service.health import Health, TypeHealth
 from ingest_service.metrics import Metrics
 from ingest_service.simulator import Simulator
 from ingest_service.sinker import Sinker, Terms
+from tests.ingest_service.amqp import Anything, Sent, delivery
+from tests.ingest_service.broker.ways import Taken, cut, fast, plain
 from tests.ingest_service.leases import RememberingLease
 from tests.ingest_service.running import query
 
@@ -40,6 +46,7 @@ NASTY = [
     *(b"[" * 80 + b"]" * 80, b"[" * 2000),
     *(b'"2026-01-15 09:30:00"', b'"2026-01-15T09:30:00.123456789+05:30"'),
     *(b'"1969-12-31 23:59:59"', b'"58356-01-01 00:00:00"'),
+    *(b'{"views":1e999}', b'{"views":-1E0400,"likes":1}', b'{"views":1e308}'),
 ]
 
 
@@ -163,6 +170,7 @@ def test_every_mutated_body_lands_with_its_values_or_is_dead_lettered_with_a_rea
     seconds = time.monotonic() - began
 
     dead = set(letters.bodies)
+    assert Counter(letters.bodies) == Counter(body for body in bodies if body in dead)
     survivors = [body for body in bodies if body not in dead]
     url = environment["CLICKHOUSE_URL"]
     answer = query(
@@ -190,12 +198,27 @@ async def settle(url: str, bodies: Sequence[bytes], letters: Collected) -> None:
             TYPE, warehouse, DeadLetters(TYPE, letters), Backoff(0.01, 0.1), Terms(Bounds(), 600, 1.0),
             TypeHealth(TYPE.name), Metrics(Health()), time.monotonic,
         )  # fmt: skip
-        lease = RememberingLease()
-        for last_tag, batch in batches(bodies):
-            await sinker.settle(Batch(lease, last_tag, batch, time.monotonic(), time.monotonic()))
+        lease, chance = RememberingLease(), random.Random(SEED)
+        for number, start in enumerate(range(0, len(bodies), BATCH)):
+            taken = delivered(chance, bodies[start : start + BATCH], (fast, plain)[number % 2])
+            headers = {tag - 1: own for tag, own in taken.headers.items()}
+            now = time.monotonic()
+            await sinker.settle(Batch(lease, taken.tags[-1], tuple(taken.bodies), now, now, headers=headers))
 
 
-def batches(bodies: Sequence[bytes]) -> Iterator[tuple[int, tuple[bytes, ...]]]:
-    for start in range(0, len(bodies), BATCH):
-        batch = tuple(bodies[start : start + BATCH])
-        yield start + len(batch), batch
+def delivered(chance: random.Random, bodies: Sequence[bytes], way: Callable[[Iterable[bytes], bool], Taken]) -> Taken:
+    """The bodies after they were messages, each with some properties, in a stream that is cut somewhere."""
+    anything = Anything(chance)
+    stream = b"".join(part for tag, body in enumerate(bodies, 1) for part in message(chance, anything, tag, body))
+    taken = way(cut(stream, [chance.randrange(len(stream)) for _ in range(20)]), chance.random() < 0.5)
+    assert taken.tags == list(range(1, len(bodies) + 1))
+    assert taken.bodies == list(bodies)
+    return taken
+
+
+def message(chance: random.Random, anything: Anything, tag: int, body: bytes) -> list[bytes]:
+    own, _ = anything.properties() if chance.random() < 0.7 else (b"\x00\x00", {})
+    if chance.random() < 0.3:
+        own = (anything.spoiled(own) + b"\x00\x00")[: max(2, len(own))]
+    key = TYPE.routing_key.encode() if chance.random() < 0.9 else chance.randbytes(20)
+    return delivery(Sent(body, own, b"beat.dx", key), 1, tag, chance.choice([100, 131_064]))

@@ -9,7 +9,7 @@ from ingest_service.broker.lease import Deliveries
 from ingest_service.buffer import Buffer, Limits
 from ingest_service.dead_letters import DeadLetters
 from ingest_service.events.registry import EVENT_TYPES
-from ingest_service.headers import Headers, Past, tell_of_a_past
+from ingest_service.headers import Headers, Past, size
 from tests.ingest_service.leases import RememberingLease
 
 FIRST = datetime(2026, 11, 24, 3, 0, 0, 123_456, UTC)
@@ -62,16 +62,27 @@ async def test_an_id_that_was_forged_is_not_believed_for_another_body() -> None:
     assert (await headers_of(own, LATER, b"two"))["x-gcc-letter-id"] != str(own.letter_id)
 
 
-@pytest.mark.parametrize("value", [None, "", "many", b"\xff", [1], {"a": 1}, -3, "9" * 30, "9999-12-31T23:59:59-23:59"])
+@pytest.mark.parametrize(
+    "value", [None, "", "many", b"\xff", [1], {"a": 1}, -3, "9" * 30, "9" * 10_000, "9999-12-31T23:59:59-23:59"]
+)
 def test_headers_without_sense_are_no_past(value: object) -> None:
-    past = Past.of({"x-gcc-attempts": value, "x-gcc-first-rejected-at": value, "x-gcc-replay": value})
+    names = ("x-gcc-attempts", "x-gcc-first-rejected-at", "x-gcc-replay", "x-gcc-letter-id")
+    past = Past.of(dict.fromkeys(names, value))
     assert 0 <= past.attempts <= 2**31
-    assert past.first_rejected_at is None
+    assert past.first_rejected_at is past.letter_id is None
+    assert past.replay is None or len(past.replay) <= 100
 
 
-def test_only_headers_of_ours_tell_of_a_past() -> None:
-    assert tell_of_a_past({"x-gcc-attempts": 1})
-    assert not tell_of_a_past({"traceparent": "00-1", "x-delivery-count": 3})
+def test_a_letters_id_goes_with_it() -> None:
+    told = {"x-gcc-letter-id": "4B76DDCF-676f-5fe8-ba32-4b6e901ccaa9"}
+    assert Past.of(told).told()["x-gcc-letter-id"] == told["x-gcc-letter-id"].lower()
+    assert "x-gcc-letter-id" not in Past().told()
+
+
+def test_the_size_of_headers_counts_what_is_nested_in_them() -> None:
+    assert size({}) == 0
+    assert 1_000 <= size({"a": "x" * 1_000}) < 1_100
+    assert 1_000 <= size({"a": {"b": [b"x" * 500, "x" * 500]}}) < 1_500
 
 
 def test_headers_stay_with_their_message_through_the_buffer() -> None:

@@ -24,8 +24,43 @@
         comment 'What its last run began with; tests look at what arrived since.' after model
 {%- endmacro -%}
 
-{#- What is there when a model has been built: all that had arrived when dbt started, and no more than the models it is
-    made of have. So a model that is run without them does not step over what they still miss. -#}
+{#- When each invocation began, by ClickHouse's clock: the one that says when events arrived. dbt's own may be another
+    host's, and ahead of it. -#}
+{%- macro refresh_runs() -%}
+    {{ return(api.Relation.create(schema=target.schema, identifier='refresh_runs')) }}
+{%- endmacro -%}
+
+{%- macro create_refresh_runs() -%}
+    create table if not exists {{ refresh_runs() }} {{ on_cluster_clause(refresh_runs()) }}
+    (
+        invocation String comment 'The dbt invocation.',
+        began_at DateTime64(3, 'UTC') comment 'Before any of its models read.'
+    )
+    engine = {{ merge_tree() }}
+    order by invocation
+    ttl toDateTime(began_at) + interval 30 day
+    comment 'When each dbt invocation began, by the clock of ClickHouse.'
+{%- endmacro -%}
+
+{%- macro record_run() -%}
+    insert into {{ refresh_runs() }} (invocation, began_at) select '{{ invocation_id }}', now64(3)
+{%- endmacro -%}
+
+{#- A watermark that is later than now was recorded by a clock ahead, or ClickHouse's has been set back since: what
+    arrived meanwhile is not known. Without it the model looks at everything again. -#}
+{%- macro forget_future_watermarks() -%}
+    {%- if execute -%}
+        {%- set ahead = "arrived_until > now64(3) + toIntervalMinute(1)" -%}
+        {%- set found = run_query("select distinct model from " ~ watermarks() ~ " where " ~ ahead) -%}
+        {%- if found.rows -%}
+            {%- do exceptions.warn("watermarks later than ClickHouse's clock, everything is looked at again: " ~ found.columns[0].values() | join(", ")) -%}
+            alter table {{ watermarks() }} {{ on_cluster_clause(watermarks()) }} delete where {{ ahead }} settings mutations_sync = 2
+        {%- endif -%}
+    {%- endif -%}
+{%- endmacro -%}
+
+{#- What is there when a model has been built: all that had arrived when the invocation began, and no more than the
+    models it is made of have. So a model that is run without them does not step over what they still miss. -#}
 {%- macro record_watermark() -%}
     {%- if execute and model.config.materialized == 'incremental' -%}
         insert into {{ watermarks() }} (model, arrived_since, arrived_until, invocation)
@@ -33,7 +68,7 @@
             '{{ model.name }}',
             toDateTime64('{{ last_watermark() }}', 3, 'UTC'),
             least(
-                toDateTime64('{{ run_started_at.strftime("%Y-%m-%d %H:%M:%S.%f") }}', 3, 'UTC')
+                (select max(began_at) from {{ refresh_runs() }} where invocation = '{{ invocation_id }}')
                 {%- for name in incremental_above(model.depends_on.nodes) %},
                 (select max(arrived_until) from {{ watermarks() }} where model = '{{ name }}')
                 {%- endfor %}

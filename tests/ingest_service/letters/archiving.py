@@ -113,7 +113,7 @@ def listed(environment: Environment, *options: str) -> list[dict[str, Any]]:
 
 def replay(environment: Environment, *options: str) -> tuple[int, str]:
     """`gcc-ingest dead-letters replay`: how many letters it has published, and what it said besides."""
-    done = run(environment, "dead-letters", "replay", "--yes", *options)
+    done = run(environment, "dead-letters", "replay", "--all", "--yes", *options)
     assert done.returncode == 0, done.stderr.decode()
     published = done.stdout.split()
     return int(published[0]) if published and published[0].isdigit() else 0, done.stderr.decode()

@@ -1,11 +1,14 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from ingest_service.events.contract import EXCHANGE
 from ingest_service.events.registry import EVENT_TYPES
 from tests.ingest_service.letters.archiving import (
     Environment,
+    Headers,
     archive_once,
     letter_headers,
     listed,
@@ -15,9 +18,11 @@ from tests.ingest_service.letters.archiving import (
     waiting,
 )
 from tests.ingest_service.running import Table, eventually, run, service
+from tests.ingest_service.terminal import controls, on_terminal
 from tests.ingest_service.test_service import order, publish
 
 ORDERS = EVENT_TYPES["order_log"]
+ASSETS = EVENT_TYPES["asset_log"]
 
 
 @pytest.fixture
@@ -81,6 +86,100 @@ def test_replay_publishes_what_the_filters_leave_once_and_a_dry_run_nothing(lett
         group["reason"]: (group["waiting"], group["replayed"]) for group in listed(letters, "--type", "order_log")
     }
     assert states == {"not_json": (0, 1), "refused_by_table": (0, 2)}
+
+
+def test_replay_publishes_to_our_exchange_with_the_letters_own_type_whatever_its_headers_name(
+    environment: Environment,
+) -> None:
+    def came_with(exchange: str, routing_key: str) -> Headers:
+        return letter_headers(**{"original-exchange": exchange, "original-routing-key": routing_key})
+
+    put(environment, "order_log", [
+        (order(1), came_with("", ASSETS.queue)),
+        (order(2), came_with(EXCHANGE, ASSETS.routing_key)),
+        (order(3), came_with(EXCHANGE, ASSETS.error_queue)),
+        (order(4), came_with(EXCHANGE, ORDERS.routing_key)),
+    ])  # fmt: skip
+    assert archive_once(environment) == 4
+    count, said = replay(environment)
+    assert count == 1
+    assert "3 more are refused: their headers name another address than beat.dx" in said
+    assert (waiting(environment, ASSETS.queue), waiting(environment, ASSETS.error_queue)) == (0, 0)
+    assert waiting(environment, ORDERS.queue) == 1
+    assert replay(environment, "--to", "order_log")[0] == 3
+    assert waiting(environment, ORDERS.queue) == 4
+
+
+def test_replay_publishes_nothing_that_nobody_has_chosen_and_confirmed(letters: Environment) -> None:
+    for options, said in {
+        ("--yes", "--again", "--to", "order_log"): "say which letters",
+        ("--type", "order_log"): "stdin is no terminal",
+        ("--all",): "stdin is no terminal",
+    }.items():
+        done = run(letters, "dead-letters", "replay", *options)
+        assert done.returncode == 2
+        assert [line for line in done.stderr.decode().splitlines() if line.startswith("Error:") and said in line]
+    assert waiting(letters, ORDERS.queue) == waiting(letters, ASSETS.queue) == 0
+
+
+def test_on_a_terminal_replay_says_what_would_be_refused_again_and_asks(letters: Environment) -> None:
+    command = (letters, "dead-letters", "replay", "--type", "order_log")
+    refused = on_terminal(*command, answer=b"n\n")
+    assert b"3 letters to publish again" in refused.output
+    assert b"1 of them would be refused again: not_utf8 1" in refused.output
+    assert b"of 2 it is not known: their table refused them" in refused.output
+    assert waiting(letters, ORDERS.queue) == 0
+    assert b"3 letters published again" in on_terminal(*command, answer=b"y\n").output
+    assert waiting(letters, ORDERS.queue) == 3
+
+
+def test_list_says_how_many_todays_admission_would_refuse_again(letters: Environment) -> None:
+    put(letters, "order_log", [
+        (order(6), letter_headers("implausible_time")),
+        (order(7, event_timestamp="1999-01-01T00:00:00Z"), letter_headers("implausible_time")),
+    ])  # fmt: skip
+    assert archive_once(letters) == 2
+    found = {(group["event_type"], group["reason"]): group for group in listed(letters)}
+    assert {key: (group["refused_again"], group["not_known"]) for key, group in found.items()} == {
+        ("asset_log", "not_json"): (2, 0),
+        ("order_log", "not_json"): (1, 0),
+        ("order_log", "refused_by_table"): (0, 2),
+        ("order_log", "implausible_time"): (1, 0),
+    }
+    shown = run(letters, "dead-letters", "list", "--reason", "implausible_time").stdout.decode()
+    assert "refused again 1  not known 0" in shown
+    assert {group["refused_again"] for group in listed(letters, "--no-check")} == {None}
+
+
+def test_on_80_columns_list_shows_the_whole_id_that_show_takes(environment: Environment) -> None:
+    longest = max(EVENT_TYPES, key=len)
+    put(environment, longest, [(b"x", letter_headers("refused_by_table"))] * 3)
+    assert archive_once(environment)
+    shown = on_terminal(environment, "dead-letters", "list").output.decode()
+    assert max(map(len, shown.splitlines())) <= 80
+    (letter,) = re.findall(r"newest ([0-9a-f-]{36})$", shown, re.MULTILINE)
+    assert run(environment, "dead-letters", "show", letter).returncode == 0
+
+
+def test_nothing_that_a_message_holds_reaches_a_terminal_as_a_control_character(environment: Environment) -> None:
+    evil = "".join(map(chr, (*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))))
+    told = letter_headers(**dict.fromkeys(("detail", "original-exchange", "replay"), f"x{evil}y"))
+    body = evil.encode() + bytes(range(256)) + b"the end"
+    put(environment, "order_log", [(body, {**told, "x-gcc-reason": f"\x1b]0;owned\x07{evil}", f"x-{evil}"[:60]: evil})])
+    assert archive_once(environment) == 1
+    letter = rows(environment, "letter_id")[0]["letter_id"]
+    said = {
+        arguments: on_terminal(environment, "dead-letters", *arguments).output
+        for arguments in [("list",), ("list", "--json"), ("show", letter), ("show", letter, "--body"),
+                          ("replay", "--all", "--dry-run")]
+    }  # fmt: skip
+    for arguments, output in said.items():
+        assert not controls(output.decode()), arguments
+    assert "\\u001b]0;owned\\u0007" in said["show", letter].decode()
+    assert b"the end" in said["show", letter, "--body"]
+    assert b"a file or a pipe gets the bytes" in said["show", letter, "--body"]
+    assert not controls(run(environment, "dead-letters", "show", letter).stdout.decode())
+    assert run(environment, "dead-letters", "show", letter, "--body").stdout == body
 
 
 def test_a_letter_whose_cause_is_mended_lands_once_though_it_is_replayed_twice(

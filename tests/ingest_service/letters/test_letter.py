@@ -50,6 +50,17 @@ def test_a_message_that_says_nothing_of_itself_is_a_letter_too_with_one_id_whene
     assert alien.letter_id == read(b"hello", {}, LATER).letter_id
 
 
+values = st.recursive(
+    st.one_of(
+        *(st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(), st.text(), st.binary()),
+        *(st.decimals(allow_nan=True), st.datetimes(timezones=st.just(UTC))),
+    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=10,
+)
+"""What a header's value may be, once it is decoded."""
+
+
 @given(bodies=st.lists(st.binary(max_size=50) | st.text(max_size=50).map(str.encode), min_size=1, max_size=5))
 async def test_a_file_holds_every_body_byte_for_byte(
     tmp_path_factory: pytest.TempPathFactory, bodies: list[bytes]
@@ -62,6 +73,26 @@ async def test_a_file_holds_every_body_byte_for_byte(
     assert [body_of(line) for line in found] == bodies
     assert found[0].headers["x-raw"] == {"base64": "/w=="}
     assert found[0].headers["x-count"] == 3
+
+
+@given(headers=st.dictionaries(st.text(max_size=5), values, max_size=5))
+async def test_a_letter_with_headers_of_any_type_is_written_with_all_of_them(
+    tmp_path_factory: pytest.TempPathFactory, headers: dict[str, Any]
+) -> None:
+    files = Files(str(tmp_path_factory.mktemp("archive")))
+    path = files.new("order_log", NOW)
+    await files.write(path, [read(b"x", headers)])
+    (line,) = lines(Path(path))
+    assert line.headers.keys() == headers.keys()
+
+
+def test_what_a_letter_says_of_itself_is_text_of_bounded_length_whatever_it_says() -> None:
+    names = ("reason", "detail", "original-exchange", "original-routing-key")
+    for odd in (b"\xff" * 10**5, "x" * 10**5, {"a": [1]}, None, float("nan"), 2**63):
+        alien = read(b"x", {f"x-gcc-{name}": odd for name in names})
+        for said in (alien.reason, alien.detail, alien.original_exchange, alien.original_routing_key):
+            assert isinstance(said, str)
+            assert len(said) <= 1_000
 
 
 def test_files_are_named_by_type_and_hour_and_nothing_else_is_left_beside_them(tmp_path: Path) -> None:

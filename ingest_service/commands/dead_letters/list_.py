@@ -1,0 +1,101 @@
+"""gcc-ingest dead-letters list: how many there are, and how they stand."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+import click
+import msgspec
+
+from ingest_service import shown_text
+from ingest_service.commands.dead_letters.selected import letter_table, selecting
+from ingest_service.commands.outcome import told
+from ingest_service.letters.forecast import Forecasts
+from ingest_service.letters.letter import UNKNOWN_TIME
+from ingest_service.letters.table import Group, Selection, State
+from ingest_service.settings import Settings
+
+_MOST_CHECKED = 10_000
+_LONGEST_REASON = 60
+
+
+@click.command("list")
+@selecting
+@click.option(
+    "--check/--no-check",
+    default=None,
+    help=f"Read the bodies, to say how many would be refused again.  [default: if at most {_MOST_CHECKED}]",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON array on stdout.")
+def list_(selection: Selection, check: bool | None, as_json: bool) -> None:
+    """Count dead letters by type and reason, and how they stand.
+
+    waiting: nothing was done about them. replayed: published again, and not come back. failed again: published again,
+    and come back. refused again: of those that are not replayed, how many today's checks would refuse; not known: their
+    table refused them, and only the table can tell. `newest` is the id of the one that was rejected last, for `show`.
+
+    \b
+    Examples:
+      gcc-ingest dead-letters list --since 24h
+      gcc-ingest dead-letters list --type post_log --json
+    """
+    with told():
+        groups, forecasts = asyncio.run(_look(Settings(), selection, check))
+    if as_json:
+        text = msgspec.json.encode([_with_forecast(group, forecasts) for group in groups])
+        click.echo(shown_text.lines(msgspec.json.format(text, indent=2)))
+    else:
+        click.echo("\n".join(described(groups, forecasts)))
+    if forecasts is None and check is None:
+        click.echo(
+            f"more than {_MOST_CHECKED} letters: their bodies were not read, to say how many would be refused again;"
+            " --check reads them",
+            err=True,
+        )
+
+
+async def _look(settings: Settings, selection: Selection, check: bool | None) -> tuple[list[Group], Forecasts | None]:
+    async with letter_table(settings) as table:
+        groups = await table.groups(selection)
+        if check is None:
+            check = sum(group.letters - group.replayed for group in groups) <= _MOST_CHECKED
+        if not check:
+            return groups, None
+        forecasts = Forecasts(settings)
+        not_replayed = (State.WAITING, State.FAILED_AGAIN)
+        await forecasts.read(table, msgspec.structs.replace(selection, states=not_replayed))
+        return groups, forecasts
+
+
+def _with_forecast(group: Group, forecasts: Forecasts | None) -> dict[str, object]:
+    """As JSON has it; null where the bodies were not read."""
+    found = forecasts.of(group.event_type, group.reason) if forecasts else None
+    return {
+        **msgspec.structs.asdict(group),
+        "refused_again": found.refused.total() if found else None,
+        "refused_again_by_reason": found.refused if found else None,
+        "not_known": found.not_known if found else None,
+    }
+
+
+def described(groups: Sequence[Group], forecasts: Forecasts | None) -> Iterator[str]:
+    """A paragraph for each group, of lines that fit a narrow terminal: an id that is cut is of no use."""
+    if not groups:
+        yield "no dead letters"
+    for group in groups:
+        reason = shown_text.line(group.reason)
+        yield f"{group.event_type}  {reason[:_LONGEST_REASON] + '...' if len(reason) > _LONGEST_REASON else reason}"
+        yield (
+            f"  letters {group.letters}  waiting {group.waiting}  replayed {group.replayed}"
+            f"  failed again {group.failed_again}"
+        )
+        if forecasts is not None:
+            found = forecasts.of(group.event_type, group.reason)
+            yield f"  refused again {found.refused.total()}  not known {found.not_known}"
+        yield f"  rejected {time_text(group.first_rejected_at)} to {time_text(group.last_rejected_at)}"
+        yield f"  newest {group.newest}"
+
+
+def time_text(moment: datetime) -> str:
+    """A letter's time in UTC, to the second."""
+    return "unknown" if moment == UNKNOWN_TIME else f"{moment:%Y-%m-%d %H:%M:%S}Z"

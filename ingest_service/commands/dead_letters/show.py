@@ -1,0 +1,74 @@
+"""gcc-ingest dead-letters show: one letter whole, with nothing in it that a terminal would obey."""
+
+import asyncio
+import sys
+from uuid import UUID
+
+import click
+
+from ingest_service import shown_text
+from ingest_service.commands.dead_letters.list_ import time_text
+from ingest_service.commands.dead_letters.selected import letter_table
+from ingest_service.commands.outcome import told
+from ingest_service.letters.table import Kept, NoSuchLetter, Selection
+from ingest_service.settings import Settings
+
+
+@click.command()
+@click.argument("letter", metavar="ID", type=click.UUID)
+@click.option("--body", "only_body", is_flag=True, help="The body alone: byte for byte, but for a terminal.")
+def show(letter: UUID, only_body: bool) -> None:
+    """Print one dead letter whole.
+
+    Control characters, and what is not UTF-8, are shown escaped.
+
+    \b
+    Examples:
+      gcc-ingest dead-letters show 7d0a1c5e-...
+      gcc-ingest dead-letters show 7d0a1c5e-... --body | jq -c .store=1 | gcc-ingest publish order_log -
+    """
+    with told():
+        kept = asyncio.run(_one(Settings(), letter))
+    if not only_body:
+        click.echo(whole(kept))
+    elif sys.stdout.isatty():
+        _show_body(kept.body)
+    else:
+        sys.stdout.buffer.write(kept.body)
+
+
+async def _one(settings: Settings, letter: UUID) -> Kept:
+    async with letter_table(settings) as table:
+        async for (kept,) in table.pages(Selection(ids=(str(letter),)), 1):
+            return kept
+    raise NoSuchLetter(
+        f"there is no archived dead letter {letter}: gcc-ingest dead-letters list shows some; "
+        "gcc-ingest archive --once archives what is in the error queues"
+    )
+
+
+def _show_body(body: bytes) -> None:
+    shown = shown_text.lines(body)
+    click.echo(shown)
+    if shown.encode() != body:
+        click.echo("escaped, because this is a terminal: a file or a pipe gets the bytes themselves", err=True)
+
+
+def whole(kept: Kept) -> str:
+    """All there is to know of a letter, in lines: every field in one of its own, then the body."""
+    fields = {
+        "letter": kept.letter_id,
+        "type": kept.event_type,
+        "reason": kept.reason,
+        "detail": kept.detail,
+        "state": kept.state.replace("_", " "),
+        "attempts": kept.attempts,
+        "first rejected": time_text(kept.first_rejected_at),
+        "last rejected": time_text(kept.last_rejected_at),
+        "replays": f"{kept.replays}, last {time_text(kept.last_replayed_at)}" if kept.replays else 0,
+        "came with": f"exchange {kept.original_exchange}, routing key {kept.original_routing_key}",
+        "archived": f"{time_text(kept.archived_at)} in {kept.archive_file}",
+        "headers": kept.headers,
+    }
+    lines = [f"{name:<15} {shown_text.line(str(value))}" for name, value in fields.items()]
+    return "\n".join([*lines, "", shown_text.lines(kept.body)])
