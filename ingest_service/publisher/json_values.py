@@ -11,15 +11,15 @@ refused        NaN and Infinity; keys that are no str; bytes, sets, dataclasses 
 """
 
 import math
-from collections.abc import Mapping
-from datetime import date, datetime, time, timedelta
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from typing import Any
 from uuid import UUID
 
 _MINUTE = timedelta(minutes=1)
-_EXACT = frozenset({str, int, bool, type(None)})
+_EXACT = frozenset({int, bool, type(None), UUID})
 _ENTRY_BYTES = 5
 """What an entry of an object takes in JSON at least, beside its key and the text of its value: `"":0,`."""
 _ITEM_BYTES = 2
@@ -40,34 +40,68 @@ def exact(fields: dict[str, Any], most_bytes: int) -> dict[str, Any]:
     The work is bounded by `most_bytes`, whatever is in the fields. Raises NotExact, or TooLarge for fields of which it
     is plain, without encoding them, that they are longer.
     """
-    if _are_exact(fields, most_bytes) is not None:
+    if _left_by_fields(fields, most_bytes) >= 0:
         return fields
-    return {_key(name, "$"): value for name, value in _Copy(most_bytes).entries(fields, "$", 0)}
+    return dict(_Copy(most_bytes).entries(fields, "$", 0))
 
 
-def _are_exact(fields: dict[str, Any], left: int) -> int | None:
-    """How many bytes are left; None where a value is of a kind, or so large, that it must be looked at closely."""
+def _left_by_fields(fields: dict[str, Any], left: int) -> int:
+    """How many bytes are left; negative where a value is of a kind, or so large, that it must be looked at closely.
+
+    This is what every event costs. What msgspec encodes exactly is not copied.
+    """
     left -= len(fields) * _ENTRY_BYTES
     if left < 0:
-        return None
-    for name, value in fields.items():
-        kind = value.__class__
+        return left
+    try:
+        left -= sum(map(_LENGTH, fields))
+    except TypeError:
+        return -1  # a key that is no str
+    return _left_by_values(fields.values(), left)
+
+
+def _left_by_items(items: list[Any] | tuple[Any, ...], left: int) -> int:
+    left -= len(items) * _ITEM_BYTES
+    return left if left < 0 else _left_by_values(items, left)
+
+
+def _left_by_values(values: Iterable[Any], left: int) -> int:
+    for value in values:
+        kind = type(value)
         if kind is str:
             left -= len(value)
-        elif kind is dict:
-            found = _are_exact(value, left)
-            if found is None:
-                return None
-            left = found
-        elif kind is float:
-            if not math.isfinite(value):
-                return None
         elif kind not in _EXACT:
-            return None
-        if name.__class__ is not str:
-            return None
-        left -= len(name)
-    return left if left >= 0 else None
+            look = _LOOKS.get(kind)
+            if look is None:
+                return -1
+            left = look(value, left)
+            if left < 0:
+                return left
+    return left
+
+
+def _left_by_number(number: float, left: int) -> int:
+    return left if math.isfinite(number) else -1
+
+
+def _left_by_decimal(number: Decimal, left: int) -> int:
+    return left if number.is_finite() else -1
+
+
+def _left_by_moment(moment: datetime, left: int) -> int:
+    return left if moment.tzinfo is None or moment.tzinfo is UTC else -1
+
+
+_LENGTH = str.__len__
+_LOOKS: Mapping[type, Callable[[Any, int], int]] = {
+    float: _left_by_number,
+    dict: _left_by_fields,
+    list: _left_by_items,
+    tuple: _left_by_items,
+    Decimal: _left_by_decimal,
+    datetime: _left_by_moment,
+}
+"""Other kinds that msgspec encodes exactly, some of their values at least."""
 
 
 class _Copy:

@@ -42,7 +42,7 @@ class _Builder:
         if fields.get("event_id") is None:
             fields["event_id"] = _new_id()
         if fields.get("event_timestamp") is None:
-            fields["event_timestamp"] = datetime.now(UTC).isoformat(timespec="microseconds")
+            fields["event_timestamp"] = datetime.now(UTC)
         if self._has_handle:
             fields["handle"] = _handle(fields)
         body = _ENCODE(exact(fields, most_bytes))

@@ -51,12 +51,15 @@ async def test_events_that_overflow_memory_go_to_the_broker_when_the_spool_is_go
 
 
 async def test_events_of_an_outage_without_a_disk_wait_in_memory_for_the_broker(
-    broker: Broker, proxy: Proxied, tmp_path: Path
+    broker: Broker, proxy: Proxied, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     spool = tmp_path / "spool"
     async with EventPublisher(proxy.url, spool) as publisher, always_adding_up(publisher.counters):
         shutil.rmtree(spool)
-        await emit(publisher, 0, 100)
+        await emit(publisher, 0, 50)
+        await until(lambda: publisher._sender.away)
+        await emit(publisher, 50, 100)
+        await until(lambda: "the spool cannot be written" in caplog.text)
         proxy.open()
         await until(lambda: publisher.counters.sent == 100)
     assert publisher.counters.spooled == 0
