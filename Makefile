@@ -29,8 +29,8 @@ sql: setup
 unit: setup  ## the test suite alone (PYTEST_ARGS="-k buffer -n 0")
 	pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
 
-chaos: setup  ## 20 minutes of random faults, and a fuzz of 100,000 bodies (GCC_CHAOS_SECONDS, GCC_CHAOS_SEED)
-	GCC_CHAOS_SECONDS=$${GCC_CHAOS_SECONDS:-1200} GCC_FUZZ_BODIES=$${GCC_FUZZ_BODIES:-100000} \
+chaos: setup  ## an hour of random faults, an hour without ClickHouse, a fuzz of 100,000 messages (GCC_CHAOS_SECONDS, ...)
+	GCC_CHAOS_SECONDS=$${GCC_CHAOS_SECONDS:-3600} GCC_OUTAGE_SECONDS=$${GCC_OUTAGE_SECONDS:-3600} GCC_FUZZ_BODIES=$${GCC_FUZZ_BODIES:-100000} \
 	    pytest -s tests/chaos tests/ingest_service/test_fuzz.py $(PYTEST_ARGS)
 
 bench: setup  ## an hour of benchmarks into docs/benchmarks.md (ARGS="drain --rounds 5")

@@ -14,7 +14,7 @@ import aiohttp.payload
 from aiohttp.abc import AbstractStreamWriter
 
 from ingest_service.clickhouse_errors import refusal
-from ingest_service.verdicts import InsertFailed, RowsMissing
+from ingest_service.verdicts import InsertFailed, RowsMissing, Verdict, meaning
 
 CONNECT_SECONDS = 5
 DEFAULT_PORTS = {"http": 8123, "https": 8443}
@@ -22,6 +22,7 @@ _PIECE = 256 * 1024
 _MOST_OF_AN_ANSWER = 64 * 1024
 _IDLE_SECONDS = 8  # less than the 10 after which ClickHouse closes an idle connection
 _UNKNOWN_SETTING = 115
+_OF_ROWS = (Verdict.ROW_FAULT, Verdict.TIME_FAULT)
 
 Settings = Mapping[str, str | int]
 
@@ -119,30 +120,43 @@ class Inserter:
             self._check(response, said.decode(errors="backslashreplace"), str(parameters["query_id"]), len(rows))
 
     def _check(self, response: aiohttp.ClientResponse, said: str, query_id: str, rows: int) -> None:
+        """Raises InsertFailed unless this is ClickHouse's answer to this insert, and says that all rows are written."""
+        answered = response.headers.get("X-ClickHouse-Query-Id")
+        if answered is not None and answered != query_id:
+            raise self._not_ours()
         code = response.headers.get("X-ClickHouse-Exception-Code")
         if code is not None and code.isdecimal():
-            if int(code) == _UNKNOWN_SETTING:
-                self._known = None  # another server than the one that was asked
-            raise InsertFailed(int(code), refusal(self._shown, int(code), said))
+            raise self._refused(int(code), said, answered)
         if response.status != 200:
             raise InsertFailed(
                 None,
                 f"CLICKHOUSE_URL: what answers at {self._shown} is not ClickHouse: HTTP status {response.status}",
                 response.status,
             )
-        if response.headers.get("X-ClickHouse-Query-Id") != query_id:
-            # Elasticsearch's clients, too, refuse an answer that is not the product's own.
-            raise InsertFailed(
-                None,
-                f"CLICKHOUSE_URL: what answers at {self._shown} is not ClickHouse's answer to this insert. "
-                "Does a proxy, a load balancer or a login page answer for it?",
-            )
+        if answered is None:
+            raise self._not_ours()
         written = _written_rows(response.headers.get("X-ClickHouse-Summary"))
         if written < rows:  # with the rows of the ledger and of other views it is more
             raise RowsMissing(
                 f"CLICKHOUSE_URL: {self._shown} says that {written} of {rows} rows are written. "
                 "Which setting of the user's profile makes it skip or cut inserts? gcc-platform doctor compares them"
             )
+
+    def _refused(self, code: int, said: str, answered: str | None) -> InsertFailed:
+        if code == _UNKNOWN_SETTING:
+            self._known = None  # another server than the one that was asked
+        failure = InsertFailed(code, refusal(self._shown, code, said))
+        if answered is None and meaning(failure).verdict in _OF_ROWS:
+            return self._not_ours()  # what a server says before it has looked at the rows has no id, and is not of them
+        return failure
+
+    def _not_ours(self) -> InsertFailed:
+        # Elasticsearch's clients, too, refuse an answer that is not the product's own.
+        return InsertFailed(
+            None,
+            f"CLICKHOUSE_URL: what answers at {self._shown} is not ClickHouse's answer to this insert. "
+            "Does a proxy, a load balancer or a login page answer for it?",
+        )
 
     def _connected(self) -> aiohttp.ClientSession:
         if self._session is None:

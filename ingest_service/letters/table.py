@@ -1,6 +1,6 @@
 """The tables of dead letters in ClickHouse: which there are, how they stand, and what was replayed."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID, uuid4
@@ -12,6 +12,10 @@ from ingest_service.letters.letter import Letter
 
 LETTERS = "_e.dead_letter_events"
 REPLAYS = "_e.dead_letter_replays"
+PAGE_BYTES = 16 * 2**20
+"""Bodies that are read at a time: a page of letters may have gigabytes of them."""
+
+_Key = tuple[str, str]
 
 _COMMENT: Mapping[str, str | int] = {"service": "gcc-ingest", "type": "dead letters"}
 
@@ -136,23 +140,28 @@ class LetterTable:
         return [msgspec.json.decode(row, type=Group) for row in rows]
 
     async def pages(self, selection: Selection, size: int) -> AsyncIterator[list[Kept]]:
-        """The letters, each once, however they change meanwhile. Raises ClickHouseUnavailable."""
-        after: tuple[str, str] = ("", str(UUID(int=0)))
-        while keys := await self._keys(selection, after, size):
-            after = keys[-1]
-            if page := await self._between(selection, keys[0], keys[-1]):
-                yield page
+        """The letters, each once, however they change meanwhile: so many at a time, and bodies of PAGE_BYTES or one.
 
-    async def _keys(self, selection: Selection, after: tuple[str, str], size: int) -> list[tuple[str, str]]:
-        """The next keys, in order. Without the bodies, which are most of the table."""
+        Raises ClickHouseUnavailable.
+        """
+        after: _Key = ("", str(UUID(int=0)))
+        while keys := await self._keys(selection, after, size):
+            for first, last in _ranges(keys):
+                after = last
+                if page := await self._between(selection, first, last):
+                    yield page
+
+    async def _keys(self, selection: Selection, after: _Key, size: int) -> list[tuple[_Key, int]]:
+        """The next keys, in order, with the bytes of their bodies. Without these, which are most of the table."""
         condition, parameters = selection.condition()
         states = _states("(event_type, letter_id) > ({type:String}, {id:UUID})")
         rows = await self._clickhouse.rows(
-            f"SELECT event_type, letter_id FROM ({states}) WHERE {condition}"  # noqa: S608  its values are parameters
+            f"SELECT event_type, letter_id, length(body) AS size FROM ({states})"  # noqa: S608
+            f" WHERE {condition}"  # its values are parameters
             f" ORDER BY event_type, letter_id LIMIT {size:d}",
             {**parameters, "type": after[0], "id": after[1]},
         )
-        return [(key["event_type"], key["letter_id"]) for key in map(_key, rows)]
+        return [((key.event_type, key.letter_id), key.size) for key in map(_sized, rows)]
 
     async def _between(self, selection: Selection, first: tuple[str, str], last: tuple[str, str]) -> list[Kept]:
         condition, parameters = selection.condition()
@@ -193,7 +202,25 @@ def _states(keys: str = "1") -> str:
     """  # noqa: S608  constants
 
 
-_key = msgspec.json.Decoder(dict[str, str]).decode
+def _ranges(keys: Sequence[tuple[_Key, int]]) -> Iterator[tuple[_Key, _Key]]:
+    """First and last of keys that follow each other and have PAGE_BYTES together at most, or are one."""
+    first, held = keys[0][0], 0
+    last = first
+    for key, size in keys:
+        if held and held + size > PAGE_BYTES:
+            yield first, last
+            first, held = key, 0
+        last, held = key, held + size
+    yield first, last
+
+
+class _Sized(msgspec.Struct):
+    event_type: str
+    letter_id: str
+    size: int
+
+
+_sized = msgspec.json.Decoder(_Sized).decode
 
 _COLUMNS = (*(name for name in Letter.__struct_fields__ if name != "body"), "body_base64", "archive_file")
 _KEPT_COLUMNS = ", ".join("base64Encode(body) AS body" if name == "body" else name for name in Kept.__struct_fields__)

@@ -43,10 +43,10 @@ class Account:
     """Rows by which the ledger and the tables differ more than redeliveries explain."""
 
 
-def drained(field: Field) -> None:
+def drained(field: Field, seconds: float = 90) -> None:
     """Wait until nothing is on its way."""
     try:
-        eventually(lambda: _is_drained(field), 90, "drained")
+        eventually(lambda: _is_drained(field), seconds, "drained")
     except AssertionError as error:
         error.add_note(f"/ready: {field.service.get('/ready')}; the log: {field.service.log.read_text()[-3000:]}")
         raise

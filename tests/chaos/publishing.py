@@ -20,6 +20,8 @@ TRUNCATED = b'{"broken'
 
 _AT_ONCE = 20
 _PAUSE_SECONDS = 0.02
+_CATCH_UP_SECONDS = 1.0
+"""So far behind its rate a publisher may be and make up for it."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,12 @@ class Sent:
 class Publishing:
     """A thread that publishes until it is stopped, and reconnects for ever."""
 
-    def __init__(self, url: str, seed: int, bad_share: float = 0.05) -> None:
+    def __init__(self, url: str, seed: int, bad_share: float = 0.05, rate: float | None = None) -> None:
+        """`rate` is in messages a second; without one, about as many as a small machine confirms."""
         self._url = url
         self._bad_share = bad_share
+        self._pause_seconds = _PAUSE_SECONDS if rate is None else _AT_ONCE / rate
+        self._due = 0.0
         self._chance = random.Random(seed)
         self._simulator = Simulator(seed=seed)
         self._going = threading.Event()
@@ -102,7 +107,9 @@ class Publishing:
     async def _breathe(self) -> None:
         if not self._going.is_set():
             self._idle.set()
-        await asyncio.sleep(_PAUSE_SECONDS)
+        now = asyncio.get_running_loop().time()
+        self._due = max(self._due + self._pause_seconds, now - _CATCH_UP_SECONDS)
+        await asyncio.sleep(max(0.0, self._due - now))
 
     def _message(self, name: str) -> Message:
         body = self._simulator.event(name)

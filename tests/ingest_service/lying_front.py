@@ -91,17 +91,21 @@ def repeats(_rows: bytes, ask: Ask) -> Answer:
 
 
 class AnswersFromItsCache:
-    """The first insert is passed on; its answer, ClickHouse's own, is that to every later one."""
+    """Inserts are passed on until one has this status; its answer, ClickHouse's own, is that to every later one."""
 
-    def __init__(self) -> None:
+    def __init__(self, status: int) -> None:
+        self._status = status
         self._kept: Answer | None = None
         self._one_asks = threading.Lock()
 
     def __call__(self, _rows: bytes, ask: Ask) -> Answer:
         with self._one_asks:
-            if self._kept is None:
-                self._kept = ask()
-        return self._kept
+            if self._kept is not None:
+                return self._kept
+            answer = ask()
+            if answer.status == self._status:
+                self._kept = answer
+            return answer
 
 
 class LyingFront:

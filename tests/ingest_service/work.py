@@ -18,14 +18,15 @@ def calls(act: Callable[[], Any]) -> Counter[str]:
         elif event == "c_call":
             counted[_name(called)] += 1
 
-    before = sys.getprofile()
-    gc.disable()  # hypothesis looks at the clock in each collection
+    before, collecting = sys.getprofile(), gc.isenabled()
+    gc.disable()  # whoever listens to it would be counted
     sys.setprofile(note)
     try:
         act()
     finally:
         sys.setprofile(before)
-        gc.enable()
+        if collecting:
+            gc.enable()
     return counted - Counter({"sys.setprofile": 1})
 
 

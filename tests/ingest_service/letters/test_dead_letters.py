@@ -1,5 +1,7 @@
 import json
+import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ from tests.ingest_service.letters.archiving import (
     rows,
     waiting,
 )
-from tests.ingest_service.running import Table, eventually, run, service
+from tests.ingest_service.running import GCC_INGEST, Table, eventually, query, run, service
 from tests.ingest_service.terminal import controls, on_terminal
 from tests.ingest_service.test_service import order, publish
 
@@ -159,6 +161,26 @@ def test_on_80_columns_list_shows_the_whole_id_that_show_takes(environment: Envi
     assert max(map(len, shown.splitlines())) <= 80
     (letter,) = re.findall(r"newest ([0-9a-f-]{36})$", shown, re.MULTILINE)
     assert run(environment, "dead-letters", "show", letter).returncode == 0
+
+
+def test_list_reads_letters_of_any_size_in_bounded_memory(environment: Environment) -> None:
+    query(
+        environment["CLICKHOUSE_URL"],
+        """INSERT INTO _e.dead_letter_events (letter_id, event_type, reason, attempts, first_rejected_at,
+            last_rejected_at, original_exchange, original_routing_key, headers, body_base64, archived_at)
+        SELECT generateUUIDv4(), 'order_log', 'too_large', 1, now64(3), now64(3), 'beat.dx', 'order_log_events', '{}',
+            base64Encode(repeat(repeat('x', 1000000), 8)), now64(3)
+        FROM numbers(30) SETTINGS max_block_size = 2""",
+    )
+    with subprocess.Popen(
+        [GCC_INGEST, "dead-letters", "list"], env={**os.environ, **environment}, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        said = process.stdout.read()
+        _, _, used = os.wait4(process.pid, 0)
+        process.returncode = 0  # it is reaped
+    assert b"refused again 30" in said
+    assert used.ru_maxrss < 450 * 2**10, "kilobytes: with all 240 MB of bodies at once it was 710,000"
 
 
 def test_nothing_that_a_message_holds_reaches_a_terminal_as_a_control_character(environment: Environment) -> None:
