@@ -41,12 +41,19 @@ class Proxy:
                 self._listener.shutdown(socket.SHUT_RDWR)
             self._listener.close()
             self._listener = None
-        self._cut()
+        self.cut()
+
+    def cut(self) -> None:
+        """Cut what connections there are."""
+        for connection in self._connections:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        self._connections.clear()
 
     def lead_to(self, host: str, port: int) -> None:
         """Forward to another server from now on, and cut what connections there are."""
         self._target = (host, port)
-        self._cut()
+        self.cut()
 
     def stall(self) -> None:
         """Pass nothing on, and close nothing: as when the other end vanished from the network."""
@@ -59,12 +66,6 @@ class Proxy:
     def delay(self, seconds: float) -> None:
         """Pass everything on that much later."""
         self._delay = seconds
-
-    def _cut(self) -> None:
-        for connection in self._connections:
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-        self._connections.clear()
 
     def _accept(self, listener: socket.socket) -> None:
         while True:

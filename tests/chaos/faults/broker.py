@@ -43,19 +43,13 @@ def _let_error_queues_take_some(field: Field) -> None:
 def _take_configure_away(field: Field) -> None:
     """The service's connection is made anew: rights are looked at when a channel first asks."""
     field.management("PUT", "permissions/%2F/gcc", {**_ALL, "configure": "^$"})
-    _cut(field)
-    field.service.wait_ready()
+    field.broker_way.cut()
 
 
 def _change_password(field: Field) -> None:
     """The management plugin asks for the new one from now on, too."""
     field.management("PUT", "users/gcc", {"password": "another", "tags": "administrator"})
-    _cut(field)
-
-
-def _cut(field: Field) -> None:
-    field.broker_way.close()
-    field.broker_way.open()
+    field.broker_way.cut()
 
 
 FAULTS: Sequence[Fault] = (
@@ -89,6 +83,7 @@ FAULTS: Sequence[Fault] = (
         _TARGET,
         _take_configure_away,
         lambda field: field.management("PUT", "permissions/%2F/gcc", _ALL),
+        seen=lambda field: field.service.get("/ready")[0] == 200,
         redelivers=True,
     ),
     Fault(

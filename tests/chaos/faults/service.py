@@ -37,7 +37,6 @@ def _restart_with_a_clock(ahead: int) -> Act:
     def strike(field: Field) -> None:
         field.service.terminate()
         field.service.restart(**(clocks.ahead(ahead) if ahead else {}))
-        field.service.wait_ready()
 
     return strike
 
@@ -51,6 +50,7 @@ FAULTS: Sequence[Fault] = (
         _TARGET,
         _restart_with_a_clock(_SKEW_SECONDS),
         _restart_with_a_clock(0),
+        seen=lambda field: field.service.get("/ready")[0] == 200,
         unless=lambda _field: clocks.why_not(),
     ),
     Fault(
@@ -58,6 +58,7 @@ FAULTS: Sequence[Fault] = (
         _TARGET,
         _restart_with_a_clock(-_SKEW_SECONDS),
         _restart_with_a_clock(0),
+        seen=lambda field: field.service.get("/ready")[0] == 200,
         unless=lambda _field: clocks.why_not(),
     ),
 )
