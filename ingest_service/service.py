@@ -3,13 +3,10 @@
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
-from datetime import time as time_of_day
 
 import structlog
 
 from ingest_service import clickhouse, http
-from ingest_service.admission import Bounds
 from ingest_service.backoff import Backoff
 from ingest_service.broker.connection import BrokerUnavailable, connected, is_alive
 from ingest_service.broker.deliveries import DeliveryReader
@@ -46,7 +43,7 @@ class Service:
         )
         self._metrics = Metrics(self._health)
         self._backoff = Backoff(settings.retry_first_seconds, settings.retry_most_seconds)
-        self._terms = _terms(settings)
+        self._terms = Terms(settings.bounds(), settings.hold_seconds, settings.dead_letter_share)
         self._memory = MemoryBound(settings.max_held_bytes, len(self._types))
         self._stopping = asyncio.Event()
 
@@ -141,12 +138,3 @@ class Service:
                 await self._stopping.wait()
         except TimeoutError:
             return
-
-
-def _terms(settings: Settings) -> Terms:
-    bounds = Bounds(
-        body_bytes=settings.max_body_bytes,
-        earliest=datetime.combine(settings.earliest_event, time_of_day.min, UTC),
-        ahead=timedelta(seconds=settings.event_ahead_seconds),
-    )
-    return Terms(bounds, settings.hold_seconds, settings.dead_letter_share)

@@ -1,13 +1,15 @@
 """Everything the ingest service reads from its environment, in one place."""
 
 import os
-from datetime import date
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ingest_service.admission import Bounds
 
 
 class MissingUrl(Exception):
@@ -59,7 +61,7 @@ class Settings(BaseSettings):
     delivery: Literal["fast", "aio-pika"] = Field("fast", alias="GCC_DELIVERY")
     """How messages are received: past aio-pika, or, ten times slower, through it."""
     prefetch: PositiveInt = Field(20_000, alias="GCC_PREFETCH", le=65_535)
-    """Unacknowledged messages the broker hands over per event type; bounds memory. At least flush_rows."""
+    """Unacknowledged messages the broker hands over per event type at most; fewer where they are large."""
     max_held_bytes: PositiveInt = Field(256 * 2**20, alias="GCC_MAX_HELD_BYTES")
     """Bodies held in memory, of all event types together; beyond it the service reads no further until some are
     stored."""
@@ -86,6 +88,14 @@ class Settings(BaseSettings):
     sentry_dsn: SecretStr | None = Field(None, alias="GCC_SENTRY_DSN")
 
     log_format: str = Field("auto", alias="GCC_LOG_FORMAT", pattern="^(auto|console|json)$")
+
+    def bounds(self) -> Bounds:
+        """What is too much of a body, and which event times are plausible."""
+        return Bounds(
+            body_bytes=self.max_body_bytes,
+            earliest=datetime.combine(self.earliest_event, time.min, UTC),
+            ahead=timedelta(seconds=self.event_ahead_seconds),
+        )
 
     def amqp(self) -> str:
         """The broker's URL. Raises MissingUrl or BadUrl."""

@@ -3,11 +3,9 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from datetime import time as time_of_day
 from itertools import groupby
 
-from ingest_service.admission import Admission, Bounds, Reason
+from ingest_service.admission import Admission, Reason
 from ingest_service.events.contract import EventType
 from ingest_service.letters.replay import destination
 from ingest_service.letters.table import Kept, LetterTable, Selection
@@ -33,7 +31,7 @@ class Forecasts:
 
     def __init__(self, settings: Settings, to: EventType | None = None) -> None:
         """`to` is the event type that all of them are to be published as, if not each as its own."""
-        self._bounds = bounds(settings)
+        self._bounds = settings.bounds()
         self._to = to
         self._admissions: dict[str, Admission] = {}
         self._found: dict[tuple[str, str], Forecast] = defaultdict(Forecast)
@@ -80,12 +78,3 @@ class Forecasts:
             self._admissions[event_type.name] = Admission(event_type, self._bounds)
         rejected = self._admissions[event_type.name].admit(bodies).rejected
         return {position: str(rejection.reason) for position, rejection in rejected}
-
-
-def bounds(settings: Settings) -> Bounds:
-    """What the settings say is too much of a body, and which event times are plausible."""
-    return Bounds(
-        body_bytes=settings.max_body_bytes,
-        earliest=datetime.combine(settings.earliest_event, time_of_day.min, UTC),
-        ahead=timedelta(seconds=settings.event_ahead_seconds),
-    )
