@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import structlog
 
-from ingest_service.admission import Admission, Bounds, Reason
+from ingest_service.admission import Admission, Bounds, Reason, Rejected
 from ingest_service.backoff import Backoff
 from ingest_service.buffer import Batch, Clock
 from ingest_service.clickhouse import NO_SETTINGS, ClickHouse
@@ -51,8 +51,16 @@ class HeldTooLong(LeaseLost):
     """The broker would soon close the channel for want of an acknowledgement (consumer_timeout): given back before."""
 
 
-class _Refused(Exception):
-    """The table can never take this row."""
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """What is left of rows after an insert of them: parts to try instead, and what can never be stored."""
+
+    parts: Sequence[Rows] = ()
+    refused: Sequence[tuple[int, Rejected]] = ()
+    """With their positions in the batch."""
+
+
+_NOTHING_LEFT = _Left()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,25 +133,23 @@ class Sinker:
     async def _land(self, batch: Batch, rows: Rows, token: str) -> list[DeadLetter]:
         """Make rows durable, in parts if need be; the ones the table can never take come back as dead letters."""
         letters: list[DeadLetter] = []
-        parts, tokens, landed = [rows], count(1), 0
+        parts, tokens, tried = [rows], count(1), 0
         while parts:
             part = parts.pop()
-            try:
-                # The token tells a retry of the very same part from a new insert.
-                smaller = await self._land_part(batch, part, token)
-            except _Refused as refused:
-                letters.append(self._letter(batch, part.positions[0], Reason.REFUSED_BY_TABLE, str(refused)))
-                await self._halt_on_too_many_refused(batch, letters, landed + len(letters))
-            else:
-                landed += 0 if smaller else len(part)
-                parts.extend(reversed(smaller))
+            # The token tells a retry of the very same part from a new insert.
+            left = await self._land_part(batch, part, token)
+            parts.extend(reversed(left.parts))
+            tried += len(part) - sum(map(len, left.parts))
+            if left.refused:
+                letters += [self._letter(batch, at, why.reason, why.detail) for at, why in left.refused]
+                await self._halt_on_too_many_refused(batch, letters, tried)
             token = f"{token.partition('.')[0]}.{next(tokens)}"
             if parts:
                 self._give_back_in_time(batch)
         return letters
 
-    async def _land_part(self, batch: Batch, rows: Rows, token: str) -> Sequence[Rows]:
-        """Nothing once the rows are durable, or the smaller parts to try instead. Raises _Refused for a single row."""
+    async def _land_part(self, batch: Batch, rows: Rows, token: str) -> _Left:
+        """What is left when the rows are durable: nothing, or what to try instead and what the table refuses."""
         attempt = 0
         while rows:
             attempt += 1
@@ -151,34 +157,54 @@ class Sinker:
                 await self._insert(batch, rows, token, attempt)
             except InsertFailed as failure:
                 means = meaning(failure)
-                if len(rows) > 1 and (smaller := _smaller(rows, means, failure)):
-                    return smaller
                 if means.verdict is Verdict.ROW_FAULT:
-                    means, failure = await self._by_the_table_alone(batch, rows, token, attempt, failure)
+                    left, means, failure = await self._without_the_refused(batch, rows, token, attempt, failure)
+                else:
+                    left = _smaller(rows, means)
+                if left is not None:
+                    return left
                 if isinstance(failure, RowsMissing):
                     token = str(uuid4())  # under the same one the server would take what is missing for there
                 await self._wait(batch, attempt, means, str(failure))
                 if means is OUT_OF_MEMORY and len(rows) > _SMALL:
-                    return rows.halves()
+                    return _Left(rows.halves())
             else:
                 break
-        return ()
+        return _NOTHING_LEFT
+
+    async def _without_the_refused(
+        self, batch: Batch, rows: Rows, token: str, attempt: int, failure: InsertFailed
+    ) -> tuple[_Left | None, Meaning, InsertFailed]:
+        """What is left of rows of which some row cannot be stored; None where it is a view that fails, not the table.
+
+        All that the table is known to be stricter about than the contract is looked for at once; then the row that is
+        blamed is tried alone.
+        """
+        means = meaning(failure)
+        again = self._admission.look_again(rows)
+        if again.rejected:
+            return _Left([again.rows] if again.rows else [], again.rejected), means, failure
+        if len(rows) > 1:
+            return _Left(_around(rows, blamed_row(failure))), means, failure
+        return await self._by_the_table_alone(batch, rows, token, attempt, failure)
 
     async def _by_the_table_alone(
         self, batch: Batch, row: Rows, token: str, attempt: int, failure: InsertFailed
-    ) -> tuple[Meaning, InsertFailed]:
+    ) -> tuple[_Left | None, Meaning, InsertFailed]:
         """Whether the table itself refuses a row, or a view on it, of which the server does not say the name.
 
-        Raises _Refused in the first case. Where it is a view the row lands here already, under the token of the insert
-        that failed, which is then tried on until the view is mended.
+        Where it is a view the row lands here already, under the token of the insert that failed, which is then tried on
+        until the view is mended.
         """
         try:
             await self._insert(batch, row, token, attempt, alone=True)
         except InsertFailed as alone:
-            if meaning(alone).verdict is Verdict.ROW_FAULT:
-                raise _Refused(str(alone)) from None
-            return meaning(alone), alone
-        return VIEW_FAILED, failure
+            means = meaning(alone)
+            if means.verdict is Verdict.ROW_FAULT:
+                refused = Rejected(Reason.REFUSED_BY_TABLE, str(alone))
+                return _Left(refused=[(row.positions[0], refused)]), means, alone
+            return None, means, alone
+        return None, VIEW_FAILED, failure
 
     async def _insert(self, batch: Batch, rows: Rows, token: str, attempt: int, alone: bool = False) -> None:
         """Insert into the table and all views on it, or `alone` into the table whatever becomes of these."""
@@ -272,17 +298,15 @@ def _fresh(letters: Sequence[DeadLetter]) -> int:
     return sum(not letter.past.attempts for letter in letters)
 
 
-def _smaller(rows: Rows, means: Meaning, failure: InsertFailed) -> Sequence[Rows]:
-    """The parts to try at once instead of rows that cannot go in together; none where the same rows may go in later."""
-    if means.verdict is Verdict.TIME_FAULT:
-        return rows.by_time().halves()
-    if means is TOO_LARGE_FOR_PROXY:
-        return rows.halves()
-    if means.verdict is Verdict.ROW_FAULT:
-        return _without(rows, blamed_row(failure))
-    return ()
+def _smaller(rows: Rows, means: Meaning) -> _Left | None:
+    """The parts to try at once instead of rows that cannot go in together; None where the same rows may go in later."""
+    if len(rows) > 1 and means.verdict is Verdict.TIME_FAULT:
+        return _Left(rows.by_time().halves())
+    if len(rows) > 1 and means is TOO_LARGE_FOR_PROXY:
+        return _Left(rows.halves())
+    return None
 
 
-def _without(rows: Rows, blamed: int | None) -> Sequence[Rows]:
+def _around(rows: Rows, blamed: int | None) -> Sequence[Rows]:
     """The parts to try where some row cannot be stored: around the one that is blamed, or else halves."""
     return rows.around(blamed) if blamed is not None and 1 <= blamed <= len(rows) else rows.halves()
