@@ -50,9 +50,12 @@ class ChangeableClickHouse(ClickHouse):
 
 
 class Field:
-    """Everything that a fault may strike. `more` is the service's environment besides."""
+    """Everything that a fault may strike. `more` is the service's environment besides.
 
-    def __init__(self, directory: Path, **more: str) -> None:
+    With a disk of its own, ClickHouse's can be filled.
+    """
+
+    def __init__(self, directory: Path, own_disk: bool = False, **more: str) -> None:
         ports, password = Ports.free(), "chaos"
         self.broker = RabbitMQ(directory / "rabbitmq", ports, dict.fromkeys(RabbitMQ.users, password), fast=True)
         self.clickhouse = ChangeableClickHouse(
@@ -67,6 +70,7 @@ class Field:
         self.clickhouse_way = _way(self.environment["CLICKHOUSE_URL"])
         self.clickhouse_disk = Tmpfs(directory / "clickhouse" / "data")
         self._directory = directory
+        self._own_disk = own_disk
         self._more = more
         self._service: Service | None = None
         self._front: LyingFront | None = None
@@ -85,7 +89,8 @@ class Field:
 
     def open(self) -> None:
         """Start all of it."""
-        self.clickhouse_disk.mount()
+        if self._own_disk:
+            self.clickhouse_disk.mount()
         for server in (self.clickhouse, self.broker):
             self.start(server)
         assert run(self.environment, "init").returncode == 0
@@ -177,9 +182,9 @@ class Field:
 
 
 @contextmanager
-def opened(directory: Path, **more: str) -> Iterator[Field]:
-    """A field, closed at the end; `more` is the service's environment besides."""
-    field = Field(directory, **more)
+def opened(directory: Path, own_disk: bool = False, **more: str) -> Iterator[Field]:
+    """A field, closed at the end; see Field."""
+    field = Field(directory, own_disk, **more)
     try:
         field.open()
         yield field

@@ -19,7 +19,7 @@ TRUNCATED = b'{"broken'
 """Sent again and again, the same bytes each time."""
 
 _AT_ONCE = 20
-_PAUSE_SECONDS = 0.02
+_PAUSE_SECONDS = 0.04
 _CATCH_UP_SECONDS = 1.0
 """So far behind its rate a publisher may be and make up for it."""
 

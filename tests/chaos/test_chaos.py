@@ -82,7 +82,7 @@ def war(tmp_path_factory: pytest.TempPathFactory) -> Iterator[War]:
     print(f"\nseed {SEED}\n{report.HEADER}")
     logging.getLogger("aiormq").setLevel(logging.CRITICAL + 1)  # a broker that is away is what this is about
     with (
-        opened(tmp_path_factory.mktemp("chaos")) as field,
+        opened(tmp_path_factory.mktemp("chaos"), own_disk=True) as field,
         Publishing(field.environment["AMQP_URL"], SEED) as publishing,
     ):
         yield War(field, publishing)

@@ -6,7 +6,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-_ROOM = 1 << 30
+_ROOM = 2 << 30  # an hour of chaos with room to spare; only what is written takes memory
 
 
 @cache

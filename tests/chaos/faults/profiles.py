@@ -67,6 +67,11 @@ FAULTS: Sequence[Fault] = (
         "profile cuts inserts short",
         _profile(max_execution_time=0.001, timeout_overflow_mode="break", max_insert_block_size=1),
     ),
+    # Killed half-way, such an insert has some of its blocks in the table; as one block, its token is known then.
+    _told(
+        "profile cuts inserts into blocks",
+        _profile(max_insert_block_size=5, min_insert_block_size_rows=1, min_insert_block_size_bytes=1),
+    ),
     _told("profile delays inserts", _profile(async_insert=1, wait_for_async_insert=0)),
     replace(
         _told("profile answers before it inserts", _profile(run_query_in_background=1)),
