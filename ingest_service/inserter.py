@@ -41,6 +41,9 @@ INSERT_SETTINGS: Settings = {
     "insert_deduplicate": 1,
     "materialized_views_ignore_errors": 0,  # the ledger would lack what the table has
     "max_execution_time": 0,  # ours is the client's timeout
+    "max_insert_block_size": 1_048_449,  # an insert is one block: cut into several it could fail half-way, and a retry
+    "min_insert_block_size_bytes": 268_402_944,  # that is cut elsewhere would be taken for what is there already
+    "min_insert_block_size_rows": 1_048_449,
     "optimize_on_insert": 0,  # copies within a batch are left to merges: a seventh of an insert's CPU
     "timeout_overflow_mode": "throw",  # with `break` an insert is cut short, and answered with success
     "wait_for_async_insert": 1,
@@ -50,7 +53,13 @@ INSERT_SETTINGS: Settings = {
 NEWER_INSERT_SETTINGS: Settings = {
     "deduplicate_insert": "enable",  # rules over insert_deduplicate
     "framing_output_format": "None",  # an error would not be told as it is elsewhere
+    "input_format_max_block_size_bytes": 0,  # see max_insert_block_size
+    "input_format_max_block_wait_ms": 0,
+    "max_insert_block_size_bytes": 0,
+    "min_insert_block_size_bytes_for_materialized_views": 0,  # as for the table
+    "min_insert_block_size_rows_for_materialized_views": 0,
     "run_query_in_background": 0,  # an insert would be answered before anything of it is read
+    "use_strict_insert_block_limits": 0,
 }
 """The same, of settings that not every server knows."""
 
