@@ -119,22 +119,33 @@ def test_what_cannot_be_decoded_is_dead_lettered_with_its_reason_and_its_batch_m
 def test_a_row_that_clickhouse_refuses_is_alone_in_being_dead_lettered_as_it_was_received(
     environment: Environment, tmp_path: Path, more: bytes
 ) -> None:
-    def affiliate_order(number: int, amount: float = 9.99) -> bytes:
-        fields = {"order_id": "A", "status": "new", "amount": amount, "currency": "INR"}
-        event = json.loads(order(number, updated_at="2026-01-15 09:30:00", **fields))
-        del event["platform_order_id"]
-        return json.dumps(event).encode()
-
-    refused = affiliate_order(50, amount=1e60)[:-1] + more  # a number, but none that the column's Decimal holds
-    bodies = [*map(affiliate_order, range(50)), refused, *map(affiliate_order, range(51, 99))]
-    table = Table(environment, "_e.affiliate_order_events")
-    with service(environment, tmp_path) as running:
-        running.wait_ready()
-        publish(environment, "affiliate_order_events", *bodies)
-        eventually(lambda: table.count() == 98, what="the others land")
-        eventually(lambda: running.status("affiliate_order")["dead_lettered"] == {"refused_by_table": 1})
-    (letter,) = messages(environment, "error.affiliate_order_events_q")
+    refused = order(50, store="closed")[:-1] + more
+    bodies = [*map(order, range(50)), refused, *map(order, range(51, 99))]
+    table = Table(environment, "_e.order_log_events")
+    table.command("ALTER TABLE {} ADD CONSTRAINT open_store CHECK store != 'closed'")
+    try:
+        with service(environment, tmp_path) as running:
+            running.wait_ready()
+            publish(environment, "order_log_events", *bodies)
+            eventually(lambda: table.count() == 98, what="the others land")
+            eventually(lambda: running.status("order_log")["dead_lettered"] == {"refused_by_table": 1})
+    finally:
+        table.command("ALTER TABLE {} DROP CONSTRAINT open_store")
+    (letter,) = messages(environment, "error.order_log_events_q")
     assert letter.body == refused
+
+
+def test_what_the_table_reads_more_strictly_is_dead_lettered_with_its_place_and_its_batch_mates_land(
+    environment: Environment, tmp_path: Path
+) -> None:
+    strict = [order(number, event_timestamp="2026-01-15t09:30:00z") for number in range(90)]
+    table = Table(environment, "_e.order_log_events")
+    with service(environment, tmp_path, GCC_DEAD_LETTER_SHARE="1") as running:
+        running.wait_ready()
+        publish(environment, "order_log_events", *strict, *map(order, range(100, 110)))
+        eventually(lambda: running.status("order_log")["dead_lettered"] == {"invalid_field": 90})
+        eventually(lambda: table.count() == 10)
+    assert "at `$.event_timestamp`" in str(messages(environment, "error.order_log_events_q")[0].headers["x-gcc-detail"])
 
 
 def test_a_batch_over_more_partitions_than_one_insert_may_have_lands_whole(

@@ -234,6 +234,16 @@ def test_a_batch_of_which_the_table_refuses_every_row_halts_before_it_costs_an_i
     assert clickhouse.inserts < 450
 
 
+def test_a_batch_full_of_what_its_table_reads_more_strictly_costs_one_failed_insert() -> None:
+    strict = [order(number).replace(b" 09:30:00", b"t09:30:00z") for number in range(900)]
+    good = [order(number) for number in range(900, 1_000)]
+    clickhouse, letters = PlayedClickHouse(set(strict), [], None), Letters()
+    asyncio.run(sinker(clickhouse, letters, TypeHealth("order_log")).settle(batch([*strict, *good])[0]))
+    assert clickhouse.rows == good
+    assert letters.bodies == strict
+    assert clickhouse.inserts == 2
+
+
 def test_a_batch_that_is_taken_apart_is_given_back_in_time() -> None:
     bodies = [order(number) for number in range(500)]
     frozen, lease = batch(bodies)
