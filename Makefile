@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help up test chaos bench cost lint format types sql unit setup lock audit clean
+.PHONY: help up test chaos bench memory cost lint format types sql unit setup lock audit clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ chaos: setup  ## an hour of random faults, an hour without ClickHouse, a fuzz of
 
 bench: setup  ## an hour of benchmarks into docs/benchmarks.md (ARGS="drain --rounds 5")
 	@python -m tests.benchmarks $(ARGS)
+
+memory: setup  ## how much memory large messages take (ARGS="--bodies 500 --letters 20")
+	@python -m tests.benchmarks.memory $(ARGS)
 
 cost: setup  ## what a refresh of the warehouse costs, into docs/warehouse.md (ARGS="--events 1000000")
 	@python -m tests.benchmarks.warehouse $(ARGS)

@@ -56,6 +56,7 @@ def _service(environment: Environment, folder: Path, types: Sequence[str], bodie
             environment["CLICKHOUSE_URL"], f"RENAME TABLE {EVENT_TYPES[name].table} TO {EVENT_TYPES[name].table}_away"
         )
     with Service(environment, folder / "service.log") as service:
+        eventually(lambda: service.get("/heartbeat")[0] == 200)
         eventually(lambda: all(service.status(name)["held_bytes"] for name in types), 60, "something is held")
         time.sleep(_REFUSED_SECONDS)  # how long inserts are refused is what is measured
         held = sum(service.status(name)["held_bytes"] for name in types)
