@@ -288,6 +288,8 @@ class ConfirmingChannel:
             async with asyncio.timeout(seconds):
                 async with self._writing:
                     await self._takes_something()
+                    if self.closed:
+                        return Published([Outcome.UNKNOWN] * len(messages), self._over)
                     flight = self._start(messages)
                     await self._write(flight)
                 await flight.done
