@@ -97,12 +97,12 @@ class Health:
     broker: str = "connecting"
     """What the broker connection is doing: `connected`, or why not."""
     clickhouse: str = "connecting"
-    blocked: Callable[[], str | None] = lambda: None
-    """Why the broker takes no dead letters at the moment: its alarm, in its words."""
     types: dict[str, TypeHealth] = field(default_factory=dict)
     patience: float = 60.0
     """Seconds for which a type may hold messages and settle none before it counts as stuck."""
     clock: Callable[[], float] = time.time
+    blocked: Callable[[], str | None] = lambda: None
+    """Why the broker takes no dead letters at the moment: its alarm, in its words."""
 
     def obstacles(self) -> dict[str, str]:
         """Why messages do not move, by broker, clickhouse or event type; empty when they do."""

@@ -89,11 +89,11 @@ def finished(initialised: Environment, file: Path, tmp_path_factory: pytest.Temp
     with gzip.open(file) as lines:
         events = [json.loads(line) for line in lines]
     raw = Table(environment, "_e.post_log_events")
-    with service(environment, folder) as running:
+    with service(environment, folder, GCC_FLUSH_SECONDS="3", GCC_LINGER_SECONDS="3") as running:
         running.wait_ready()
         publishing = threading.Thread(target=_publish, args=(environment, file, len(events)))
         publishing.start()
-        eventually(lambda: running.status("post_log")["received"] > len(events) // 3, 120)
+        eventually(lambda: _in_the_middle(running.status("post_log"), len(events)), 120)
         running.kill_and_restart()
         publishing.join()
         _publish(environment, file, len(events))
@@ -116,6 +116,10 @@ def finished(initialised: Environment, file: Path, tmp_path_factory: pytest.Temp
 def _publish(environment: Environment, file: Path, count: int) -> None:
     done = run(environment, "publish", "post_log", str(file))
     assert done.stdout.decode() == f"{count} events confirmed\n", done.stderr.decode()
+
+
+def _in_the_middle(status: dict[str, Any], count: int) -> bool:
+    return status["received"] > count // 3 and status["in_flight"] > 0
 
 
 def _settled(status: dict[str, Any], at_least: int) -> bool:

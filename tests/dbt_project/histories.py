@@ -46,9 +46,8 @@ async def land(url: str, arriving: Mapping[str, list[Event]]) -> None:
         await apply.apply(connection)
         for name, batch in arriving.items():
             for rows in filter(None, (batch[::2], batch[1::2])):
-                await connection.insert(
-                    f"_e.{name}_events", "\n".join(map(json.dumps, rows)).encode(), str(uuid4()), {}
-                )
+                encoded = [json.dumps(row).encode() for row in rows]
+                await connection.insert(f"_e.{name}_events", encoded, str(uuid4()), {})
 
 
 async def forget(url: str, platform: str) -> None:

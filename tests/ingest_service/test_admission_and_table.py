@@ -13,7 +13,6 @@ from uuid import uuid4
 from ingest_service import clickhouse
 from ingest_service.admission import Admission, Bounds
 from ingest_service.events.registry import EVENT_TYPES
-from ingest_service.rows import Rows
 from ingest_service.simulator import Simulator
 from ingest_service.verdicts import InsertFailed
 from tests.ingest_service.running import Table
@@ -130,7 +129,7 @@ async def refused(environment: Mapping[str, str], table: str, rows: Sequence[byt
 
     async def insert(part: Sequence[bytes]) -> list[bytes]:
         try:
-            await server.insert(table, Rows(part, [], []).body(), str(uuid4()), {})
+            await server.insert(table, part, str(uuid4()), {})
         except InsertFailed:
             if len(part) == 1:
                 return [*part]

@@ -44,7 +44,7 @@ class Broker:
             # Every publish was confirmed, so the broker counts it.
             waiting = queue.declaration_result.message_count or 0
             tag = await queue.consume(receive, no_ack=True)
-            await until(lambda: len(found) >= waiting)
+            await until(lambda: len(found) >= waiting, seconds=60)
             await queue.cancel(tag)
         assert all(message.delivery_mode == 2 for message in found)
         return [json.loads(message.body) for message in found]

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingest_service.admission import Admission, Bounds
@@ -161,7 +161,7 @@ def means(value: Any, arrived: Any) -> bool:  # noqa: C901, PLR0911  # one branc
     return False
 
 
-@settings(max_examples=250)
+@settings(max_examples=250, suppress_health_check=[HealthCheck.too_slow])
 @given(metric=VALUES, dimensions=st.dictionaries(TEXTS, VALUES, max_size=3), field=VALUES)
 def test_every_value_arrives_as_it_was_given_or_the_event_is_refused(
     metric: Any, dimensions: dict[str, Any], field: Any
