@@ -9,7 +9,7 @@ from uuid import UUID
 
 from ingest_service import headers
 from ingest_service.admission import Reason
-from ingest_service.broker.confirms import Message, Outcome, Published
+from ingest_service.broker.published import Message, Outcome, Published
 from ingest_service.events.contract import EXCHANGE, EventType
 from ingest_service.headers import NO_PAST, Past
 from ingest_service.letter_id import belongs_to, new_letter_id

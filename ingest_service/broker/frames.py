@@ -6,9 +6,10 @@ from functools import lru_cache
 
 from pamqp.encode import field_table, short_string
 
-_END = b"\xce"
+from ingest_service.broker.framing import BODY, END, HEADER, METHOD
+
+_END = bytes([END])
 _HEAD = struct.Struct(">BHI").pack  # type, channel, size of the payload
-_METHOD, _HEADER, _BODY = 1, 2, 3
 _PUBLISH = struct.pack(">HHH", 60, 40, 0)
 _MANDATORY = b"\x01"
 _CONTENT = struct.Struct(">HHQH").pack  # class, weight, size of the body, flags of the properties
@@ -27,19 +28,19 @@ def publish_frames(
         properties, flags = properties + field_table(dict(headers)), flags | _HEADERS
     properties += _PERSISTENT
     content = _CONTENT(60, 0, len(body), flags) + properties
-    header = _HEAD(_HEADER, channel, len(content)) + content + _END
+    header = _HEAD(HEADER, channel, len(content)) + content + _END
     most = frame_max - _OVERHEAD if frame_max else len(body)
     if len(body) <= most:
-        parts = [_HEAD(_BODY, channel, len(body)), body, _END] if body else []
+        parts = [_HEAD(BODY, channel, len(body)), body, _END] if body else []
     else:
         parts = []
         for start in range(0, len(body), most):
             part = body[start : start + most]
-            parts += (_HEAD(_BODY, channel, len(part)), part, _END)
+            parts += (_HEAD(BODY, channel, len(part)), part, _END)
     return b"".join((_method(channel, exchange, routing_key), header, *parts))
 
 
 @lru_cache(maxsize=256)
 def _method(channel: int, exchange: str, routing_key: str) -> bytes:
     payload = _PUBLISH + short_string(exchange) + short_string(routing_key) + _MANDATORY
-    return _HEAD(_METHOD, channel, len(payload)) + payload + _END
+    return _HEAD(METHOD, channel, len(payload)) + payload + _END

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
 
-from ingest_service.broker.confirms import ConfirmingChannel, Message, Outcome, Published, confirming
+from ingest_service.broker.confirms import ConfirmingChannel, confirming
 from ingest_service.broker.connection import BrokerUnavailable
+from ingest_service.broker.published import Message, Outcome, Published
 from ingest_service.events.contract import EXCHANGE
 
 CONFIRM_SECONDS = 30

@@ -11,8 +11,9 @@ import logging
 from collections.abc import Callable, Sequence
 
 from ingest_service.backoff import Backoff
-from ingest_service.broker.confirms import ConfirmingChannel, Message, Outcome, confirming
+from ingest_service.broker.confirms import ConfirmingChannel, confirming
 from ingest_service.broker.connection import BrokerUnavailable
+from ingest_service.broker.published import Message, Outcome
 from ingest_service.events.contract import EXCHANGE
 from ingest_service.publisher.counters import Counters
 from ingest_service.publisher.line import Line, first

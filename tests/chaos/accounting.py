@@ -43,10 +43,21 @@ class Account:
     """Rows by which the ledger and the tables differ more than redeliveries explain."""
 
 
+_LOOKS = 6
+"""So many times in a row nothing must be on its way: a quorum queue that is busy counts 0 messages for want of time."""
+
+
 def drained(field: Field, seconds: float = 90) -> None:
     """Wait until nothing is on its way."""
+    looks = 0
+
+    def is_drained_for_good() -> bool:
+        nonlocal looks
+        looks = looks + 1 if _is_drained(field) else 0
+        return looks >= _LOOKS
+
     try:
-        eventually(lambda: _is_drained(field), seconds, "drained")
+        eventually(is_drained_for_good, seconds, "drained")
     except AssertionError as error:
         error.add_note(f"/ready: {field.service.get('/ready')}; the log: {field.service.log.read_text()[-3000:]}")
         raise

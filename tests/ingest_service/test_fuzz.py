@@ -18,7 +18,7 @@ from typing import Any
 from ingest_service import clickhouse
 from ingest_service.admission import Bounds
 from ingest_service.backoff import Backoff
-from ingest_service.broker.confirms import Message, Outcome, Published
+from ingest_service.broker.published import Message, Outcome, Published
 from ingest_service.buffer import Batch
 from ingest_service.dead_letters import DeadLetters
 from ingest_service.events.registry import EVENT_TYPES

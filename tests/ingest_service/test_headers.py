@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 import pytest
 
 from ingest_service.admission import Reason
-from ingest_service.broker.confirms import Message, Outcome, Published
 from ingest_service.broker.lease import Deliveries
+from ingest_service.broker.published import Message, Outcome, Published
 from ingest_service.buffer import Buffer, Limits
 from ingest_service.dead_letters import DeadLetters
 from ingest_service.events.registry import EVENT_TYPES

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from ingest_service.admission import Bounds
 from ingest_service.backoff import Backoff
-from ingest_service.broker.confirms import Message, Outcome, Published
+from ingest_service.broker.published import Message, Outcome, Published
 from ingest_service.buffer import Batch
 from ingest_service.clickhouse import NO_SETTINGS, ClickHouse
 from ingest_service.dead_letters import DeadLetters
