@@ -12,7 +12,7 @@ from aio_pika.abc import AbstractConnection
 
 from ingest_service.backoff import Backoff
 from ingest_service.broker.consumer import Consumer, consuming
-from ingest_service.broker.depths import depth
+from ingest_service.broker.depths import depth, is_empty
 from ingest_service.broker.lease import Deliveries, Lease
 from ingest_service.broker.prefetch import Prefetch
 from ingest_service.broker.transport import ReadConnection, Stream
@@ -79,7 +79,7 @@ class Archiver:
         Raises ClickHouseUnavailable, InsertFailed, NotWritten, QueueMissing, or what aio-pika raises when the
         connection fails.
         """
-        while not self._stopping.is_set() and await depth(asking, self._type.error_queue) != 0:
+        while not self._stopping.is_set() and not await is_empty(asking, self._type.error_queue):
             async with self._consuming(connection) as consumer:
                 await self._unless_lost(self._archive_until_empty(consumer, asking))
 
