@@ -7,7 +7,6 @@ from aio_pika.exceptions import AMQPError
 
 from ingest_service.broker.consumer import RPC_SECONDS
 
-
 _LOOKS = 3
 _LOOK_SECONDS = 0.3
 
