@@ -42,9 +42,10 @@ def main(bodies: int, letters: int) -> None:
         environment = {**stack.start(print), "GCC_ARCHIVE_URL": f"{folder}/archive"}
         try:
             assert run(environment, "init").returncode == 0
-            _service(environment, Path(folder), WITH_ROOM[:3], bodies)
-            _service(environment, Path(folder), WITH_ROOM, bodies // 5)
             _archiver(environment, letters)
+            if bodies:
+                _service(environment, Path(folder), WITH_ROOM[:3], bodies)
+                _service(environment, Path(folder), WITH_ROOM, bodies // 5)
         finally:
             stack.stop()
 
