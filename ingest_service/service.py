@@ -25,7 +25,7 @@ from ingest_service.metrics import Metrics
 from ingest_service.pipeline import Pipeline
 from ingest_service.settings import Settings
 from ingest_service.sinker import Sinker, Terms
-from ingest_service.supervisor import Supervisor
+from ingest_service.supervisor import Supervisor, wait_to_retry
 
 _DEPTH_SECONDS = 10
 
@@ -74,7 +74,7 @@ class Service:
                 await warehouse.ping()
             except ClickHouseUnavailable as error:
                 self._health.clickhouse = str(error)
-                await self._wait("waiting for ClickHouse", str(error), attempt)
+                await wait_to_retry(self._stopping, self._backoff, "waiting for ClickHouse", str(error), attempt)
             else:
                 self._health.clickhouse = "connected"
                 _log.info("connected to ClickHouse", url=warehouse.shown)
@@ -126,15 +126,3 @@ class Service:
         )
         limits = Limits(settings.flush_rows, settings.flush_bytes, settings.flush_seconds, settings.linger_seconds)
         return Pipeline(event_type, sinker, limits, settings, self._memory, health, self._stopping, time.monotonic)
-
-    async def _wait(self, what: str, why: str, attempt: int) -> None:
-        """Sleep before the next attempt, but not longer than until the service stops."""
-        if self._stopping.is_set():
-            return
-        seconds = self._backoff.seconds(attempt)
-        _log.warning(what, why=why, attempt=attempt, seconds=round(seconds, 2))
-        try:
-            async with asyncio.timeout(seconds):
-                await self._stopping.wait()
-        except TimeoutError:
-            return

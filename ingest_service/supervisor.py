@@ -146,13 +146,19 @@ class Supervisor:
                 await self._wait("waiting to consume", worker.name, why, attempt)
 
     async def _wait(self, what: str, queue: str, why: str, attempt: int) -> None:
-        """Sleep before the next attempt, but not longer than until it stops."""
-        if self._stopping.is_set():
-            return
-        seconds = self._backoff.seconds(attempt)
-        _log.warning(what, type=queue, why=why, attempt=attempt, seconds=round(seconds, 2))
-        try:
-            async with asyncio.timeout(seconds):
-                await self._stopping.wait()
-        except TimeoutError:
-            return
+        await wait_to_retry(self._stopping, self._backoff, what, why, attempt, type=queue)
+
+
+async def wait_to_retry(
+    stopping: asyncio.Event, backoff: Backoff, what: str, why: str, attempt: int, **about: str
+) -> None:
+    """Log what is waited for and why, and sleep before the next attempt, but not longer than until the stop."""
+    if stopping.is_set():
+        return
+    seconds = backoff.seconds(attempt)
+    _log.warning(what, **about, why=why, attempt=attempt, seconds=round(seconds, 2))
+    try:
+        async with asyncio.timeout(seconds):
+            await stopping.wait()
+    except TimeoutError:
+        return
