@@ -4,7 +4,7 @@ from importlib import import_module
 
 import click
 
-from ingest_service import misspelt
+from ingest_service.commands import unknown_settings
 
 _COMMANDS = {
     "up": ("gcc_platform.up", "up", "Run everything: the local stack, the ingest service and Dagster."),
@@ -42,4 +42,4 @@ def main() -> None:
       gcc-platform stack start        the three servers, in the background
       gcc-platform refresh
     """
-    misspelt.warn()
+    unknown_settings.warn()

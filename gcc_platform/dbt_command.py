@@ -7,7 +7,7 @@ import click
 from gcc_platform.resources.dbt_environment import BadUrl, dbt_environment
 from gcc_platform.resources.dbt_project import DBT, REPOSITORY
 from gcc_platform.settings import Settings
-from ingest_service.settings import MissingUrl
+from ingest_service.urls import MissingUrl
 
 
 @click.command("dbt", context_settings={"ignore_unknown_options": True})

@@ -19,14 +19,14 @@ from gcc_platform.resources.dbt_environment import dbt_environment
 from gcc_platform.resources.dbt_project import DBT
 from gcc_platform.resources.postgres import PostgresUnavailable
 from gcc_platform.settings import Settings
+from ingest_service.archive.table import LETTERS, REPLAYS
 from ingest_service.broker.confirms import confirming
 from ingest_service.broker.connection import BrokerUnavailable, connected
 from ingest_service.broker.published import Message
 from ingest_service.broker.topology import UNROUTABLE_QUEUE
 from ingest_service.events.registry import EVENT_TYPES
-from ingest_service.letters.table import LETTERS, REPLAYS
-from ingest_service.settings import BadUrl, MissingUrl
 from ingest_service.settings import Settings as IngestSettings
+from ingest_service.urls import BadUrl, MissingUrl
 
 _OLDEST_CLICKHOUSE = (25, 3)
 _OLDEST_POSTGRES = 14

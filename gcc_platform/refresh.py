@@ -14,7 +14,7 @@ import dagster as dg
 from gcc_platform.dagster_home import dagster_home
 from gcc_platform.resources.dbt_environment import dbt_environment
 from gcc_platform.settings import Settings
-from ingest_service.settings import MissingUrl
+from ingest_service.urls import MissingUrl
 
 # Dagster's own log repeats every event with its stack trace; what went wrong is told below, in a line each.
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

@@ -9,7 +9,8 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from ingest_service.settings import MissingUrl, local_environment
+from ingest_service.settings import local_environment
+from ingest_service.urls import MissingUrl
 
 
 class Settings(BaseSettings):

@@ -26,8 +26,8 @@ from gcc_platform.local_stack.ports import LOOPBACK, is_free
 from gcc_platform.local_stack.process import Command, Process
 from gcc_platform.local_stack.stack import Stack
 from gcc_platform.settings import Settings
-from ingest_service import private_folders
-from ingest_service.shown_url import without_password
+from ingest_service.archive import private_folders
+from ingest_service.urls import redacted
 
 ROOT = Path(__file__).parents[1]
 PROGRAMS = Path(sys.executable).parent
@@ -200,7 +200,7 @@ def _show(environment: Mapping[str, str], settings: Settings, services: Sequence
         ("PostgreSQL", "GCC_READER_POSTGRES_URL", "what the API reads (serving, api), read only"),
     ):
         if variable in environment:
-            table.add_row(name, without_password(environment[variable]), purpose)
+            table.add_row(name, redacted(environment[variable]), purpose)
     console = Console(highlight=False)
     console.print(table)
     logs = ", ".join(str(service.process.output) for service in services)

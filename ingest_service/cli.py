@@ -2,13 +2,14 @@
 
 import click
 
-from ingest_service import logs, misspelt
+from ingest_service.commands import unknown_settings
 from ingest_service.commands.archive import archive
 from ingest_service.commands.dead_letters import dead_letters
 from ingest_service.commands.init import init
 from ingest_service.commands.publish import publish
 from ingest_service.commands.run import run
 from ingest_service.commands.simulate import simulate
+from ingest_service.observability import logs
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -20,7 +21,7 @@ def main() -> None:
     listed in .env.example.
     """
     logs.silence_libraries()
-    misspelt.warn()
+    unknown_settings.warn()
 
 
 for command in (init, run, publish, simulate, archive, dead_letters):

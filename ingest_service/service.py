@@ -6,25 +6,26 @@ from collections.abc import Iterable, Sequence
 
 import structlog
 
-from ingest_service import clickhouse, http
 from ingest_service.backoff import Backoff
+from ingest_service.broker.cancellation import cancelled
 from ingest_service.broker.connection import BrokerUnavailable, connected, is_alive
-from ingest_service.broker.deliveries import DeliveryReader
-from ingest_service.broker.depths import depth
+from ingest_service.broker.delivery_frames import DeliveryReader
 from ingest_service.broker.publisher import Publisher
+from ingest_service.broker.queue_depth import depth
 from ingest_service.broker.transport import Reader
-from ingest_service.buffer import Limits
-from ingest_service.cancelling import cancelled
-from ingest_service.clickhouse import ClickHouse
-from ingest_service.clickhouse_errors import ClickHouseUnavailable
-from ingest_service.dead_letters import DeadLetters
+from ingest_service.clickhouse import client as clickhouse
+from ingest_service.clickhouse.client import ClickHouse
+from ingest_service.clickhouse.unavailable import ClickHouseUnavailable
+from ingest_service.dead_letters.queue import DeadLetters
 from ingest_service.events.contract import EventType
-from ingest_service.health import Health, TypeHealth
-from ingest_service.memory_bound import MemoryBound
-from ingest_service.metrics import Metrics
-from ingest_service.pipeline import Pipeline
+from ingest_service.observability import http_server
+from ingest_service.observability.health import Health, TypeHealth
+from ingest_service.observability.metrics import Metrics
+from ingest_service.pipeline.buffer import Limits
+from ingest_service.pipeline.memory_bound import MemoryBound
+from ingest_service.pipeline.pipeline import Pipeline
+from ingest_service.pipeline.sinker import Sinker, Terms
 from ingest_service.settings import Settings
-from ingest_service.sinker import Sinker, Terms
 from ingest_service.supervisor import Supervisor, wait_to_retry
 
 _DEPTH_SECONDS = 10
@@ -56,7 +57,7 @@ class Service:
         """Consume until stopped. Raises PortTaken or MissingUrl; a server that is away is waited for."""
         settings = self._settings
         amqp_url = settings.amqp()
-        server = await http.start(self._health, self._metrics, settings.http_host, settings.http_port)
+        server = await http_server.start(self._health, self._metrics, settings.http_host, settings.http_port)
         _log.info("listening", url=f"http://{settings.http_host}:{settings.http_port}/status")
         try:
             async with clickhouse.connected(settings.clickhouse(), settings.insert_timeout_seconds) as warehouse:

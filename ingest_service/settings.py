@@ -4,35 +4,23 @@ import os
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from ingest_service.admission import Bounds
-
-
-class MissingUrl(Exception):
-    """A server's URL is needed and the environment does not give it."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(
-            f"{name} is not set. Set it to your server's URL, or start a local one: gcc-platform stack start"
-        )
-
-
-class BadUrl(Exception):
-    """A server's URL cannot be understood; the message names the variable and the form, never the value."""
+from ingest_service import urls
+from ingest_service.errors import MissingSetting
+from ingest_service.events.validation import Bounds
+from ingest_service.urls import MissingUrl
 
 
 def local_environment() -> tuple[Path, ...]:
     """Files of NAME=value lines for what the environment does not set: ``.env``, then the local stack's own."""
-    return (Path(os.environ.get("GCC_LOCAL_DIR", ".local")) / "env", Path(".env"))
+    return (_local_dir() / "env", Path(".env"))
 
 
-def _local_archive() -> SecretStr:
-    """The folder beside the local stack's data."""
-    return SecretStr(str(Path(os.environ.get("GCC_LOCAL_DIR", ".local")).absolute() / "dead-letters"))
+def _local_dir() -> Path:
+    return Path(os.environ.get("GCC_LOCAL_DIR", ".local"))
 
 
 class Settings(BaseSettings):
@@ -80,8 +68,10 @@ class Settings(BaseSettings):
     """A type halts when more than this share of its recent messages cannot be stored."""
     hold_seconds: PositiveFloat = Field(1_500.0, alias="GCC_HOLD_SECONDS")
     """How long messages are held for a server that is ill before they are given back: less than consumer_timeout."""
-    archive_url: SecretStr = Field(default_factory=_local_archive, alias="GCC_ARCHIVE_URL")
-    """Where dead letters are archived: a folder, or a URL that fsspec knows (s3://bucket/prefix)."""
+    archive_url: SecretStr | None = Field(None, alias="GCC_ARCHIVE_URL")
+    """Where dead letters are archived: a folder, or a URL that fsspec knows (s3://bucket/prefix).
+
+    Without a default, except beside a local stack: a folder chosen for a container may not outlive it."""
     archive_seconds: PositiveFloat = Field(30.0, alias="GCC_ARCHIVE_SECONDS")
     """A file is written when it is full, or its oldest letter has waited this long."""
 
@@ -99,23 +89,27 @@ class Settings(BaseSettings):
 
     def amqp(self) -> str:
         """The broker's URL. Raises MissingUrl or BadUrl."""
-        return _checked(self.amqp_url, "AMQP_URL", ("amqp", "amqps"))
+        return _required(self.amqp_url, "AMQP_URL", urls.AMQP)
 
     def clickhouse(self) -> str:
         """ClickHouse's URL. Raises MissingUrl or BadUrl."""
-        return _checked(self.clickhouse_url, "CLICKHOUSE_URL", ("http", "https"))
+        return _required(self.clickhouse_url, "CLICKHOUSE_URL", urls.CLICKHOUSE)
+
+    def archive(self) -> str:
+        """Where dead letters are archived. Raises MissingSetting."""
+        if self.archive_url is not None:
+            return self.archive_url.get_secret_value()
+        if (_local_dir() / "env").is_file():
+            return str(_local_dir().absolute() / "dead-letters")
+        raise MissingSetting(
+            "GCC_ARCHIVE_URL is not set, and there is no local stack to archive beside. Set it to a folder that is"
+            " kept, or to a URL such as s3://bucket/prefix"
+        )
 
 
-def _checked(secret: SecretStr | None, name: str, schemes: tuple[str, ...]) -> str:
+def _required(secret: SecretStr | None, name: str, schemes: tuple[str, ...]) -> str:
     if secret is None:
         raise MissingUrl(name)
     url = secret.get_secret_value()
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in schemes and parts.hostname and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        # Not the value itself: it may hold a password.
-        raise BadUrl(f"{name} is not a URL of the form {schemes[0]}://user:password@host:port")
+    urls.parse(url, name, schemes)
     return url

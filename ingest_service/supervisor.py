@@ -9,18 +9,16 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import structlog
-from aio_pika.exceptions import AMQPError
 
 from ingest_service.backoff import Backoff
-from ingest_service.broker.connection import BrokerUnavailable, close, connect, is_alive
+from ingest_service.broker.cancellation import cancelled
+from ingest_service.broker.connection import CONNECTION_ERRORS, BrokerUnavailable, close, connect, is_alive
 from ingest_service.broker.consumer import QueueMissing
 from ingest_service.broker.transport import ReadConnection, Reader
-from ingest_service.cancelling import cancelled
 
 _LASTING_SECONDS = 10.0
 """A connection that lived this long was no failed attempt."""
 
-_FAILURES = (AMQPError, OSError, TimeoutError, RuntimeError)
 _log = structlog.get_logger()
 
 
@@ -137,7 +135,7 @@ class Supervisor:
                 why = "its channel closed"
             except QueueMissing as error:
                 why = str(error)
-            except _FAILURES as error:
+            except CONNECTION_ERRORS as error:
                 why = str(error) or type(error).__name__
             if time.monotonic() - began > _LASTING_SECONDS:
                 attempt = 1

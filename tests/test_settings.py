@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gcc_platform.settings import Settings as PlatformSettings
-from ingest_service import misspelt
+from ingest_service.commands import unknown_settings
 from ingest_service.publisher import dispatcher
 from ingest_service.settings import Settings as IngestSettings
 
@@ -28,7 +28,7 @@ def test_every_name_that_is_documented_or_a_setting_is_known_and_not_taken_for_a
     files = [path for name in ("ingest_service", "gcc_platform", "tests") for path in (ROOT / name).rglob("*.py")]
     names = r"\bGCC_(?:CHAOS|FUZZ|LOCAL|READER|SPOOL)_[A-Z_]+\b"
     used = {name for path in files if path != Path(__file__) for name in re.findall(names, path.read_text())}
-    assert listed | fields | used <= misspelt.KNOWN
+    assert listed | fields | used <= unknown_settings.KNOWN
 
 
 @pytest.mark.parametrize("program", ["gcc-ingest", "gcc-platform"])

@@ -11,7 +11,7 @@ from typing import ClassVar
 from gcc_platform.local_stack.errors import Cancelled, StackError
 from gcc_platform.local_stack.ports import LOOPBACK, Ports, is_free, variable
 from gcc_platform.local_stack.process import Command, Process
-from ingest_service import private_folders
+from ingest_service.archive import private_folders
 
 
 class Server(ABC):

@@ -22,7 +22,7 @@ from gcc_platform.local_stack.rabbitmq import RabbitMQ
 from gcc_platform.local_stack.record import Record
 from gcc_platform.local_stack.server import Server
 from gcc_platform.settings import Settings
-from ingest_service import private_folders
+from ingest_service.archive import private_folders
 
 SERVERS: tuple[type[Server], ...] = (RabbitMQ, ClickHouse, Postgres)
 """In the order of the data flow: what writes stops before what it writes to."""

@@ -8,11 +8,9 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
-from aio_pika.exceptions import AMQPError
-
 from ingest_service.broker.confirm_reader import ConfirmReader, Flight
-from ingest_service.broker.connection import BrokerUnavailable, close, connect
-from ingest_service.broker.frames import publish_frames
+from ingest_service.broker.connection import CONNECTION_ERRORS, BrokerUnavailable, close, connect
+from ingest_service.broker.publish_frames import publish_frames
 from ingest_service.broker.published import Message, Outcome, Published
 from ingest_service.events.contract import EXCHANGE
 
@@ -166,7 +164,7 @@ async def confirming(url: str, name: str, exchange: str = EXCHANGE) -> AsyncIter
             outer = connection.channel(publisher_confirms=True)
             await outer.initialize(timeout=OPEN_SECONDS)
             underlay = await outer.get_underlay_channel()
-        except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
+        except CONNECTION_ERRORS as error:
             raise BrokerUnavailable(
                 f"AMQP_URL: no channel could be opened ({str(error) or type(error).__name__})"
             ) from None

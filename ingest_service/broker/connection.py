@@ -18,15 +18,19 @@ from aio_pika.exceptions import (
 from yarl import URL
 
 from ingest_service.broker.transport import ReadConnection, Reader, Unread
-from ingest_service.shown_url import without_password
+from ingest_service.errors import UserError
+from ingest_service.urls import redacted
 
 CONNECT_SECONDS = 10
 HEARTBEAT_SECONDS = 20
 """A connection whose other end vanished is noticed within about two of these. The URL may say `?heartbeat=` itself."""
 CLOSE_SECONDS = 5
 
+CONNECTION_ERRORS = (AMQPError, OSError, TimeoutError, RuntimeError)
+"""What aio-pika and aiormq raise when a connection or a channel fails; RuntimeError means that it is closed."""
 
-class BrokerUnavailable(Exception):
+
+class BrokerUnavailable(UserError):
     """The broker cannot be used now; the message says why and names the URL without its password."""
 
 
@@ -35,7 +39,7 @@ async def connect(url: str, name: str, reader: Reader | None = None) -> ReadConn
 
     What `reader` takes out of its stream bypasses aio-pika (transport.py). Raises BrokerUnavailable.
     """
-    shown = without_password(url)
+    shown = redacted(url)
     try:
         return cast(
             ReadConnection,
@@ -81,7 +85,7 @@ async def close(closing: AbstractConnection | AbstractChannel) -> None:
     try:
         async with asyncio.timeout(CLOSE_SECONDS):
             await closing.close()
-    except (AMQPError, OSError, TimeoutError, RuntimeError):
+    except CONNECTION_ERRORS:
         return  # it is closed either way
 
 

@@ -6,24 +6,24 @@ from contextlib import asynccontextmanager
 
 import aiormq.abc
 import structlog
-from aio_pika.exceptions import AMQPError, ChannelNotFoundEntity
+from aio_pika.exceptions import ChannelNotFoundEntity
 
-from ingest_service.broker.connection import close
-from ingest_service.broker.deliveries import DeliveryReader, Inbox
+from ingest_service.broker.cancellation import cancelled
+from ingest_service.broker.connection import CONNECTION_ERRORS, close
+from ingest_service.broker.delivery_frames import DeliveryReader, Inbox
+from ingest_service.broker.headers import HeaderReader, Headers
 from ingest_service.broker.lease import Deliveries, Receive
 from ingest_service.broker.prefetch import Prefetch
-from ingest_service.broker.properties import all_headers, of_a_past
 from ingest_service.broker.safe_deliveries import properties_of
 from ingest_service.broker.transport import ReadConnection, Stream
-from ingest_service.cancelling import cancelled
-from ingest_service.headers import Headers
+from ingest_service.errors import UserError
 
 RPC_SECONDS = 10
 
 _log = structlog.get_logger()
 
 
-class QueueMissing(Exception):
+class QueueMissing(UserError):
     """The queue to consume does not exist."""
 
 
@@ -59,7 +59,7 @@ class ChannelLease:
             return False
         try:
             await self._channel.basic_ack(tag, multiple=multiple)
-        except (AMQPError, OSError, TimeoutError, RuntimeError):
+        except CONNECTION_ERRORS:
             self.end()
         return self.alive
 
@@ -91,16 +91,14 @@ class Consumer:
         channel.on_consumer_cancel_callbacks.add(lambda _frame: self._end())
         channel.closing.add_done_callback(lambda _closing: self._end())
 
-    async def start_plain(self, every_header: bool) -> None:
+    async def start_plain(self, read_headers: HeaderReader) -> None:
         """Begin to receive, each message through aiormq."""
-
-        headers_of = all_headers if every_header else of_a_past
 
         async def on_message(message: aiormq.abc.DeliveredMessage) -> None:
             # aiormq starts one task a message, in order; nothing is awaited here, so they also finish in order.
             tag = message.delivery_tag
             assert tag is not None, "a delivery has a tag"
-            own = headers_of(properties_of(message.header.properties.headers))
+            own = read_headers(properties_of(message.header.properties.headers))
             kept = {tag: own} if own else {}
             self._take(range(tag, tag + 1), [message.body], int(bool(message.redelivered)), kept)
 
@@ -108,13 +106,13 @@ class Consumer:
         self._following = asyncio.create_task(self._follow_prefetch(on_message))
 
     @asynccontextmanager
-    async def start_fast(self, every_header: bool, deliveries: DeliveryReader) -> AsyncIterator[None]:
+    async def start_fast(self, read_headers: HeaderReader, deliveries: DeliveryReader) -> AsyncIterator[None]:
         """Begin to receive from the connection's stream itself, until the block is left."""
 
         async def on_message(_message: aiormq.abc.DeliveredMessage) -> None:
             """What still comes while the channel closes, and goes back to the queue with it."""
 
-        inbox = Inbox(self._take, every_header)
+        inbox = Inbox(self._take, read_headers)
         deliveries.watch(self._channel.number, inbox)
         try:
             self._tag = await self._consume(on_message, RPC_SECONDS)
@@ -158,7 +156,7 @@ class Consumer:
                 try:
                     before, self._tag = self._tag, await self._consume(on_message, None)
                     await self._channel.basic_cancel(before)
-                except (AMQPError, OSError, RuntimeError):
+                except CONNECTION_ERRORS:
                     return  # the channel has failed, and the lease ends with it
 
     def _take(self, tags: range, bodies: list[bytes], redelivered: int, headers: Mapping[int, Headers]) -> None:
@@ -185,15 +183,13 @@ async def consuming(
     queue: str,
     prefetch: Prefetch,
     receive: Receive,
+    read_headers: HeaderReader,
     ended: Callable[[], None],
-    *,
-    every_header: bool = False,
 ) -> AsyncIterator[Consumer]:
-    """Consume a queue on a channel of its own until the block is left; what is unacknowledged then goes back.
+    """Consume a queue on a channel of its own until the block is left; unacknowledged messages are then requeued.
 
-    Headers are handed over of messages that have been dead letters before, or with
-    `every_header` of all. The connection's reader decides whether deliveries come through aio-pika or past it. Raises
-    QueueMissing, or what aio-pika raises when the connection fails.
+    `read_headers` chooses which headers of a message are delivered with it. The connection's reader decides whether
+    deliveries come through aio-pika or past it. Raises QueueMissing, or what aio-pika raises when the connection fails.
     """
     outer = connection.channel(publisher_confirms=False)
     await outer.initialize(timeout=RPC_SECONDS)
@@ -206,10 +202,10 @@ async def consuming(
         consumer = Consumer(channel, connection.stream, queue, prefetch, receive, ended)
         try:
             if isinstance(connection.reader, DeliveryReader) and connection.reader.bypass:
-                async with consumer.start_fast(every_header, connection.reader):
+                async with consumer.start_fast(read_headers, connection.reader):
                     yield consumer
             else:
-                await consumer.start_plain(every_header)
+                await consumer.start_plain(read_headers)
                 yield consumer
         finally:
             await consumer.end()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ingest_service.headers import Headers
+from ingest_service.broker.headers import Headers
 
 
 class Lease(Protocol):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from ingest_service.headers import MOST_TEXT, OF_A_PAST, PREFIX, UNDECODABLE, Headers
+from ingest_service.broker.headers import Headers
 
 _CONTENT_TYPE, _CONTENT_ENCODING, _HEADERS, _MORE_FLAGS = 0x8000, 0x4000, 0x2000, 0x0001
 _SHORT = struct.Struct(">H").unpack_from
@@ -19,10 +19,6 @@ _DECIMAL = struct.Struct(">Bi").unpack_from
 
 _MOST_VALUES = 1_000
 _DEEPEST = 16
-_MOST_OF_OURS = 1_000
-"""Characters of a header of ours in properties that are not readable as a whole."""
-
-_PREFIX = PREFIX.encode()
 _NUMBERS = {
     ord("b"): struct.Struct(">b"),
     ord("B"): struct.Struct(">B"),
@@ -41,7 +37,7 @@ _SIZES = {**{kind: number.size for kind, number in _NUMBERS.items()}, _BOOL: 1, 
 _WITH_LENGTH = {_TEXT, _BYTES, _ARRAY, _TABLE}
 
 
-class _Undecodable(Exception):
+class Undecodable(Exception):
     """The properties are not of AMQP's form, or hold more than is taken apart."""
 
 
@@ -49,27 +45,13 @@ _Field = tuple[bytes, int, int, int]
 """A name, the type of the value, and where its bytes begin and end; of values with a length, after it."""
 
 
-def of_a_past(properties: bytes) -> Headers:
-    """The headers that tell of a message's past, as far as the properties can be read."""
-    if _PREFIX not in properties:
-        return {}
-    return _plain_ones(properties, OF_A_PAST.__contains__, MOST_TEXT)
+def every_header(properties: bytes) -> Headers:
+    """Every header. Raises Undecodable."""
+    return _Values(properties).headers()
 
 
-def all_headers(properties: bytes) -> Headers:
-    """Every header; of properties that cannot be read, their bytes as `UNDECODABLE`, with those of ours."""
-    try:
-        return _Values(properties).headers()
-    except _Undecodable:
-        return {**_plain_ones(properties, _is_ours, _MOST_OF_OURS), UNDECODABLE: properties}
-
-
-def _is_ours(name: str) -> bool:
-    return name.startswith(PREFIX)
-
-
-def _plain_ones(properties: bytes, wanted: Callable[[str], bool], most: int) -> dict[str, object]:
-    """Headers that are texts of bounded length or integers, up to the first field that cannot be read."""
+def short_headers(properties: bytes, wanted: Callable[[str], bool], most: int) -> Headers:
+    """The wanted headers that are integers or texts of at most `most` bytes, up to the first field that is invalid."""
     found: dict[str, object] = {}
     try:
         for count, (raw, kind, start, end) in enumerate(_fields_of_headers(properties)):
@@ -80,7 +62,7 @@ def _plain_ones(properties: bytes, wanted: Callable[[str], bool], most: int) -> 
                     found[name] = properties[start:end].decode(errors="replace")
                 elif kind in _NUMBERS and kind != _TIME:
                     found[name] = _NUMBERS[kind].unpack_from(properties, start)[0]
-    except _Undecodable:
+    except Undecodable:
         pass  # what came before it counts
     return found
 
@@ -97,17 +79,17 @@ def _place_of_headers(properties: bytes) -> tuple[int, int]:
         if not flags & _HEADERS:
             return at, at
         if flags & _MORE_FLAGS:
-            raise _Undecodable
+            raise Undecodable
         for text in (_CONTENT_TYPE, _CONTENT_ENCODING):
             if flags & text:
                 at += 1 + properties[at]
         return at + 4, _bounded(at + 4 + _LONG(properties, at)[0], len(properties))
     except (struct.error, IndexError):
-        raise _Undecodable from None
+        raise Undecodable from None
 
 
 def _fields(data: bytes, at: int, end: int) -> Iterator[_Field]:
-    """The fields of a table. What is nested in one is not looked at. Raises _Undecodable."""
+    """The fields of a table. What is nested in one is not looked at. Raises Undecodable."""
     while at < end:
         after_name = _bounded(at + 1 + data[at], end)
         kind, start, after = _value_at(data, after_name, end)
@@ -124,13 +106,13 @@ def _value_at(data: bytes, at: int, end: int) -> tuple[int, int, int]:
         return kind, start, _bounded(start + _LONG(data, start - 4)[0], end)
     size = _SIZES.get(kind)
     if size is None:
-        raise _Undecodable
+        raise Undecodable
     return kind, start, _bounded(start + size, end)
 
 
 def _bounded(at: int, end: int) -> int:
     if at > end:
-        raise _Undecodable
+        raise Undecodable
     return at
 
 
@@ -164,7 +146,7 @@ class _Values:
     def _value(self, kind: int, start: int, end: int, depth: int) -> object:
         self._left -= 1
         if self._left < 0 or depth > _DEEPEST:
-            raise _Undecodable
+            raise Undecodable
         if kind == _TABLE:
             return self._table(start, end, depth + 1)
         if kind == _ARRAY:

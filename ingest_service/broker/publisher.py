@@ -8,12 +8,13 @@ from types import TracebackType
 from ingest_service.broker.confirms import ConfirmingChannel, confirming
 from ingest_service.broker.connection import BrokerUnavailable
 from ingest_service.broker.published import Message, Outcome, Published
+from ingest_service.errors import UserError
 from ingest_service.events.contract import EXCHANGE
 
 CONFIRM_SECONDS = 30
 
 
-class NotConfirmed(Exception):
+class NotConfirmed(UserError):
     """The broker did not take a message: it may or may not be in the queue, so it must be sent again."""
 
 

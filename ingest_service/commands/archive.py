@@ -5,10 +5,10 @@ import signal
 
 import click
 
-from ingest_service import logs
-from ingest_service.commands.outcome import told
+from ingest_service.archive.archive import Archive
+from ingest_service.commands.errors import exit_on_error
 from ingest_service.events.registry import EVENT_TYPES
-from ingest_service.letters.archive import Archive
+from ingest_service.observability import logs
 from ingest_service.settings import Settings
 
 
@@ -25,7 +25,7 @@ def archive(once: bool) -> None:
       gcc-ingest archive
       GCC_ARCHIVE_URL=s3://bucket/dead-letters gcc-ingest archive --once
     """
-    with told():
+    with exit_on_error():
         settings = Settings()
         logs.configure(settings.log_format)
         archived = asyncio.run(_archive(settings, once))

@@ -4,10 +4,10 @@ import asyncio
 
 import click
 
-from ingest_service import clickhouse
 from ingest_service.broker import topology
 from ingest_service.broker.connection import connected
-from ingest_service.commands.outcome import told
+from ingest_service.clickhouse import client as clickhouse
+from ingest_service.commands.errors import exit_on_error
 from ingest_service.events.registry import EVENT_TYPES
 from ingest_service.schema import apply
 from ingest_service.settings import Settings
@@ -25,7 +25,7 @@ def init() -> None:
     Example:
       gcc-ingest init
     """
-    with told():
+    with exit_on_error():
         declared, changes = asyncio.run(initialise(Settings()))
     click.echo(f"broker: {len(declared.created)} created, {len(declared.existing)} there already")
     click.echo(f"ClickHouse: {len(EVENT_TYPES)} raw tables, {len(changes)} changes applied now")

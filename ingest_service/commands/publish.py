@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from ingest_service.broker.publisher import Publisher
-from ingest_service.commands.outcome import told
+from ingest_service.commands.errors import exit_on_error
+from ingest_service.commands.ndjson import Lines, NotNdjson, open_lines
 from ingest_service.events.contract import EventType
 from ingest_service.events.registry import EVENT_TYPES
-from ingest_service.ndjson import Lines, NotNdjson, open_lines
 from ingest_service.settings import Settings
 
 _AT_ONCE = 2_000  # unconfirmed messages
@@ -34,7 +34,7 @@ def publish(type_: str, file: str) -> None:
       gcc-ingest publish post_log posts.ndjson.gz
       jq -c .events[] dump.json | gcc-ingest publish profile_log -
     """
-    with told():
+    with exit_on_error():
         settings = Settings()
         with open_lines(file, settings.max_body_bytes) as lines, _progress() as progress:
             _publish_all(settings, EVENT_TYPES[type_], lines, progress)

@@ -6,12 +6,12 @@ import signal
 import click
 import uvloop
 
-from ingest_service import logs, sentry
-from ingest_service.commands.outcome import told
+from ingest_service.commands.errors import exit_on_error
 from ingest_service.events.registry import EVENT_TYPES
+from ingest_service.observability import logs, sentry
+from ingest_service.observability.watchdog import watched
 from ingest_service.service import Service
 from ingest_service.settings import Settings
-from ingest_service.watchdog import watched
 
 
 @click.command()
@@ -28,7 +28,7 @@ def run(verbose: bool) -> None:
       GCC_FLUSH_SECONDS=0.5 gcc-ingest run     # visible sooner, in smaller inserts
       curl http://127.0.0.1:8081/status
     """
-    with told():
+    with exit_on_error():
         settings = Settings()
         dsn = settings.sentry_dsn
         if dsn is not None:

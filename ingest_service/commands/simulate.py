@@ -10,14 +10,14 @@ from itertools import islice
 import click
 import structlog
 
-from ingest_service import logs
 from ingest_service.backoff import Backoff
 from ingest_service.broker.connection import BrokerUnavailable
 from ingest_service.broker.publisher import NotConfirmed, Publisher
-from ingest_service.commands.outcome import told
+from ingest_service.commands.errors import exit_on_error
+from ingest_service.commands.simulator import Body, Simulator
 from ingest_service.events.registry import EVENT_TYPES
+from ingest_service.observability import logs
 from ingest_service.settings import Settings
-from ingest_service.simulator import Body, Simulator
 
 _TICK_SECONDS = 0.2
 _log = structlog.get_logger()
@@ -35,7 +35,7 @@ def simulate(rate: float, seconds: float | None, seed: int | None) -> None:
       gcc-ingest simulate --rate 50
       gcc-ingest simulate --rate 2000 --seconds 30
     """
-    with told():
+    with exit_on_error():
         settings = Settings()
         logs.configure(settings.log_format)
         settings.amqp()

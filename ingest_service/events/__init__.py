@@ -1,1 +1,1 @@
-"""The event contract: a Struct for each type, and the registry of them."""
+"""The event contract: what an event of each type looks like, and whether a message is one."""

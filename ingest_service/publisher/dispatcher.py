@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ingest_service.publisher.event_publisher import EventPublisher
-from ingest_service.publisher.rarely import Rarely
+from ingest_service.publisher.rate_limited_log import Rarely
 from ingest_service.publisher.spool import SpoolUnusable
 
 URL_VARIABLE = "AMQP_URL"

@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from urllib.parse import urlsplit
 from weakref import WeakSet
 
+from ingest_service import urls
+from ingest_service.publisher.async_spool import Spooling
+from ingest_service.publisher.bounded_queue import Line
 from ingest_service.publisher.counters import Counters
-from ingest_service.publisher.line import Line
 from ingest_service.publisher.payload import MOST_BYTES, NotOfItsType, record_of
-from ingest_service.publisher.rarely import Rarely
+from ingest_service.publisher.rate_limited_log import Rarely
 from ingest_service.publisher.record import Record
 from ingest_service.publisher.sender import Sender
-from ingest_service.publisher.spooling import Spooling
 from ingest_service.publisher.spools import Directory, Place, Shared
 
 _CANCEL_SECONDS = 1.0
@@ -207,11 +207,8 @@ os.register_at_fork(after_in_child=_disown_all)
 
 
 def _check(url: str) -> None:
+    """Raises ValueError, as constructors do for a value that cannot be used."""
     try:
-        parts = urlsplit(url)
-        usable = parts.scheme in {"amqp", "amqps"} and parts.hostname and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        # Not the value itself: it may hold a password.
-        raise ValueError("the broker's URL is not of the form amqp://user:password@host:port")
+        urls.parse(url, "the broker's URL", urls.AMQP)
+    except urls.BadUrl as error:
+        raise ValueError(str(error)) from None

@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from ingest_service.admission import Admission, Bounds, Reason
 from ingest_service.events.contract import EventType
 from ingest_service.events.registry import EVENT_TYPES
+from ingest_service.events.validation import Bounds, Reason, Validator
 from ingest_service.publisher.json_values import NotExact, TooLarge, exact
 from ingest_service.publisher.record import Record
 
@@ -35,7 +35,7 @@ class _Builder:
         self._routing_key = event_type.routing_key
         self._has_handle = any(each.name == "handle" for each in msgspec.structs.fields(event_type.struct))
         # The very check the service makes, so that what is sent is not dead-lettered there.
-        self._admission = Admission(event_type, _BOUNDS)
+        self._validator = Validator(event_type, _BOUNDS)
 
     def record(self, event: Mapping[str, Any], most_bytes: int) -> Record:
         fields = dict(event)
@@ -48,8 +48,8 @@ class _Builder:
         body = _ENCODE(exact(fields, most_bytes))
         if len(body) > most_bytes:
             raise TooLarge
-        for _, rejected in self._admission.admit((body,)).rejected:
-            raise NotOfItsType(str(rejected))
+        for _, rejection in self._validator.validate((body,)).rejected:
+            raise NotOfItsType(str(rejection))
         return Record(self._routing_key, body)
 
 

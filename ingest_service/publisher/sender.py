@@ -15,12 +15,12 @@ from ingest_service.broker.confirms import ConfirmingChannel, confirming
 from ingest_service.broker.connection import BrokerUnavailable
 from ingest_service.broker.published import Message, Outcome
 from ingest_service.events.contract import EXCHANGE
+from ingest_service.publisher.async_spool import Spooling
+from ingest_service.publisher.bounded_queue import Line, first
 from ingest_service.publisher.counters import Counters
-from ingest_service.publisher.line import Line, first
-from ingest_service.publisher.rarely import Rarely
+from ingest_service.publisher.rate_limited_log import Rarely
 from ingest_service.publisher.record import Record
 from ingest_service.publisher.spool import Segment
-from ingest_service.publisher.spooling import Spooling
 
 _RECONNECT = Backoff(first=0.2, most=15.0)
 _REFUSED = Backoff(first=0.1, most=1.0)

@@ -9,7 +9,7 @@ no harm to a table created today (`ADD COLUMN IF NOT EXISTS`). What was applied 
 from pathlib import Path
 from string import Template
 
-from ingest_service.clickhouse import ClickHouse
+from ingest_service.clickhouse.client import ClickHouse
 from ingest_service.events.contract import EventType
 from ingest_service.events.registry import EVENT_TYPES
 

@@ -17,7 +17,7 @@ from aio_pika.abc import AbstractIncomingMessage
 
 from ingest_service.broker.connection import connected
 from ingest_service.broker.consumer import consuming
-from ingest_service.broker.deliveries import DeliveryReader
+from ingest_service.broker.delivery_frames import DeliveryReader
 from ingest_service.broker.lease import Deliveries
 from ingest_service.broker.prefetch import Prefetch
 from ingest_service.events.contract import EventType

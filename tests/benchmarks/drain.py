@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 from itertools import count as numbers
 
-from ingest_service import clickhouse
+from ingest_service.clickhouse import client as clickhouse
 from ingest_service.events.registry import EVENT_TYPES
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.events import by_type, mixed, parts

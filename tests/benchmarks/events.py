@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from itertools import islice
 
+from ingest_service.commands.simulator import Body, Simulator
 from ingest_service.events.registry import EVENT_TYPES
-from ingest_service.simulator import Body, Simulator
 
 _MADE_AT_MOST = 500_000
 _BEFORE_ID = b'{"event_id":"'

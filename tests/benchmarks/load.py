@@ -18,9 +18,9 @@ import msgspec
 from aiormq.connection import TransportFactory
 from yarl import URL
 
+from ingest_service.commands.simulator import Body
 from ingest_service.events.contract import EXCHANGE
 from ingest_service.events.registry import EVENT_TYPES
-from ingest_service.simulator import Body
 
 _HEAD = struct.Struct(">BHI").unpack_from
 _CONFIRM = struct.Struct(">QB").unpack_from

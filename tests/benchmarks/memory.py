@@ -19,8 +19,8 @@ import click
 from gcc_platform.local_stack.ports import Ports
 from gcc_platform.local_stack.stack import Stack
 from ingest_service.broker.publisher import Publisher
+from ingest_service.commands.simulator import Simulator
 from ingest_service.events.registry import EVENT_TYPES
-from ingest_service.simulator import Simulator
 from tests.ingest_service.running import GCC_INGEST, Service, eventually, query, run
 
 _MIB = 2**20

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
+from ingest_service.archive.records import read
 from ingest_service.broker.connection import connected
 from ingest_service.events.registry import EVENT_TYPES
-from ingest_service.letters.letter import read
 from tests.chaos.field import Field
 from tests.chaos.publishing import TYPES, Publishing
 from tests.ingest_service.running import eventually

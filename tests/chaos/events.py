@@ -2,7 +2,7 @@
 
 import json
 
-from ingest_service.simulator import Simulator
+from ingest_service.commands.simulator import Simulator
 from tests.chaos.field import Field
 from tests.ingest_service.running import run
 

@@ -11,8 +11,8 @@ from types import TracebackType
 
 from ingest_service.broker.connection import BrokerUnavailable
 from ingest_service.broker.publisher import NotConfirmed, Publisher
+from ingest_service.commands.simulator import Simulator
 from ingest_service.events.registry import EVENT_TYPES
-from ingest_service.simulator import Simulator
 
 TYPES = ("order_log", "post_log", "trace_log")
 TRUNCATED = b'{"broken'

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from ingest_service import clickhouse
+from ingest_service.clickhouse import client as clickhouse
 from ingest_service.schema import apply
 from tests import oracle
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from ingest_service import clickhouse
+from ingest_service.clickhouse import client as clickhouse
 from ingest_service.schema import apply
 from tests import clocks
 from tests.dbt_project import dbt

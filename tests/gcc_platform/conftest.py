@@ -7,7 +7,7 @@ import clickhouse_connect
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from ingest_service.clickhouse import connected
+from ingest_service.clickhouse.client import connected
 from ingest_service.schema.apply import apply
 
 

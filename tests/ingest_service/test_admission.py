@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest_service.admission import Admission, Bounds, Reason, Rejected
+from ingest_service.commands.simulator import Simulator
 from ingest_service.events.registry import EVENT_TYPES
-from ingest_service.simulator import Simulator
+from ingest_service.events.validation import Bounds, Reason, Rejection, Validator
 from tests.ingest_service.work import calls
 
 POST: dict[str, Any] = {
@@ -28,16 +28,22 @@ POST: dict[str, Any] = {
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
 
-def admission(name: str) -> Admission:
-    return Admission(EVENT_TYPES[name], Bounds(), lambda: NOW)
+def validator(name: str) -> Validator:
+    return Validator(EVENT_TYPES[name], Bounds(), lambda: NOW)
+
+
+class Rejected(Exception):
+    def __init__(self, rejection: Rejection) -> None:
+        super().__init__(str(rejection))
+        self.rejection = rejection
 
 
 def admit(body: bytes, name: str = "post_log") -> bytes:
     """The row of a body. Raises Rejected."""
-    admitted = admission(name).admit([body])
-    for _, rejected in admitted.rejected:
-        raise rejected
-    (row,) = admitted.rows.rows
+    validated = validator(name).validate([body])
+    for _, rejection in validated.rejected:
+        raise Rejected(rejection)
+    (row,) = validated.rows
     return row
 
 
@@ -49,8 +55,8 @@ def body(**changes: Any) -> bytes:
 def test_what_the_simulator_makes_is_admitted_as_the_very_bytes_that_came(name: str) -> None:
     simulator = Simulator(seed=1)
     events = [simulator.event(name) for _ in range(200)]
-    admitted = Admission(EVENT_TYPES[name], Bounds()).admit(events)
-    assert admitted.rows.rows == events
+    admitted = Validator(EVENT_TYPES[name], Bounds()).validate(events)
+    assert admitted.rows == events
     assert admitted.rejected == []
 
 
@@ -69,10 +75,10 @@ def test_unknown_fields_are_kept_in_extra_with_their_bytes_unchanged() -> None:
 
 
 def test_a_bad_body_is_named_by_its_place_and_the_others_keep_theirs() -> None:
-    admitted = admission("post_log").admit([body(), b"{", body(shortcode="other"), b"", body()])
-    assert admitted.rows.positions == [0, 2, 4]
+    admitted = validator("post_log").validate([body(), b"{", body(shortcode="other"), b"", body()])
+    assert admitted.positions == [0, 2, 4]
     assert [position for position, _ in admitted.rejected] == [1, 3]
-    assert [moment.replace(tzinfo=None) for moment in admitted.rows.times] == [datetime(2026, 1, 15, 9, 30)] * 3
+    assert [moment.replace(tzinfo=None) for moment in admitted.times] == [datetime(2026, 1, 15, 9, 30)] * 3
 
 
 def nested(levels: int) -> dict[str, Any]:
@@ -124,7 +130,7 @@ def test_a_body_that_can_never_be_stored_is_rejected_with_reason_and_place(
 ) -> None:
     with pytest.raises(Rejected, match=detail) as raised:
         admit(rejected)
-    assert raised.value.reason is reason
+    assert raised.value.rejection.reason is reason
 
 
 def test_an_unsigned_number_beyond_64_bits_is_rejected_for_the_table_would_wrap_it() -> None:
@@ -172,7 +178,7 @@ ONE_PASS = {
 
 @pytest.mark.parametrize("crafted", CRAFTED.values(), ids=CRAFTED.keys())
 def test_no_body_costs_more_than_a_few_passes_over_its_bytes(crafted: Callable[[int], bytes]) -> None:
-    called = calls(partial(admission("post_log").admit, [crafted(2_000)]))
+    called = calls(partial(validator("post_log").validate, [crafted(2_000)]))
     assert sum(called.values()) < 200
     assert {name for name in called if "." in name} <= ONE_PASS
 
@@ -190,9 +196,9 @@ def test_nothing_but_a_rejection_comes_of_a_body_that_is_spoiled_anywhere(name: 
     good = Simulator(seed=1).event(name)
     at %= len(good)
     for spoiled in (text, good[:at] + text, good[:at] + text + good[at:], good[:-1] + b', "new": ' + text + b"}"):
-        admitted = Admission(EVENT_TYPES[name], Bounds()).admit([good, spoiled])
+        admitted = Validator(EVENT_TYPES[name], Bounds()).validate([good, spoiled])
         assert len(admitted.rows) + len(admitted.rejected) == 2
-        assert all(isinstance(why, Rejected) and why.detail for _, why in admitted.rejected)
+        assert all(isinstance(why, Rejection) and why.detail for _, why in admitted.rejected)
 
 
 def test_no_word_of_a_payload_is_in_a_detail() -> None:
@@ -207,6 +213,6 @@ def test_no_word_of_a_payload_is_in_a_detail() -> None:
     bodies += [
         body.replace(b"s3cret", b"s3cret" + odd) for odd in (b"\xff", b"\n", b"\\q", b'"') for body in bodies[:50]
     ]
-    rejected = [why for _, why in admission("scrape_request_log").admit(bodies).rejected]
+    rejected = [why for _, why in validator("scrape_request_log").validate(bodies).rejected]
     assert len(rejected) > len(bodies) / 2
     assert [why.detail for why in rejected if secret.search(why.detail)] == []

@@ -10,11 +10,11 @@ from random import Random
 from typing import Any
 from uuid import uuid4
 
-from ingest_service import clickhouse
-from ingest_service.admission import Admission, Bounds
+from ingest_service.clickhouse import client as clickhouse
+from ingest_service.clickhouse.errors import InsertFailed
+from ingest_service.commands.simulator import Simulator
 from ingest_service.events.registry import EVENT_TYPES
-from ingest_service.simulator import Simulator
-from ingest_service.verdicts import InsertFailed
+from ingest_service.events.validation import Bounds, Validator
 from tests.ingest_service.running import Table
 
 NUMBERS = 3_000
@@ -47,13 +47,13 @@ def test_what_is_admitted_has_in_its_typed_columns_what_its_metrics_say(environm
         body = re.sub(rb'"metrics":\{[^}]*\}', b'"metrics":' + metrics, simulator.event("post_log"))
         sent[json.loads(body)["event_id"]] = number
         bodies.append(body)
-    admitted = Admission(event_type, Bounds()).admit(bodies)
+    admitted = Validator(event_type, Bounds()).validate(bodies)
     assert NUMBERS / 4 < len(admitted.rows) < NUMBERS
     assert {(why.reason, why.detail.partition(" - at ")[0]) for _, why in admitted.rejected} == {
         ("invalid_field", "Number out of range")
     }
 
-    assert asyncio.run(refused(environment, event_type.table, admitted.rows.rows)) == []
+    assert asyncio.run(refused(environment, event_type.table, admitted.rows)) == []
 
     rows = Table(environment, event_type.table).rows("event_id, views, engagement, metrics")
     assert len(rows) == len(admitted.rows)
@@ -111,15 +111,15 @@ def test_a_second_look_rejects_what_the_table_refuses_and_nothing_else(environme
     found = 0
     for name in ("post_log", "scrape_request_log", "affiliate_order", "trace_log", "sentiment_log"):
         table = EVENT_TYPES[name].table
-        admission = Admission(EVENT_TYPES[name], early)
-        rows = admission.admit([an_odd_body(chance, name, simulator) for _ in range(BODIES // 5)]).rows
-        again = admission.look_again(rows)
+        validator = Validator(EVENT_TYPES[name], early)
+        first = validator.validate([an_odd_body(chance, name, simulator) for _ in range(BODIES // 5)])
+        again = validator.look_again(first.rows, first.positions, first.times)
         found += len(again.rejected)
         assert all(why.detail for _, why in again.rejected)
-        assert len(again.rows) + len(again.rejected) == len(rows)
-        left = [row for row, position in zip(rows.rows, rows.positions, strict=True)
+        assert len(again.rows) + len(again.rejected) == len(first.rows)
+        left = [row for row, position in zip(first.rows, first.positions, strict=True)
                 if position in {position for position, _ in again.rejected}]  # fmt: skip
-        assert asyncio.run(refused(environment, table, again.rows.rows)) == []
+        assert asyncio.run(refused(environment, table, again.rows)) == []
         assert asyncio.run(refused(environment, table, left)) == left
     assert found > 50
 

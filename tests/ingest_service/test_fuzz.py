@@ -15,17 +15,17 @@ from datetime import UTC, datetime
 from json.decoder import scanstring
 from typing import Any
 
-from ingest_service import clickhouse
-from ingest_service.admission import Bounds
 from ingest_service.backoff import Backoff
 from ingest_service.broker.published import Message, Outcome, Published
-from ingest_service.buffer import Batch
-from ingest_service.dead_letters import DeadLetters
+from ingest_service.clickhouse import client as clickhouse
+from ingest_service.commands.simulator import Simulator
+from ingest_service.dead_letters.queue import DeadLetters
 from ingest_service.events.registry import EVENT_TYPES
-from ingest_service.health import Health, TypeHealth
-from ingest_service.metrics import Metrics
-from ingest_service.simulator import Simulator
-from ingest_service.sinker import Sinker, Terms
+from ingest_service.events.validation import Bounds
+from ingest_service.observability.health import Health, TypeHealth
+from ingest_service.observability.metrics import Metrics
+from ingest_service.pipeline.buffer import Batch
+from ingest_service.pipeline.sinker import Sinker, Terms
 from tests.ingest_service.amqp import Anything, Sent, delivery
 from tests.ingest_service.broker.ways import Taken, cut, fast, plain
 from tests.ingest_service.leases import RememberingLease

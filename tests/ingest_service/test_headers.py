@@ -3,13 +3,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ingest_service.admission import Reason
+from ingest_service.broker.headers import Headers, size
 from ingest_service.broker.lease import Deliveries
 from ingest_service.broker.published import Message, Outcome, Published
-from ingest_service.buffer import Buffer, Limits
-from ingest_service.dead_letters import DeadLetters
+from ingest_service.dead_letters.headers import Past
+from ingest_service.dead_letters.queue import DeadLetters
 from ingest_service.events.registry import EVENT_TYPES
-from ingest_service.headers import Headers, Past, size
+from ingest_service.events.validation import Reason
+from ingest_service.pipeline.buffer import Buffer, Limits
 from tests.ingest_service.leases import RememberingLease
 
 FIRST = datetime(2026, 11, 24, 3, 0, 0, 123_456, UTC)

@@ -1,4 +1,4 @@
-from ingest_service.health import Health, TypeHealth
+from ingest_service.observability.health import Health, TypeHealth
 
 
 def health(now: float, **state: float) -> Health:

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest_service.memory_bound import MemoryBound
+from ingest_service.pipeline.memory_bound import MemoryBound
 
 LIMIT = 1_200
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ingest_service.commands.simulator import Simulator
 from ingest_service.events.registry import EVENT_TYPES
-from ingest_service.simulator import Simulator
 from tests.ingest_service.amqp import MICROSECONDS, RawPublisher, Sent, field, long_text, nested, properties, short_text
 from tests.ingest_service.letters.archiving import archive_once, body_of, files, lines, rows, waiting
 from tests.ingest_service.running import Table, eventually, service

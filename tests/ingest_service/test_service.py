@@ -14,9 +14,9 @@ from aio_pika.abc import AbstractIncomingMessage
 from ingest_service.broker.connection import connected
 from ingest_service.broker.publisher import NotConfirmed, Publisher
 from ingest_service.broker.topology import UNROUTABLE_QUEUE
+from ingest_service.commands.simulator import Simulator
 from ingest_service.events.contract import EXCHANGE
 from ingest_service.events.registry import EVENT_TYPES
-from ingest_service.simulator import Simulator
 from tests.ingest_service.proxy import Proxy
 from tests.ingest_service.running import Table, eventually, run, service
 

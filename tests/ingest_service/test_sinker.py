@@ -13,17 +13,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest_service.admission import Bounds
 from ingest_service.backoff import Backoff
 from ingest_service.broker.published import Message, Outcome, Published
-from ingest_service.buffer import Batch
-from ingest_service.clickhouse import NO_SETTINGS, ClickHouse
-from ingest_service.dead_letters import DeadLetters
+from ingest_service.clickhouse.client import NO_SETTINGS, ClickHouse
+from ingest_service.clickhouse.errors import InsertFailed
+from ingest_service.dead_letters.queue import DeadLetters
 from ingest_service.events.registry import EVENT_TYPES
-from ingest_service.health import Health, State, TypeHealth
-from ingest_service.metrics import Metrics
-from ingest_service.sinker import HeldTooLong, LeaseLost, Sinker, Terms
-from ingest_service.verdicts import InsertFailed
+from ingest_service.events.validation import Bounds
+from ingest_service.observability.health import Health, State, TypeHealth
+from ingest_service.observability.metrics import Metrics
+from ingest_service.pipeline.buffer import Batch
+from ingest_service.pipeline.sinker import HeldTooLong, LeaseLost, Sinker, Terms
 from tests.ingest_service.leases import RememberingLease
 
 TYPE = EVENT_TYPES["order_log"]

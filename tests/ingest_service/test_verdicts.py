@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest_service.verdicts import InsertFailed, Meaning, Verdict, meaning
+from ingest_service.clickhouse.errors import InsertFailed, Meaning, Verdict, meaning
 
 SPEC = Path(__file__).parents[3] / "shared" / "spec" / "ingest.md"
 

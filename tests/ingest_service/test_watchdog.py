@@ -3,7 +3,7 @@ import sys
 
 _STUCK = """
 import asyncio, time
-from ingest_service.watchdog import watched
+from ingest_service.observability.watchdog import watched
 
 async def main():
     async with watched(0.3):

@@ -7,12 +7,12 @@ from datetime import datetime
 import click
 import msgspec
 
-from ingest_service import shown_text
+from ingest_service.archive.forecast import Forecasts
+from ingest_service.archive.records import UNKNOWN_TIME
+from ingest_service.archive.table import Group, Selection, State
 from ingest_service.commands.dead_letters.selected import letter_table, selecting
-from ingest_service.commands.outcome import told
-from ingest_service.letters.forecast import Forecasts
-from ingest_service.letters.letter import UNKNOWN_TIME
-from ingest_service.letters.table import Group, Selection, State
+from ingest_service.commands.errors import exit_on_error
+from ingest_service.observability import safe_text
 from ingest_service.settings import Settings
 
 _MOST_CHECKED = 10_000
@@ -39,11 +39,11 @@ def list_(selection: Selection, check: bool | None, as_json: bool) -> None:
       gcc-ingest dead-letters list --since 24h
       gcc-ingest dead-letters list --type post_log --json
     """
-    with told():
+    with exit_on_error():
         groups, forecasts = asyncio.run(_look(Settings(), selection, check))
     if as_json:
         text = msgspec.json.encode([_with_forecast(group, forecasts) for group in groups])
-        click.echo(shown_text.lines(msgspec.json.format(text, indent=2)))
+        click.echo(safe_text.lines(msgspec.json.format(text, indent=2)))
     else:
         click.echo("\n".join(described(groups, forecasts)))
     if forecasts is None and check is None:
@@ -83,7 +83,7 @@ def described(groups: Sequence[Group], forecasts: Forecasts | None) -> Iterator[
     if not groups:
         yield "no dead letters"
     for group in groups:
-        reason = shown_text.line(group.reason)
+        reason = safe_text.line(group.reason)
         yield f"{group.event_type}  {reason[:_LONGEST_REASON] + '...' if len(reason) > _LONGEST_REASON else reason}"
         yield (
             f"  letters {group.letters}  waiting {group.waiting}  replayed {group.replayed}"

@@ -10,15 +10,15 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ingest_service import logs
+from ingest_service.archive.forecast import Forecasts
+from ingest_service.archive.replay import Replay
+from ingest_service.archive.table import Group, Selection, State
 from ingest_service.commands.dead_letters.list_ import described
 from ingest_service.commands.dead_letters.selected import EVENT_TYPE, letter_table, selecting
-from ingest_service.commands.outcome import told
+from ingest_service.commands.errors import exit_on_error
 from ingest_service.events.contract import EXCHANGE, EventType
 from ingest_service.events.registry import EVENT_TYPES
-from ingest_service.letters.forecast import Forecasts
-from ingest_service.letters.replay import Replay
-from ingest_service.letters.table import Group, Selection, State
+from ingest_service.observability import logs
 from ingest_service.settings import Settings
 
 
@@ -54,7 +54,7 @@ def replay(
     """
     if not dry_run:
         _refuse_what_nobody_has_chosen(selection, everything, yes)
-    with told():
+    with exit_on_error():
         settings = Settings()
         logs.configure(settings.log_format)
         plan = asyncio.run(_plan(settings, selection, again, EVENT_TYPES[to] if to else None))

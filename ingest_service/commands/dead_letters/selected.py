@@ -8,10 +8,10 @@ from uuid import UUID
 
 import click
 
-from ingest_service import clickhouse
-from ingest_service.commands.moment import moment
+from ingest_service.archive.table import LetterTable, Selection
+from ingest_service.clickhouse import client as clickhouse
+from ingest_service.commands.time_option import moment
 from ingest_service.events.registry import EVENT_TYPES
-from ingest_service.letters.table import LetterTable, Selection
 from ingest_service.settings import Settings
 
 EVENT_TYPE = click.Choice(sorted(EVENT_TYPES))

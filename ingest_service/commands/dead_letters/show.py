@@ -6,11 +6,11 @@ from uuid import UUID
 
 import click
 
-from ingest_service import shown_text
+from ingest_service.archive.table import Kept, NoSuchLetter, Selection
 from ingest_service.commands.dead_letters.list_ import time_text
 from ingest_service.commands.dead_letters.selected import letter_table
-from ingest_service.commands.outcome import told
-from ingest_service.letters.table import Kept, NoSuchLetter, Selection
+from ingest_service.commands.errors import exit_on_error
+from ingest_service.observability import safe_text
 from ingest_service.settings import Settings
 
 
@@ -27,7 +27,7 @@ def show(letter: UUID, only_body: bool) -> None:
       gcc-ingest dead-letters show 7d0a1c5e-...
       gcc-ingest dead-letters show 7d0a1c5e-... --body | jq -c .store=1 | gcc-ingest publish order_log -
     """
-    with told():
+    with exit_on_error():
         kept = asyncio.run(_one(Settings(), letter))
     if not only_body:
         click.echo(whole(kept))
@@ -48,7 +48,7 @@ async def _one(settings: Settings, letter: UUID) -> Kept:
 
 
 def _show_body(body: bytes) -> None:
-    shown = shown_text.lines(body)
+    shown = safe_text.lines(body)
     click.echo(shown)
     if shown.encode() != body:
         click.echo("escaped, because this is a terminal: a file or a pipe gets the bytes themselves", err=True)
@@ -70,5 +70,5 @@ def whole(kept: Kept) -> str:
         "archived": f"{time_text(kept.archived_at)} in {kept.archive_file}",
         "headers": kept.headers,
     }
-    lines = [f"{name:<15} {shown_text.line(str(value))}" for name, value in fields.items()]
-    return "\n".join([*lines, "", shown_text.lines(kept.body)])
+    lines = [f"{name:<15} {safe_text.line(str(value))}" for name, value in fields.items()]
+    return "\n".join([*lines, "", safe_text.lines(kept.body)])

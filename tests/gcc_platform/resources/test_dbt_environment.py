@@ -3,7 +3,8 @@
 import pytest
 
 from gcc_platform.resources.dbt_environment import BadUrl, dbt_environment
-from gcc_platform.settings import MissingUrl, Settings
+from gcc_platform.settings import Settings
+from ingest_service.urls import MissingUrl
 
 CLICKHOUSE = "http://dbt:secret@clickhouse:8124"
 POSTGRES = "postgresql://dbt:secret@postgres:5433/gcc"

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest_service.broker.deliveries import DeliveryReader
+from ingest_service.broker.delivery_frames import DeliveryReader
 from ingest_service.broker.framing import FrameError
-from ingest_service.broker.properties import all_headers, of_a_past
-from ingest_service.headers import OF_A_PAST, UNDECODABLE, Headers, Past, shown, size
+from ingest_service.broker.headers import HeaderReader, Headers, shown, size
+from ingest_service.dead_letters.headers import HISTORY_HEADERS, UNDECODABLE, Past, all_headers, history_headers
 from tests.ingest_service.amqp import (
     HEADERS,
     MICROSECONDS,
@@ -34,10 +34,10 @@ FRAME = 131_064
     chance=st.integers(0, 2**32).map(Random),
     most=st.sampled_from([1, 7, 64]),
     cuts=st.lists(st.integers(0, 10**6), max_size=20),
-    every_header=st.booleans(),
+    read_headers=st.sampled_from([history_headers, all_headers]),
 )
 def test_whatever_is_in_its_properties_each_message_comes_once_with_its_body_on_both_ways(
-    chance: Random, most: int, cuts: list[int], every_header: bool
+    chance: Random, most: int, cuts: list[int], read_headers: HeaderReader
 ) -> None:
     anything = Anything(chance)
     sent, expected = [], {}
@@ -52,7 +52,7 @@ def test_whatever_is_in_its_properties_each_message_comes_once_with_its_body_on_
             expected[tag] = headers
     stream = b"".join(part for tag, each in enumerate(sent, 1) for part in delivery(each, 1, tag, most))
 
-    ways = [way(cut(stream, cuts), every_header) for way in (fast, plain)]
+    ways = [way(cut(stream, cuts), read_headers) for way in (fast, plain)]
 
     for taken in ways:
         assert taken.bodies == [each.body for each in sent]
@@ -60,7 +60,11 @@ def test_whatever_is_in_its_properties_each_message_comes_once_with_its_body_on_
         assert taken.redelivered == sum(each.redelivered for each in sent)
         for tag, headers in expected.items():
             kept = taken.headers.get(tag, {})
-            assert repr(kept) == repr(headers) if every_header else kept.keys() <= OF_A_PAST & headers.keys()
+            assert (
+                repr(kept) == repr(headers)
+                if read_headers is all_headers
+                else kept.keys() <= HISTORY_HEADERS & headers.keys()
+            )
         for kept in taken.headers.values():
             Past.of(kept)
             assert size(kept) >= len(kept)
@@ -70,7 +74,7 @@ def test_whatever_is_in_its_properties_each_message_comes_once_with_its_body_on_
 @pytest.mark.parametrize("most", [FRAME - 1, FRAME, FRAME + 1, 2 * FRAME])
 def test_bodies_of_sizes_around_a_frames_come_whole_on_both_ways(most: int) -> None:
     stream = b"".join(delivery(Sent(b"b" * most, properties(b"")), 1, 1, FRAME))
-    assert fast([stream], False).bodies == plain([stream], False).bodies == [b"b" * most]
+    assert fast([stream], history_headers).bodies == plain([stream], history_headers).bodies == [b"b" * most]
 
 
 CRAFTED: dict[str, bytes] = {
@@ -90,13 +94,12 @@ CRAFTED: dict[str, bytes] = {
 }
 
 
-@pytest.mark.parametrize("every_header", [False, True], ids=["service", "archiver"])
+@pytest.mark.parametrize("read", [history_headers, all_headers], ids=["service", "archiver"])
 @pytest.mark.parametrize("crafted", CRAFTED.values(), ids=CRAFTED.keys())
-def test_no_properties_cost_more_than_a_bound_in_work_and_memory(crafted: bytes, every_header: bool) -> None:
+def test_no_properties_cost_more_than_a_bound_in_work_and_memory(crafted: bytes, read: HeaderReader) -> None:
     kept: list[Headers] = []
-    read = all_headers if every_header else of_a_past
     assert sum(calls(lambda: kept.append(read(crafted))).values()) < MOST_CALLS
-    if every_header:
+    if read is all_headers:
         assert size(kept[0]) < 2 * len(crafted) + 100_000
         assert {name: shown(value) for name, value in kept[0].items()}.keys() == kept[0].keys()
     else:
@@ -108,7 +111,7 @@ def test_properties_that_cannot_be_read_are_kept_for_the_archive_with_what_they_
     table = field(b"x-gcc-reason", b"S", long_text(b"not_json")) + field(b"x-gcc-attempts", b"I", b"\x00\x00\x00\x03")
     spoiled = properties(table + field(b"other", b"?", b""))
     assert all_headers(spoiled) == {"x-gcc-reason": "not_json", "x-gcc-attempts": 3, UNDECODABLE: spoiled}
-    assert of_a_past(spoiled) == {"x-gcc-attempts": 3}
+    assert history_headers(spoiled) == {"x-gcc-attempts": 3}
 
 
 def test_a_delivery_that_is_cut_off_in_its_own_frame_is_no_stream() -> None:

@@ -153,7 +153,7 @@ def policy(url: str, definition: dict[str, object]) -> Iterator[None]:
 
 
 def test_frames_of_a_message_are_those_that_pamqp_reads() -> None:
-    from ingest_service.broker.frames import publish_frames
+    from ingest_service.broker.publish_frames import publish_frames
 
     stream = publish_frames(7, "beat.dx", "key", b"x" * 20, {"x-gcc-attempts": 2, "x-gcc-reason": "é"}, 18)
     parts = []

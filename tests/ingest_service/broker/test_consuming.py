@@ -15,9 +15,11 @@ from aio_pika.abc import AbstractChannel, AbstractConnection
 
 from ingest_service.broker.connection import close, connect, connected, is_alive
 from ingest_service.broker.consumer import Consumer, QueueMissing, consuming
-from ingest_service.broker.deliveries import DeliveryReader
+from ingest_service.broker.delivery_frames import DeliveryReader
+from ingest_service.broker.headers import HeaderReader
 from ingest_service.broker.lease import Deliveries
 from ingest_service.broker.prefetch import Prefetch
+from ingest_service.dead_letters.headers import all_headers, history_headers
 from tests.ingest_service.proxy import Proxy
 
 QUEUE = "tests.consuming"
@@ -85,7 +87,7 @@ async def in_queue(channel: AbstractChannel) -> int:
 
 @asynccontextmanager
 async def consumer_of(
-    url: str, fast: bool, received: Received, prefetch: int = PREFETCH, *, every_header: bool = False
+    url: str, fast: bool, received: Received, prefetch: int = PREFETCH, read_headers: HeaderReader = history_headers
 ) -> AsyncIterator[tuple[Consumer, AbstractConnection]]:
     async with (
         connected(url, "tests", DeliveryReader(bypass=fast)) as connection,
@@ -94,8 +96,8 @@ async def consumer_of(
             QUEUE,
             Prefetch(prefetch, 2**30),
             received.receive,
+            read_headers,
             received.ended.set,
-            every_header=every_header,
         ) as consumer,
     ):
         yield consumer, connection
@@ -133,17 +135,17 @@ async def test_what_was_not_acknowledged_comes_again_and_says_so(
     assert second.redelivered == 6
 
 
-@pytest.mark.parametrize("every_header", [False, True])
+@pytest.mark.parametrize("read_headers", [history_headers, all_headers])
 async def test_headers_that_tell_of_a_past_come_with_their_message_or_all_if_asked(
-    stack: Mapping[str, str], channel: AbstractChannel, fast: bool, every_header: bool
+    stack: Mapping[str, str], channel: AbstractChannel, fast: bool, read_headers: HeaderReader
 ) -> None:
     headers = {1: {"traceparent": "00-1"}, 3: {"x-gcc-attempts": "2", "other": "kept if asked"}}
     await publish(channel, [b"x"] * 6, headers)
     received = Received()
-    async with consumer_of(stack["AMQP_URL"], fast, received, every_header=every_header):
+    async with consumer_of(stack["AMQP_URL"], fast, received, read_headers=read_headers):
         await received.have(6)
     told = {3: {"x-gcc-attempts": "2"}}
-    assert received.headers == {at + 1: own for at, own in (headers if every_header else told).items()}
+    assert received.headers == {at + 1: own for at, own in (headers if read_headers is all_headers else told).items()}
 
 
 async def test_no_more_than_the_prefetch_comes_unacknowledged(

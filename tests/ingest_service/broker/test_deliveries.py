@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from pamqp import body, commands, frame, header, heartbeat
 from pamqp.commands import Basic
 
-from ingest_service.broker.deliveries import DeliveryReader, Inbox
+from ingest_service.broker.delivery_frames import DeliveryReader, Inbox
 from ingest_service.broker.framing import FrameError
+from ingest_service.dead_letters.headers import all_headers, history_headers
 from tests.ingest_service.broker.ways import Taken
 
 WATCHED = (1, 2)
@@ -76,7 +77,7 @@ messages = st.builds(
 def read(stream: bytes, cuts: list[int]) -> tuple[dict[int, Taken], bytes]:
     reader, taken = DeliveryReader(), {channel: Taken() for channel in WATCHED}
     for channel, each in taken.items():
-        reader.watch(channel, Inbox(each.take))
+        reader.watch(channel, Inbox(each.take, history_headers))
     rest = b""
     edges = sorted({0, len(stream), *(cut % (len(stream) + 1) for cut in cuts)})
     for start, end in pairwise(edges):
@@ -129,7 +130,7 @@ def shuffled(lanes: dict[int, list[bytes]], random: object) -> list[bytes]:
 
 def test_every_header_is_kept_where_that_is_asked_for() -> None:
     taken, reader = Taken(), DeliveryReader()
-    reader.watch(1, Inbox(taken.take, every_header=True))
+    reader.watch(1, Inbox(taken.take, all_headers))
     reader.feed(b"".join(frames(Message(1, b"x", headers={"any": "thing"}), 1, 100) + frames(Message(1, b"y"), 2, 100)))
     assert taken.headers == {1: {"any": "thing"}}
 
@@ -144,7 +145,7 @@ def test_every_header_is_kept_where_that_is_asked_for() -> None:
 )
 def test_after_its_channel_was_closed_or_opened_again_nothing_more_is_taken(again: bytes) -> None:
     taken, reader = Taken(), DeliveryReader()
-    reader.watch(1, Inbox(taken.take))
+    reader.watch(1, Inbox(taken.take, history_headers))
     first, cut_off, second = (b"".join(frames(Message(1, each), 1, 100)) for each in (b"old", b"cut off", b"new"))
     assert reader.feed(first + cut_off[:-1]) == b""
     rest = reader.feed(cut_off[-1:] + again + second)
@@ -154,7 +155,7 @@ def test_after_its_channel_was_closed_or_opened_again_nothing_more_is_taken(agai
 
 def test_an_inbox_that_is_forgotten_late_leaves_its_successor_alone() -> None:
     old, new, reader = Taken(), Taken(), DeliveryReader()
-    first, second = Inbox(old.take), Inbox(new.take)
+    first, second = Inbox(old.take, history_headers), Inbox(new.take, history_headers)
     reader.watch(1, first)
     reader.watch(1, second)
     reader.forget(1, first)
@@ -183,6 +184,6 @@ GOOD = b"".join(frames(Message(1, b"x" * 50), 1, 100))
 )
 def test_a_stream_that_is_out_of_step_is_noticed(stream: bytes, said: str) -> None:
     reader = DeliveryReader()
-    reader.watch(1, Inbox(Taken().take))
+    reader.watch(1, Inbox(Taken().take, history_headers))
     with pytest.raises(FrameError, match=said):
         reader.feed(stream)

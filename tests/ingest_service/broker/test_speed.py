@@ -8,7 +8,7 @@ from aio_pika import DeliveryMode, Message
 
 from ingest_service.broker.connection import connected
 from ingest_service.broker.consumer import consuming
-from ingest_service.broker.deliveries import DeliveryReader
+from ingest_service.broker.delivery_frames import DeliveryReader
 from ingest_service.broker.lease import Deliveries
 from ingest_service.broker.prefetch import Prefetch
 

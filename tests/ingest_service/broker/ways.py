@@ -9,10 +9,9 @@ from pamqp.body import ContentBody
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
-from ingest_service.broker.deliveries import DeliveryReader, Inbox
-from ingest_service.broker.properties import all_headers, of_a_past
+from ingest_service.broker.delivery_frames import DeliveryReader, Inbox
+from ingest_service.broker.headers import HeaderReader, Headers
 from ingest_service.broker.safe_deliveries import properties_of
-from ingest_service.headers import Headers
 
 
 @dataclass
@@ -32,16 +31,16 @@ class Taken:
         self.headers.update(headers)
 
 
-def fast(pieces: Iterable[bytes], every_header: bool) -> Taken:
+def fast(pieces: Iterable[bytes], read_headers: HeaderReader) -> Taken:
     """What the fast way hands over."""
     taken, reader = Taken(), DeliveryReader()
-    reader.watch(1, Inbox(taken.take, every_header))
+    reader.watch(1, Inbox(taken.take, read_headers))
     for piece in pieces:
         assert reader.feed(piece) == b""
     return taken
 
 
-def plain(pieces: Iterable[bytes], every_header: bool) -> Taken:
+def plain(pieces: Iterable[bytes], read_headers: HeaderReader) -> Taken:
     """What aiormq would: frame by frame, each decoded by pamqp."""
     taken, reader = Taken(), DeliveryReader()
     stream = b"".join(map(reader.feed, pieces))
@@ -57,7 +56,7 @@ def plain(pieces: Iterable[bytes], every_header: bool) -> Taken:
             assert part.consumer_tag == "ctag"
         elif isinstance(part, ContentHeader):
             body, missing = b"", part.body_size
-            kept = (all_headers if every_header else of_a_past)(properties_of(part.properties.headers))
+            kept = read_headers(properties_of(part.properties.headers))
             if kept:
                 taken.headers[taken.tags[-1]] = kept
         else:

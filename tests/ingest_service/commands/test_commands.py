@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from ingest_service.commands.simulator import Simulator
 from ingest_service.events.registry import EVENT_TYPES
-from ingest_service.simulator import Simulator
 from tests.ingest_service.running import Table, eventually, run, service
 
 Environment = Mapping[str, str]

@@ -13,11 +13,11 @@ import msgspec
 from aio_pika import Message
 from backports import zstd
 
+from ingest_service.archive.files import Line
 from ingest_service.broker.connection import connected
-from ingest_service.broker.depths import depth
+from ingest_service.broker.queue_depth import depth
 from ingest_service.events.contract import EXCHANGE
 from ingest_service.events.registry import EVENT_TYPES
-from ingest_service.letters.files import Line
 from tests.ingest_service.running import GCC_INGEST, query, run
 
 Environment = Mapping[str, str]

@@ -16,10 +16,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ingest_service.admission import Admission, Bounds
+from ingest_service.commands.simulator import Simulator
 from ingest_service.events.registry import EVENT_TYPES
+from ingest_service.events.validation import Bounds, Validator
 from ingest_service.publisher.payload import NotOfItsType, record_of
-from ingest_service.simulator import Simulator
 
 PROFILE = {"source": "graphapi", "platform": "INSTAGRAM", "profile_id": "7"}
 
@@ -35,7 +35,7 @@ def test_the_service_admits_what_is_built_of_every_type(name: str) -> None:
     del event["event_id"], event["event_timestamp"]
     record = record_of(name, event)
     assert record.routing_key == EVENT_TYPES[name].routing_key
-    assert not Admission(EVENT_TYPES[name], Bounds()).admit([record.body]).rejected
+    assert not Validator(EVENT_TYPES[name], Bounds()).validate([record.body]).rejected
     assert event.items() <= msgspec.json.decode(record.body).items()
 
 

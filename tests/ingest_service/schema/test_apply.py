@@ -2,7 +2,7 @@ import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
-from ingest_service.clickhouse import connected
+from ingest_service.clickhouse.client import connected
 from ingest_service.schema.apply import Dialect, apply
 from tests.ingest_service.running import query
 

@@ -1,0 +1,112 @@
+"""Every error queue archived: one archiver per event type, each on a connection of its own, and an orderly end."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+
+import structlog
+from aio_pika.abc import AbstractConnection
+
+from ingest_service.archive.archiver import Archiver
+from ingest_service.archive.files import Files
+from ingest_service.archive.table import LetterTable
+from ingest_service.backoff import Backoff
+from ingest_service.broker.cancellation import cancelled
+from ingest_service.broker.connection import CONNECTION_ERRORS, BrokerUnavailable, connected
+from ingest_service.broker.delivery_frames import DeliveryReader
+from ingest_service.clickhouse import client as clickhouse
+from ingest_service.events.contract import EventType
+from ingest_service.pipeline.memory_bound import MemoryBound
+from ingest_service.settings import Settings
+from ingest_service.supervisor import Supervisor
+
+_COPIES = 4
+"""A letter that is archived is in memory up to so many times: as it came, as a line of the file, as a row."""
+
+_log = structlog.get_logger()
+
+
+class Archive:
+    """Runs until `stop` is called, or once until the queues are empty."""
+
+    def __init__(self, settings: Settings, event_types: Iterable[EventType]) -> None:
+        """Raises BadArchiveUrl or MissingSetting."""
+        self._settings = settings
+        self._types: Sequence[EventType] = tuple(event_types)
+        self._files = Files(settings.archive())
+        self._memory = MemoryBound(settings.max_held_bytes // _COPIES, len(self._types))
+        self._turn = asyncio.Lock()
+        self._stopping = asyncio.Event()
+        self._archivers: list[Archiver] = []
+
+    @property
+    def archived(self) -> int:
+        """Letters archived and acknowledged."""
+        return sum(archiver.archived for archiver in self._archivers)
+
+    def stop(self) -> None:
+        """Stop consuming, archive what was received and let `run` return; a second call changes nothing."""
+        self._stopping.set()
+        for archiver in self._archivers:
+            archiver.wake()
+
+    async def run(self) -> None:
+        """Archive until stopped. Raises MissingUrl; a server that is away is waited for."""
+        settings = self._settings
+        backoff = Backoff(settings.retry_first_seconds, settings.retry_most_seconds)
+        supervisor = Supervisor(
+            settings.amqp(),
+            "gcc-ingest archive",
+            DeliveryReader,
+            backoff,
+            settings.stop_seconds,
+            self._stopping,
+            lambda _state: None,
+        )
+        async with clickhouse.connected(settings.clickhouse(), settings.insert_timeout_seconds) as server:
+            self._archivers = [self._archiver(each, server, backoff) for each in self._types]
+            _log.info("archiving dead letters", to=self._files.shown)
+            await supervisor.run(self._archivers)
+        _log.info("stopped", archived=self.archived)
+
+    async def run_once(self) -> None:
+        """Archive until every queue is empty.
+
+        What is not archived stays where it is. Raises BrokerUnavailable, ClickHouseUnavailable, InsertFailed,
+        MissingUrl, NotWritten or QueueMissing.
+        """
+        async with (
+            clickhouse.connected(self._settings.clickhouse(), self._settings.insert_timeout_seconds) as server,
+            connected(self._settings.amqp(), "gcc-ingest archive queue depths") as asking,
+        ):
+            self._archivers = [self._archiver(each, server, None) for each in self._types]
+            emptying = [asyncio.create_task(self._empty(archiver, asking)) for archiver in self._archivers]
+            stopping = asyncio.create_task(self._stop_in_time(emptying))
+            try:
+                await asyncio.gather(*emptying)
+            except asyncio.CancelledError:
+                if not self._stopping.is_set():
+                    raise
+            finally:
+                await cancelled((*emptying, stopping))
+
+    async def _empty(self, archiver: Archiver, asking: AbstractConnection) -> None:
+        try:
+            async with connected(
+                self._settings.amqp(), f"gcc-ingest archive {archiver.name}", DeliveryReader()
+            ) as connection:
+                await archiver.empty(connection, asking)
+        except CONNECTION_ERRORS as error:
+            why = str(error) or type(error).__name__
+            raise BrokerUnavailable(f"AMQP_URL: the connection failed: {why}") from None
+
+    async def _stop_in_time(self, tasks: Iterable["asyncio.Task[None]"]) -> None:
+        """What is not archived a while after the stop goes back to the broker."""
+        await self._stopping.wait()
+        await asyncio.sleep(self._settings.stop_seconds)
+        for task in tasks:
+            task.cancel()
+
+    def _archiver(self, event_type: EventType, server: clickhouse.ClickHouse, backoff: Backoff | None) -> Archiver:
+        seconds = self._settings.archive_seconds
+        table = LetterTable(server)
+        return Archiver(event_type, self._files, table, seconds, backoff, self._memory, self._turn, self._stopping)

@@ -1,0 +1,192 @@
+"""One error queue's letters on their way into a file and the table; acknowledged when both are durable."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import structlog
+from aio_pika.abc import AbstractConnection
+
+from ingest_service.archive.files import Files, NotWritten
+from ingest_service.archive.records import Letter, read
+from ingest_service.archive.table import LetterTable
+from ingest_service.backoff import Backoff
+from ingest_service.broker.consumer import Consumer, consuming
+from ingest_service.broker.lease import Deliveries, Lease
+from ingest_service.broker.prefetch import Prefetch
+from ingest_service.broker.queue_depth import depth, is_empty
+from ingest_service.broker.transport import ReadConnection, Stream
+from ingest_service.clickhouse.errors import InsertFailed
+from ingest_service.clickhouse.unavailable import ClickHouseUnavailable
+from ingest_service.dead_letters.headers import all_headers
+from ingest_service.events.contract import EventType
+from ingest_service.pipeline.buffer import Batch, Buffer, Limits
+from ingest_service.pipeline.memory_bound import MemoryBound
+from ingest_service.pipeline.sinker import LeaseLost
+
+LETTERS = 250  # in one file at most, and unacknowledged per queue
+BYTES = 16 * 2**20
+_LOOK_SECONDS = 0.2  # how often a queue that is being emptied is asked whether it is
+
+
+class Archiver:
+    """Archives one event type's error queue on one connection, until either ends or `stopping` is set."""
+
+    def __init__(
+        self,
+        event_type: EventType,
+        files: Files,
+        table: LetterTable,
+        seconds: float,
+        backoff: Backoff | None,
+        memory: MemoryBound,
+        turn: asyncio.Lock,
+        stopping: asyncio.Event,
+    ) -> None:
+        """`backoff` is None where the first failure is to be the last. Who has the `turn` archives: one at a time."""
+        self._type = event_type
+        self._files = files
+        self._table = table
+        self._backoff = backoff
+        self._stopping = stopping
+        self._buffer = Buffer(Limits(LETTERS, BYTES, seconds), time.monotonic)
+        self._wake = asyncio.Event()
+        self._turn = turn
+        self._memory = memory
+        self._held = memory.share(self._read_on)
+        self._stream: Stream | None = None
+        self._log = structlog.get_logger().bind(type=event_type.name, queue=event_type.error_queue)
+        self.archived = 0
+
+    @property
+    def name(self) -> str:
+        """The event type's."""
+        return self._type.name
+
+    async def run(self, connection: ReadConnection) -> None:
+        """Archive what the queue has and what comes. Returns when the channel ends, or after a flush when it stops.
+
+        Raises QueueMissing, or what aio-pika raises when the connection fails.
+        """
+        async with self._consuming(connection) as consumer:
+            await self._unless_lost(self._archive_until_end(consumer))
+
+    async def empty(self, connection: ReadConnection, asking: AbstractConnection) -> None:
+        """Archive until the queue is empty, of which another connection is asked: this one may not be read.
+
+        Raises ClickHouseUnavailable, InsertFailed, NotWritten, QueueMissing, or what aio-pika raises when the
+        connection fails.
+        """
+        while not self._stopping.is_set() and not await is_empty(asking, self._type.error_queue):
+            async with self._consuming(connection) as consumer:
+                await self._unless_lost(self._archive_until_empty(consumer, asking))
+
+    def wake(self) -> None:
+        """Look at the stop event now."""
+        self._wake.set()
+
+    def waiting(self, why: str) -> None:
+        """It does not consume now; the log says so."""
+
+    def _consuming(self, connection: ReadConnection) -> AbstractAsyncContextManager[Consumer]:
+        self._stream = connection.stream
+        prefetch = Prefetch(LETTERS, self._memory.own)
+        return consuming(connection, self._type.error_queue, prefetch, self._receive, all_headers, self._wake.set)
+
+    def _receive(self, deliveries: Deliveries) -> None:
+        if self._held.take(self._buffer.add(deliveries)):
+            assert self._stream is not None, "it consumes"
+            self._stream.hold()
+            self._wake.set()
+        if self._buffer.trigger() or len(self._buffer) == len(deliveries.tags):
+            self._wake.set()
+
+    def _read_on(self) -> None:
+        if self._stream is not None:
+            self._stream.release()
+
+    async def _unless_lost(self, archiving: Awaitable[None]) -> None:
+        try:
+            await archiving
+        except LeaseLost:
+            self._log.info("channel lost, its letters come again")
+        finally:
+            self._buffer.clear()
+            self._held.give_back(self._held.held)
+
+    async def _archive_until_end(self, consumer: Consumer) -> None:
+        while consumer.lease.alive and not self._stopping.is_set():
+            if self._buffer.trigger() or self._is_held():
+                await self._archive(self._buffer.take())
+            else:
+                await self._sleep(self._buffer.seconds_left())
+        await consumer.stop()
+        while consumer.lease.alive and len(self._buffer):
+            await self._archive(self._buffer.take())
+
+    def _is_held(self) -> bool:
+        """Whether nothing comes until some letters are archived."""
+        return self._stream is not None and self._stream.held and len(self._buffer) > 0
+
+    async def _archive_until_empty(self, consumer: Consumer, asking: AbstractConnection) -> None:
+        left: int | None = 1
+        while consumer.lease.alive and not self._stopping.is_set() and (left or len(self._buffer)):
+            if self._buffer.trigger() or self._is_held() or (len(self._buffer) and not left):
+                await self._archive(self._buffer.take())
+            else:
+                await self._sleep(_LOOK_SECONDS)
+            left = await depth(asking, self._type.error_queue)
+
+    async def _archive(self, batch: Batch) -> None:
+        async with self._turn:
+            await self._archive_whole(batch)
+
+    async def _archive_whole(self, batch: Batch) -> None:
+        """File first: a row of the table names a file that is there. Raises LeaseLost.
+
+        While ClickHouse is away no file is written: its letters would come again, and be in another one.
+        """
+        now = datetime.now(UTC)
+        path, token = self._files.new(self._type.name, now), str(uuid4())
+        letters = await asyncio.to_thread(self._read, batch, now)
+        await self._insist(batch.lease, self._table.ping)
+        await self._insist(batch.lease, lambda: self._files.write(path, letters))
+        await self._insist(batch.lease, lambda: self._table.insert(letters, self._files.url(path), token))
+        if not await batch.lease.ack(batch.last_tag, multiple=True):
+            raise LeaseLost
+        self._held.give_back(batch.size)
+        self.archived += len(letters)
+        self._log.info("archived", letters=len(letters), file=self._files.url(path))
+
+    def _read(self, batch: Batch, now: datetime) -> list[Letter]:
+        return [
+            read(self._type, body, batch.headers.get(position, {}), now) for position, body in enumerate(batch.bodies)
+        ]
+
+    async def _insist(self, lease: Lease, act: Callable[[], Awaitable[None]]) -> None:
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                await act()
+            except (ClickHouseUnavailable, InsertFailed, NotWritten) as error:
+                if self._backoff is None:
+                    raise
+                seconds = self._backoff.seconds(attempt)
+                self._log.warning("cannot archive, trying again", why=str(error), attempt=attempt,
+                                  seconds=round(seconds, 2))  # fmt: skip
+                if await lease.dies_within(seconds):
+                    raise LeaseLost from None
+            else:
+                return
+
+    async def _sleep(self, seconds: float | None) -> None:
+        self._wake.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            return

@@ -1,0 +1,71 @@
+"""A dead letter as it is found in an error queue: what it is called, and what it says."""
+
+import hashlib
+from datetime import UTC, datetime
+from uuid import UUID
+
+import msgspec
+
+from ingest_service.broker.headers import Headers, shown, text
+from ingest_service.dead_letters import headers
+from ingest_service.dead_letters.headers import Past, moment, moment_text
+from ingest_service.dead_letters.ids import belongs_to
+from ingest_service.events.contract import EXCHANGE, EventType
+
+UNKNOWN_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+"""When a message was first rejected that does not say; always the same, so that its letter's id is."""
+
+UNKNOWN_REASON = "unknown"
+_NAME, _DETAIL = 255, 1_000  # characters at most; AMQP's names of exchanges and routing keys have no more bytes
+_FIRST_REJECTED_BEFORE = "x-gcc-rejected-at"  # the one time that earlier versions told
+
+
+class Letter(msgspec.Struct, frozen=True, kw_only=True):
+    """One dead letter, with all it came with."""
+
+    letter_id: UUID
+    event_type: str
+    reason: str
+    detail: str
+    attempts: int
+    first_rejected_at: datetime
+    last_rejected_at: datetime
+    original_exchange: str
+    original_routing_key: str
+    headers: dict[str, object]
+    body: bytes
+    archived_at: datetime
+
+
+def read(event_type: EventType, body: bytes, own: Headers, now: datetime) -> Letter:
+    """The letter that a message in a type's error queue is, whoever put it there."""
+    past = Past.of(own)
+    before = moment(own.get(_FIRST_REJECTED_BEFORE))
+    first = past.first_rejected_at or before or UNKNOWN_TIME
+    return Letter(
+        letter_id=_letter_id(event_type.name, body, past.letter_id, first),
+        event_type=event_type.name,
+        reason=text(own.get(headers.REASON, UNKNOWN_REASON), _NAME),
+        detail=text(own.get(headers.DETAIL, ""), _DETAIL),
+        attempts=max(1, past.attempts),
+        first_rejected_at=first,
+        last_rejected_at=moment(own.get(headers.LAST_REJECTED_AT)) or before or now,
+        original_exchange=text(own.get(headers.ORIGINAL_EXCHANGE, EXCHANGE), _NAME),
+        original_routing_key=text(own.get(headers.ORIGINAL_ROUTING_KEY, event_type.routing_key), _NAME),
+        headers={name: shown(value) for name, value in own.items()},
+        body=body,
+        archived_at=now,
+    )
+
+
+def _letter_id(event_type: str, body: bytes, told: UUID | None, first_rejected_at: datetime) -> UUID:
+    """The same for the same letter, however often it is delivered, archived, replayed and rejected again.
+
+    It is what the service called it. A letter of an earlier version, or that somebody else put here, has no id that
+    can be its own: it gets one by its body and by when it was first rejected, which never change.
+    """
+    if told is not None and belongs_to(told, event_type, body):
+        return told
+    digest = hashlib.sha256(f"{event_type}\0{moment_text(first_rejected_at)}\0".encode())
+    digest.update(body)
+    return UUID(bytes=digest.digest()[:16], version=5)

@@ -1,0 +1,238 @@
+"""The tables of dead letters in ClickHouse: which there are, how they stand, and what was replayed."""
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID, uuid4
+
+import msgspec
+
+from ingest_service.archive.records import Letter
+from ingest_service.clickhouse.client import ClickHouse
+from ingest_service.errors import UserError
+
+LETTERS = "_e.dead_letter_events"
+REPLAYS = "_e.dead_letter_replays"
+PAGE_BYTES = 16 * 2**20
+"""Bodies that are read at a time: a page of letters may have gigabytes of them."""
+
+_Key = tuple[str, str]
+
+_COMMENT: Mapping[str, str | int] = {"service": "gcc-ingest", "type": "dead letters"}
+
+
+class NoSuchLetter(UserError):
+    """The table does not have the letter that was asked for."""
+
+
+class State(StrEnum):
+    """How a letter stands."""
+
+    WAITING = "waiting"
+    """Rejected once, and nothing was done about it."""
+    REPLAYED = "replayed"
+    """Published again, and it has not come back."""
+    FAILED_AGAIN = "failed_again"
+    """Published again, and rejected again."""
+
+
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
+    """Which letters; an empty one is all of them."""
+
+    event_types: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
+    since: datetime | None = None
+    """Rejected last at this time or later."""
+    until: datetime | None = None
+    """Rejected last before this time."""
+    states: tuple[State, ...] = tuple(State)
+    archived_until: datetime | None = None
+    """In the table at this time, by ClickHouse's clock."""
+
+    def condition(self) -> tuple[str, dict[str, object]]:
+        """The WHERE clause and its parameters."""
+        clauses = {
+            "event_types": "event_type IN {event_types:Array(String)}",
+            "reasons": "reason IN {reasons:Array(String)}",
+            "ids": "letter_id IN {ids:Array(UUID)}",
+            "states": "state IN {states:Array(String)}",
+            "since": "last_rejected_at >= {since:DateTime64(3, 'UTC')}",
+            "until": "last_rejected_at < {until:DateTime64(3, 'UTC')}",
+            "archived_until": "insert_timestamp <= {archived_until:DateTime64(3, 'UTC')}",
+        }
+        given = {name: getattr(self, name) for name in clauses if getattr(self, name)}
+        return " AND ".join(clauses[name] for name in given), {name: _parameter(value) for name, value in given.items()}
+
+
+class Group(msgspec.Struct, frozen=True):
+    """The letters of one type and reason, counted by state."""
+
+    event_type: str
+    reason: str
+    letters: int
+    waiting: int
+    replayed: int
+    failed_again: int
+    first_rejected_at: datetime
+    last_rejected_at: datetime
+    newest: UUID
+    """The id of the letter that was rejected last."""
+    newest_detail: str
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """A letter as the table has it, and how it stands."""
+
+    letter_id: UUID
+    event_type: str
+    reason: str
+    detail: str
+    attempts: int
+    state: State
+    first_rejected_at: datetime
+    last_rejected_at: datetime
+    replays: int
+    last_replayed_at: datetime
+    original_exchange: str
+    original_routing_key: str
+    headers: str
+    archive_file: str
+    archived_at: datetime
+    body: bytes
+
+
+class LetterTable:
+    """Reads and writes the tables."""
+
+    def __init__(self, clickhouse: ClickHouse) -> None:
+        self._clickhouse = clickhouse
+
+    async def ping(self) -> None:
+        """Returns if ClickHouse answers. Raises ClickHouseUnavailable."""
+        await self._clickhouse.ping()
+
+    async def insert(self, letters: Sequence[Letter], archive_file: str, token: str) -> None:
+        """Make archived letters durable; a letter that is there already is replaced. Raises InsertFailed."""
+        await self._clickhouse.insert(
+            LETTERS, [_row(letter, archive_file) for letter in letters], token, _COMMENT, _COLUMNS
+        )
+
+    async def now(self) -> datetime:
+        """ClickHouse's clock. Raises ClickHouseUnavailable."""
+        (answer,) = await self._clickhouse.rows("SELECT now64(3, 'UTC') AS now")
+        return msgspec.json.decode(answer, type=dict[str, datetime])["now"]
+
+    async def groups(self, selection: Selection) -> list[Group]:
+        """Counts by type and reason. Raises ClickHouseUnavailable."""
+        condition, parameters = selection.condition()
+        rows = await self._clickhouse.rows(
+            f"""
+            SELECT event_type, reason, count() AS letters, countIf(state = 'waiting') AS waiting,
+                countIf(state = 'replayed') AS replayed, countIf(state = 'failed_again') AS failed_again,
+                min(first_rejected_at) AS first_rejected_at, max(letters.last_rejected_at) AS last_rejected_at,
+                argMax(letter_id, letters.last_rejected_at) AS newest,
+                argMax(detail, letters.last_rejected_at) AS newest_detail
+            FROM (SELECT * FROM ({_states()}) WHERE {condition}) AS letters
+            GROUP BY event_type, reason ORDER BY event_type, reason
+            """,  # noqa: S608  the condition is ours, its values are parameters
+            parameters,
+        )
+        return [msgspec.json.decode(row, type=Group) for row in rows]
+
+    async def pages(self, selection: Selection, size: int) -> AsyncIterator[list[Kept]]:
+        """The letters, each once, however they change meanwhile: so many at a time, and bodies of PAGE_BYTES or one.
+
+        Raises ClickHouseUnavailable.
+        """
+        after: _Key = ("", str(UUID(int=0)))
+        while keys := await self._keys(selection, after, size):
+            for first, last in _ranges(keys):
+                after = last
+                if page := await self._between(selection, first, last):
+                    yield page
+
+    async def _keys(self, selection: Selection, after: _Key, size: int) -> list[tuple[_Key, int]]:
+        """The next keys, in order, with the bytes of their bodies. Without these, which are most of the table."""
+        condition, parameters = selection.condition()
+        states = _states("(event_type, letter_id) > ({type:String}, {id:UUID})")
+        rows = await self._clickhouse.rows(
+            f"SELECT event_type, letter_id, length(body) AS size FROM ({states})"  # noqa: S608
+            f" WHERE {condition}"  # its values are parameters
+            f" ORDER BY event_type, letter_id LIMIT {size:d}",
+            {**parameters, "type": after[0], "id": after[1]},
+        )
+        return [((key.event_type, key.letter_id), key.size) for key in map(_sized, rows)]
+
+    async def _between(self, selection: Selection, first: tuple[str, str], last: tuple[str, str]) -> list[Kept]:
+        condition, parameters = selection.condition()
+        states = _states(
+            "(event_type, letter_id) >= ({first_type:String}, {first_id:UUID})"
+            " AND (event_type, letter_id) <= ({last_type:String}, {last_id:UUID})"
+        )
+        rows = await self._clickhouse.rows(
+            f"SELECT {_KEPT_COLUMNS} FROM ({states}) WHERE {condition}"  # noqa: S608  its values are parameters
+            " ORDER BY event_type, letter_id",
+            {**parameters, "first_type": first[0], "first_id": first[1], "last_type": last[0], "last_id": last[1]},
+        )
+        return [msgspec.json.decode(row, type=Kept) for row in rows]
+
+    async def record(self, replay_id: UUID, letters: Sequence[Kept]) -> None:
+        """Note that letters were published again. Raises InsertFailed."""
+        rows = [
+            {"letter_id": letter.letter_id, "attempts": letter.attempts, "replay_id": replay_id} for letter in letters
+        ]
+        await self._clickhouse.insert(REPLAYS, list(map(msgspec.json.encode, rows)), str(uuid4()), _COMMENT)
+
+
+def _states(keys: str = "1") -> str:
+    """The letters of a range of keys, with how they stand.
+
+    A replay is of a letter with so many attempts: when the letter comes back it has one more.
+    """
+    return f"""
+        SELECT *, multiIf(replayed_attempts >= attempts, 'replayed', attempts > 1, 'failed_again', 'waiting') AS state
+        FROM (SELECT * FROM {LETTERS} FINAL WHERE {keys}) AS letters
+        LEFT JOIN
+        (
+            SELECT letter_id, max(attempts) AS replayed_attempts, max(replayed_at) AS last_replayed_at,
+                count() AS replays
+            FROM {REPLAYS} FINAL
+            GROUP BY letter_id
+        ) AS replays USING (letter_id)
+    """  # noqa: S608  constants
+
+
+def _ranges(keys: Sequence[tuple[_Key, int]]) -> Iterator[tuple[_Key, _Key]]:
+    """First and last of keys that follow each other and have PAGE_BYTES together at most, or are one."""
+    first, held = keys[0][0], 0
+    last = first
+    for key, size in keys:
+        if held and held + size > PAGE_BYTES:
+            yield first, last
+            first, held = key, 0
+        last, held = key, held + size
+    yield first, last
+
+
+class _Sized(msgspec.Struct):
+    event_type: str
+    letter_id: str
+    size: int
+
+
+_sized = msgspec.json.Decoder(_Sized).decode
+
+_COLUMNS = (*(name for name in Letter.__struct_fields__ if name != "body"), "body_base64", "archive_file")
+_KEPT_COLUMNS = ", ".join("base64Encode(body) AS body" if name == "body" else name for name in Kept.__struct_fields__)
+
+
+def _row(letter: Letter, archive_file: str) -> bytes:
+    """msgspec writes bytes as base64."""
+    fields = {name: getattr(letter, name) for name in letter.__struct_fields__}
+    fields["body_base64"] = fields.pop("body")
+    return msgspec.json.encode({**fields, "archive_file": archive_file})
+
+
+def _parameter(value: object) -> object:
+    return list(map(str, value)) if isinstance(value, tuple) else value

@@ -1,0 +1,1 @@
+"""ClickHouse: a client, inserts that are proved, and what errors mean."""

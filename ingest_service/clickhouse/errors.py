@@ -1,0 +1,210 @@
+"""What a failed insert means, by ClickHouse's error code and text: the one table that retries are decided from."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ingest_service.errors import UserError
+
+
+class Verdict(StrEnum):
+    """What to do with a batch whose insert failed."""
+
+    TRANSIENT = "transient"
+    """The server or the way to it is ill: the same bytes again, with the same token, without end."""
+    PRESSURE = "pressure"
+    """The server has too much to do: as transient, slower; where it lacks memory, in halves."""
+    ROW_FAULT = "row_fault"
+    """Some row can never be stored: split until it is alone."""
+    TIME_FAULT = "time_fault"
+    """The batch spans more partitions than one insert may: split by time; no row is to blame."""
+    CONFIG_FAULT = "config_fault"
+    """Table, schema, rights or settings are wrong: hold this type's messages, say so, and retry slowly."""
+    UNKNOWN = "unknown"
+    """Never seen: after some retries treated as a fault of configuration, because nothing may be lost to a guess."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """A verdict, and the reason for it as logs, metrics and /status name it."""
+
+    verdict: Verdict
+    reason: str
+
+
+class InsertFailed(UserError):
+    """An insert did not succeed; for some codes it may have landed all the same.
+
+    `code` is ClickHouse's error code, None when no answer of its own came; `status` is a proxy's HTTP status, where it
+    was one that answered. As text it holds nothing of the rows: ClickHouse quotes the values that it cannot read.
+    """
+
+    def __init__(self, code: int | None, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status
+        self.message = message
+        """As it was received; not to be shown."""
+
+    def __str__(self) -> str:
+        shown = meaning(self).verdict in _SHOWN and failed_view(self) is None
+        return self.message if shown else _without_values(self)
+
+
+class RowsMissing(InsertFailed):
+    """ClickHouse says that it has written fewer rows than were sent, and that this is a success."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(None, message)
+
+
+# The reasons are ClickHouse's own names of the codes: SELECT errorCodeToName(241).
+_TABLE: Mapping[Verdict, Mapping[int, str]] = {
+    Verdict.TRANSIENT: {
+        3: "unexpected_end_of_file",
+        159: "timeout_exceeded",  # as 319: it may have landed
+        198: "dns_error",
+        202: "too_many_simultaneous_queries",
+        203: "no_free_connection",
+        209: "socket_timeout",
+        210: "network_error",
+        236: "aborted",
+        242: "table_is_read_only",  # a replica without its Keeper
+        244: "unexpected_zookeeper_error",
+        254: "no_active_replicas",
+        265: "no_available_replica",
+        279: "all_connection_tries_failed",
+        285: "too_few_live_replicas",
+        286: "unsatisfied_quorum_for_previous_write",
+        289: "replica_is_not_in_quorum",
+        290: "limit_exceeded",
+        297: "shard_has_no_connections",
+        319: "unknown_status_of_insert",
+        364: "received_error_too_many_requests",
+        384: "part_is_temporarily_locked",
+        425: "system_error",
+        517: "cannot_assign_alter",
+        999: "keeper_exception",
+        1000: "poco_exception",
+    },
+    Verdict.PRESSURE: {
+        201: "quota_exceeded",
+        241: "memory_limit_exceeded",
+        243: "not_enough_space",
+        252: "too_many_parts",
+    },
+    Verdict.ROW_FAULT: {
+        6: "cannot_parse_text",
+        25: "cannot_parse_escape_sequence",
+        26: "cannot_parse_quoted_string",
+        27: "cannot_parse_input_assertion_failed",
+        33: "cannot_read_all_data",
+        38: "cannot_parse_date",
+        41: "cannot_parse_datetime",
+        53: "type_mismatch",
+        69: "argument_out_of_bound",
+        70: "cannot_convert_type",
+        72: "cannot_parse_number",
+        117: "incorrect_data",
+        128: "too_large_array_size",
+        130: "cannot_read_array_from_text",
+        131: "too_large_string_size",
+        321: "value_is_out_of_range_of_data_type",
+        349: "cannot_insert_null_in_ordinary_column",
+        376: "cannot_parse_uuid",
+        407: "decimal_overflow",
+        441: "cannot_parse_domain_value_from_string",
+        467: "cannot_parse_bool",
+        469: "violated_constraint",
+    },
+    Verdict.CONFIG_FAULT: {
+        10: "not_found_column_in_block",
+        16: "no_such_column_in_table",
+        20: "number_of_columns_doesnt_match",
+        47: "unknown_identifier",
+        60: "unknown_table",
+        62: "syntax_error",
+        81: "unknown_database",
+        115: "unknown_setting",
+        164: "readonly",
+        192: "unknown_user",
+        193: "wrong_password",
+        194: "required_password",
+        195: "ip_address_not_allowed",
+        291: "database_access_denied",
+        392: "query_is_prohibited",
+        452: "setting_constraint_violation",
+        497: "access_denied",
+        516: "authentication_failed",
+    },
+}
+
+_MEANINGS = {code: Meaning(verdict, reason) for verdict, reasons in _TABLE.items() for code, reason in reasons.items()}
+_TOO_MANY_PARTITIONS = Meaning(Verdict.TIME_FAULT, "too_many_partitions")
+_DROPPED_COLUMN = Meaning(Verdict.CONFIG_FAULT, "unknown_field")
+_ROWS_MISSING = Meaning(Verdict.CONFIG_FAULT, "rows_missing")
+VIEW_FAILED = Meaning(Verdict.CONFIG_FAULT, "view_failed")
+NO_ANSWER = Meaning(Verdict.TRANSIENT, "no_answer")
+TOO_LARGE_FOR_PROXY = Meaning(Verdict.CONFIG_FAULT, "too_large_for_proxy")
+OUT_OF_MEMORY = _MEANINGS[241]
+
+_SHOWN = {Verdict.TRANSIENT, Verdict.PRESSURE, Verdict.CONFIG_FAULT}
+"""What their texts name is the server's: tables, settings, limits."""
+_AT_ROW = re.compile(r"\(at row (\d+)\)")
+_KEY = re.compile(r"while reading the value of key (\w{1,64})\)")
+_NAME = re.compile(r"\(([A-Z][A-Z0-9_]+)\)(?: \(version [^)]*\)*\))?(?: \(for url [^)]*\))?\s*$")
+_VIEW = re.compile(r"while pushing to view ([^\s:]{1,200})\. \([A-Z][A-Z0-9_]+\)(?: \(version [^)]*\)*\))?"
+                   r"(?: \(for url [^)]*\))?\s*$")  # fmt: skip
+"""At the end of a text: what is before may be a value that somebody sent."""
+_UNKNOWN_FIELD = "Unknown field found while parsing "
+
+
+def blamed_row(failure: InsertFailed) -> int | None:
+    """The row, counted from 1, that ClickHouse could not read. A hint only: it counts from where a parser began."""
+    found = _AT_ROW.search(failure.message)
+    return int(found[1]) if found else None
+
+
+def failed_view(failure: InsertFailed) -> str | None:
+    """The materialized view that failed; None if it was the table itself, or the server does not say."""
+    found = _VIEW.search(failure.message)
+    return found[1] if found else None
+
+
+def meaning(failure: InsertFailed) -> Meaning:
+    """What a failed insert means."""
+    if isinstance(failure, RowsMissing):
+        return _ROWS_MISSING
+    if failure.code is None:
+        return TOO_LARGE_FOR_PROXY if failure.status == 413 else NO_ANSWER
+    if failure.code == 252 and "partitions" in failure.message:
+        # The same code as "Too many parts", another text: "Too many partitions for single INSERT block".
+        means = _TOO_MANY_PARTITIONS
+    elif failure.code == 117 and _said(failure).startswith(_UNKNOWN_FIELD):
+        # Incorrect data, it says; but admission lets only fields of the contract through, so the column is missing.
+        means = _DROPPED_COLUMN
+    else:
+        means = _MEANINGS.get(failure.code) or Meaning(Verdict.UNKNOWN, f"code_{failure.code}")
+    if means.verdict in (Verdict.ROW_FAULT, Verdict.UNKNOWN) and failed_view(failure) is not None:
+        return VIEW_FAILED  # whatever it is that the view cannot do: the rows are in the table
+    return means
+
+
+def _without_values(failure: InsertFailed) -> str:
+    """Code, name and place of an error whose text may quote what was sent."""
+    name = _NAME.search(failure.message)
+    text = f"ClickHouse's error {failure.code}"
+    if name is not None:
+        text += f" ({name[1]})"
+    if keys := _KEY.findall(failure.message):
+        text += f" in the column {keys[-1]}"  # what is before the last may be a value
+    if (view := failed_view(failure)) is not None:
+        text += f" in the materialized view {view}: mend or drop it, or write it so that it cannot fail"
+    return text
+
+
+def _said(failure: InsertFailed) -> str:
+    """The server's own words, from their beginning: what comes first in them is no value."""
+    before, found, said = failure.message.partition("DB::Exception: ")
+    return said if found else before

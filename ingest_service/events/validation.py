@@ -1,0 +1,297 @@
+"""Decides which messages of a batch may go into their table, and in what bytes."""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from operator import attrgetter
+from typing import get_args
+from uuid import UUID
+
+import msgspec
+
+from ingest_service.events import json_text
+from ingest_service.events.contract import Amount, Event, EventType, Uint64, utc
+
+_NESTING = 256
+"""Below what msgspec's recursion and ClickHouse's parser bear (some 1,000), far above what anyone has sent."""
+
+_CHUNK = 64
+"""Bodies that are checked together. Few, so that what is decoded is gone again before it leaves the CPU's cache."""
+
+_FIRST, _LAST = datetime(1901, 1, 1, tzinfo=UTC), datetime(2299, 1, 1, tzinfo=UTC)
+"""Within what DateTime64(6) holds. ClickHouse clamps what is outside without a word."""
+
+_MOST_UINT64 = 2**64 - 1
+_MOST_AMOUNT = Decimal(10) ** 29
+_TIME_TEXT = re.compile(rb'"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,19})?(Z|[+-]\d\d:?\d\d)?"').fullmatch
+"""The times that ClickHouse reads. The contract has others: t and z in lower case, fractions of more digits."""
+
+_TWICE = "a field is there more than once"
+
+_TOGETHER = 2**20
+"""Bytes of bodies that are decoded together at most: what a decoder makes of them may be thirty times as large."""
+
+_TOO_SHORT_TO_NEST = 2 * _NESTING
+"""A body that closes what it opens, and has no more bytes, is not nested too deep. Most bodies are so short."""
+
+
+class Reason(StrEnum):
+    """Why a message is dead-lettered; part of the contract with whoever reads the error queues."""
+
+    TOO_LARGE = "too_large"
+    NOT_UTF8 = "not_utf8"
+    NOT_JSON = "not_json"
+    TOO_DEEP = "too_deep"
+    INVALID_FIELD = "invalid_field"
+    IMPLAUSIBLE_TIME = "implausible_time"
+    REFUSED_BY_TABLE = "refused_by_table"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Why a body can never be stored as it is."""
+
+    reason: Reason
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}"
+
+
+class _Rejected(Exception):
+    """Carries a Rejection out of a check. Not kept: its traceback would keep every body of the batch in memory."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.rejection = Rejection(reason, detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What is too much of a body, and which event times are plausible."""
+
+    body_bytes: int = 4 * 2**20
+    earliest: datetime = datetime(2005, 1, 1, tzinfo=UTC)
+    ahead: timedelta = timedelta(days=1)
+    """How far a publisher's clock may be before ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Validated:
+    """A batch after validation: what may be inserted, column by column, and what may not."""
+
+    rows: Sequence[bytes]
+    positions: Sequence[int]
+    """Where in the batch each row came from."""
+    times: Sequence[datetime]
+    """Each row's event_timestamp; one without a time zone is UTC."""
+    rejected: Sequence[tuple[int, Rejection]]
+    """With their positions in the batch."""
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Validator:
+    """Checks bodies of one event type.
+
+    A body that fits is passed on as the very bytes that came, so numbers of any size stay exact. Fields that the
+    contract does not know are moved, bytes unchanged, into the object ``extra``, which every raw table has. A field of
+    the contract that is there twice is left to ClickHouse, which refuses it.
+    """
+
+    def __init__(self, event_type: EventType, bounds: Bounds, now: Callable[[], datetime] = _utc_now) -> None:
+        fields = msgspec.structs.fields(event_type.struct)
+        self._decode = msgspec.json.Decoder(event_type.struct).decode
+        self._bounds = bounds
+        self._now = now
+        self._known = {each.encode_name for each in fields}
+        self._unsigned = tuple(each.name for each in fields if each.type == Uint64)
+        self._other_times = tuple(
+            each.name for each in fields if datetime in (each.type, *get_args(each.type)) and not _is_event_time(each)
+        )
+
+        self._strictly = {each.encode_name: fits for each in fields if (fits := _strict_check(each.type))}
+        self._get_unsigned = tuple(map(attrgetter, self._unsigned))
+        self._get_other_times = tuple(map(attrgetter, self._other_times))
+
+    def validate(self, bodies: Sequence[bytes]) -> Validated:
+        """Sort the bodies of a batch into what may be inserted and what may not."""
+        rows: list[bytes] = []
+        positions: list[int] = []
+        times: list[datetime] = []
+        rejected: list[tuple[int, Rejection]] = []
+        latest = self._now() + self._bounds.ahead
+        for start in range(0, len(bodies), _CHUNK):
+            chunk = bodies[start : start + _CHUNK]
+            good = self._times_of_good(chunk, latest)
+            if good is not None:
+                rows += chunk
+                positions += range(start, start + len(chunk))
+                times += good
+                continue
+            for position, body in enumerate(chunk, start):
+                try:
+                    row, moment = self._validate(body, latest)
+                except _Rejected as error:
+                    rejected.append((position, error.rejection))
+                else:
+                    rows.append(row)
+                    positions.append(position)
+                    times.append(moment)
+        return Validated(rows, positions, times, rejected)
+
+    def look_again(self, rows: Sequence[bytes], positions: Sequence[int], times: Sequence[datetime]) -> Validated:
+        """Sort rows of which the table has refused one, by all that it is stricter about than the contract.
+
+        It is rare and costs more than to decode them, so it is done when an insert has failed, not before: then a batch
+        full of such rows costs that one insert, not two for each of them. Every row rejected here would be refused.
+        """
+        accepted: list[tuple[bytes, int, datetime]] = []
+        rejected: list[tuple[int, Rejection]] = []
+        for row, position, time in zip(rows, positions, times, strict=True):
+            if why := self._too_strict_for(row):
+                rejected.append((position, Rejection(Reason.INVALID_FIELD, why)))
+            else:
+                accepted.append((row, position, time))
+        kept, kept_positions, kept_times = zip(*accepted, strict=True) if accepted else ((), (), ())
+        return Validated(kept, kept_positions, kept_times, rejected)
+
+    def _too_strict_for(self, row: bytes) -> str | None:
+        """Why ClickHouse refuses a row that was admitted, if it does."""
+        fields = _FIELDS.decode(row)
+        if json_text.repeats_a_field(row, fields):
+            return _TWICE
+        for name, fits in self._strictly.items():
+            value = bytes(fields.get(name, b"null"))
+            if value != b"null" and not fits(value):
+                return f"the table cannot hold it - at `$.{name}`"
+        return None
+
+    def _times_of_good(self, bodies: Sequence[bytes], latest: datetime) -> list[datetime] | None:
+        """The event times of bodies that are good as they are, all of them; None where one must be looked at alone."""
+        largest = max(map(len, bodies))
+        if largest > min(self._bounds.body_bytes, _TOGETHER):
+            return None
+        joined = b"\n".join(bodies)
+        if (
+            len(joined) > _TOGETHER
+            or (largest > _TOO_SHORT_TO_NEST and json_text.brackets(joined) > _NESTING)
+            or not (joined.isascii() or _is_utf8(joined))
+        ):
+            return None
+        try:
+            events = list(map(self._decode, bodies))
+        except (msgspec.DecodeError, RecursionError):
+            return None
+        times = list(map(_EVENT_TIME, events))
+        good = (
+            _are_between(self._bounds.earliest, times, latest)
+            and all(max(map(get, events)) <= _MOST_UINT64 for get in self._get_unsigned)
+            and all(_are_between(_FIRST, filter(None, map(get, events)), _LAST) for get in self._get_other_times)
+        )
+        return times if good else None
+
+    def _validate(self, body: bytes, latest: datetime) -> tuple[bytes, datetime]:
+        self._check_bytes(body)
+        try:
+            event = self._decode(body)
+        except msgspec.ValidationError as error:
+            event, body = self._move_unknown_fields(body, error)
+        except msgspec.DecodeError as error:
+            raise _Rejected(Reason.NOT_JSON, str(error)) from None
+        return body, self._check(event, latest)
+
+    def _check_bytes(self, body: bytes) -> None:
+        """Before anything is decoded: what would hurt the decoder, or pass it unseen inside of an object."""
+        if len(body) > self._bounds.body_bytes:
+            raise _Rejected(Reason.TOO_LARGE, f"{len(body)} bytes, more than {self._bounds.body_bytes}")
+        if not body.isascii():
+            try:
+                body.decode()
+            except UnicodeDecodeError as error:
+                raise _Rejected(Reason.NOT_UTF8, f"{error.reason} at byte {error.start}") from None
+        if json_text.brackets(body) > _NESTING and json_text.depth(body) > _NESTING:
+            raise _Rejected(Reason.TOO_DEEP, f"nested more than {_NESTING} levels deep")
+
+    def _move_unknown_fields(self, body: bytes, error: msgspec.ValidationError) -> tuple[Event, bytes]:
+        """The event and body with unknown fields moved into ``extra``; the error again, if that was not its cause."""
+        try:
+            fields = _FIELDS.decode(body)
+        except msgspec.DecodeError as other:
+            raise _Rejected(Reason.NOT_JSON, f"not a JSON object: {other}") from None
+        if json_text.repeats_a_field(body, fields):
+            raise _Rejected(Reason.INVALID_FIELD, _TWICE) from None
+        known = {name: value for name, value in fields.items() if name in self._known}
+        if len(known) == len(fields):
+            raise _Rejected(Reason.INVALID_FIELD, str(error)) from None
+        try:
+            event = self._decode(_ENCODE(known))
+        except msgspec.ValidationError as other:
+            raise _Rejected(Reason.INVALID_FIELD, str(other)) from None
+        extra = {name: value for name, value in fields.items() if name not in self._known}
+        return event, _ENCODE({**known, "extra": extra})
+
+    def _check(self, event: Event, latest: datetime) -> datetime:
+        """What the types do not say; the event's time."""
+        for name in self._unsigned:
+            if getattr(event, name) > _MOST_UINT64:
+                raise _Rejected(Reason.INVALID_FIELD, f"Expected `int` of at most 64 bits - at `$.{name}`")
+        for name in self._other_times:
+            moment = getattr(event, name)
+            if moment is not None and not _are_between(_FIRST, [moment], _LAST):
+                raise _Rejected(Reason.IMPLAUSIBLE_TIME, f"{name} {moment.isoformat()} is no time that a table holds")
+        moment = utc(event.event_timestamp)
+        if not self._bounds.earliest <= moment <= latest:
+            raise _Rejected(
+                Reason.IMPLAUSIBLE_TIME,
+                f"event_timestamp {moment.isoformat()} is not between {self._bounds.earliest.isoformat()} "
+                f"and {latest.isoformat(timespec='seconds')}",
+            )
+        return moment
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _are_between(first: datetime, moments: Iterable[datetime], last: datetime) -> bool:
+    """Whether all of them are; not, too, where some have a time zone and others have none."""
+    moments = list(moments)
+    if not moments:
+        return True
+    try:
+        earliest, latest = min(moments), max(moments)
+    except TypeError:
+        return False
+    return first <= utc(earliest) and utc(latest) <= last
+
+
+def _strict_check(kind: object) -> Callable[[bytes], bool] | None:
+    """What ClickHouse asks of a value's very text, of a type that the contract has checked."""
+    if datetime in (kind, *get_args(kind)):
+        return lambda text: _TIME_TEXT(text) is not None
+    if kind == Uint64:
+        return lambda text: text != b"-0"
+    if kind == Amount:
+        return lambda text: Decimal(text.decode()).copy_abs() < _MOST_AMOUNT
+    if kind is UUID:
+        return lambda text: b"\\" not in text
+    return None
+
+
+def _is_event_time(each: msgspec.structs.FieldInfo) -> bool:
+    return each.name == "event_timestamp"
+
+
+_EVENT_TIME: Callable[[Event], datetime] = attrgetter("event_timestamp")
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_ENCODE = msgspec.json.encode

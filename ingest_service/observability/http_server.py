@@ -1,0 +1,124 @@
+"""What the service says over HTTP: /heartbeat, /ready, /status and /metrics."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from ingest_service.errors import UserError
+from ingest_service.observability.health import Health
+from ingest_service.observability.http_connections import BACKLOG, Connections
+from ingest_service.observability.metrics import Metrics
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class PortTaken(UserError):
+    """The HTTP port cannot be listened on."""
+
+
+@dataclass(frozen=True)
+class HttpServer:
+    """The server while it listens."""
+
+    runner: web.AppRunner
+    listening: asyncio.Server
+
+    async def cleanup(self) -> None:
+        """Stop listening, and end the connections there are."""
+        self.listening.close()
+        await self.runner.cleanup()
+
+
+async def start(health: Health, metrics: Metrics, host: str, port: int) -> HttpServer:
+    """Listen; the caller cleans it up. Raises PortTaken."""
+    routes = _Routes(health, metrics)
+    middlewares = [_without_body, *([_for_this_machine] if _is_loopback(host) else [])]
+    app = web.Application(middlewares=middlewares)
+    app.add_routes(
+        [
+            web.get("/heartbeat", routes.heartbeat),
+            web.get("/ready", routes.ready),
+            web.get("/status", routes.status),
+            web.get("/metrics", routes.metrics),
+        ]
+    )
+    app.on_response_prepare.append(_close_afterwards)  # a connection is for one request: http_connections.py
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1, lingering_time=1)
+    await runner.setup()
+    assert runner.server is not None
+    try:
+        listening = await asyncio.get_running_loop().create_server(
+            Connections(runner.server), host, port, backlog=BACKLOG
+        )
+    except OSError as error:
+        await runner.cleanup()
+        raise PortTaken(
+            f"cannot listen on {host}:{port} for HTTP ({error.strerror}); set GCC_HTTP_PORT to a free port"
+        ) from None
+    return HttpServer(runner, listening)
+
+
+async def _close_afterwards(_request: web.Request, response: web.StreamResponse) -> None:
+    response.force_close()
+
+
+@web.middleware
+async def _without_body(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    """Nothing here takes a body: one is refused before it is read."""
+    if request.body_exists:
+        raise web.HTTPRequestEntityTooLarge(max_size=0, actual_size=request.content_length or 1)
+    return await handler(request)
+
+
+@web.middleware
+async def _for_this_machine(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    """A web page may have its own name resolve to 127.0.0.1 and then read what it gets: its name is in the Host header.
+
+    For a server that only this machine can reach; others may be called by any name.
+    """
+    host = request.headers.get("Host")
+    if host is not None and not _is_loopback(_name(host)):
+        raise web.HTTPMisdirectedRequest(text="this server answers to 127.0.0.1, localhost and [::1] only\n")
+    return await handler(request)
+
+
+def _name(host: str) -> str:
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _is_loopback(name: str) -> bool:
+    try:
+        return name == "localhost" or ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+class _Routes:
+    def __init__(self, health: Health, metrics: Metrics) -> None:
+        self._health = health
+        self._metrics = metrics
+
+    async def heartbeat(self, _request: web.Request) -> web.Response:
+        """The process is alive and its loop turns."""
+        return web.Response(text="ok\n")
+
+    async def ready(self, _request: web.Request) -> web.Response:
+        """200 when messages of every type move; 503 with the obstacles otherwise."""
+        obstacles = self._health.obstacles()
+        return web.json_response({"ready": not obstacles, "obstacles": obstacles}, status=503 if obstacles else 200)
+
+    async def status(self, _request: web.Request) -> web.Response:
+        """Everything there is to know, as JSON."""
+        return web.json_response(self._health.as_dict())
+
+    async def metrics(self, _request: web.Request) -> web.Response:
+        """Prometheus' text format."""
+        return web.Response(body=generate_latest(self._metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -1,0 +1,1 @@
+"""One event type's way from its queue into its table."""
