@@ -1,6 +1,6 @@
 """Creates the raw tables and applies the numbered changes that were not applied yet; idempotent.
 
-`tables/<name>_events.sql` is a table as it is created today, and so are those of dead letters in `letters/`. A table
+`tables/<name>_events.sql` is a table as it is created today, and so are those of dead letters in `dead_letters/`. A table
 that exists elsewhere already is brought there by `changes/NNNN_<what>.sql`, one statement each, written so that it does
 no harm to a table created today (`ADD COLUMN IF NOT EXISTS`). What was applied is recorded in `_e.schema_changes`.
 `ledger/` has the table of landed batches, and the view that feeds it from each raw table.
@@ -55,7 +55,7 @@ async def apply(clickhouse: ClickHouse, cluster: str | None = None, changes: Pat
     """
     dialect = Dialect(cluster)
     await clickhouse.command(dialect.statement("CREATE DATABASE IF NOT EXISTS _e $on_cluster"))
-    for folder in ("tables", "letters"):
+    for folder in ("tables", "dead_letters"):
         for sql in _statements(_HERE / folder).values():
             await clickhouse.command(dialect.statement(sql))
     ledger = _statements(_HERE / "ledger")
