@@ -10,9 +10,8 @@ import msgspec
 from ingest_service.archive.records import Letter
 from ingest_service.clickhouse.client import ClickHouse
 from ingest_service.errors import UserError
+from ingest_service.schema.inventory import DEAD_LETTER_REPLAYS, DEAD_LETTERS
 
-LETTERS = "_e.dead_letter_events"
-REPLAYS = "_e.dead_letter_replays"
 PAGE_BYTES = 16 * 2**20
 """Bodies that are read at a time: a page of letters may have gigabytes of them."""
 
@@ -115,7 +114,7 @@ class LetterTable:
     async def insert(self, letters: Sequence[Letter], archive_file: str, token: str) -> None:
         """Make archived letters durable; a letter that is there already is replaced. Raises InsertFailed."""
         await self._clickhouse.insert(
-            LETTERS, [_row(letter, archive_file) for letter in letters], token, _COMMENT, _COLUMNS
+            DEAD_LETTERS, [_row(letter, archive_file) for letter in letters], token, _COMMENT, _COLUMNS
         )
 
     async def now(self) -> datetime:
@@ -182,7 +181,7 @@ class LetterTable:
         rows = [
             {"letter_id": letter.letter_id, "attempts": letter.attempts, "replay_id": replay_id} for letter in letters
         ]
-        await self._clickhouse.insert(REPLAYS, list(map(msgspec.json.encode, rows)), str(uuid4()), _COMMENT)
+        await self._clickhouse.insert(DEAD_LETTER_REPLAYS, list(map(msgspec.json.encode, rows)), str(uuid4()), _COMMENT)
 
 
 def _states(keys: str = "1") -> str:
@@ -192,12 +191,12 @@ def _states(keys: str = "1") -> str:
     """
     return f"""
         SELECT *, multiIf(replayed_attempts >= attempts, 'replayed', attempts > 1, 'failed_again', 'waiting') AS state
-        FROM (SELECT * FROM {LETTERS} FINAL WHERE {keys}) AS letters
+        FROM (SELECT * FROM {DEAD_LETTERS} FINAL WHERE {keys}) AS letters
         LEFT JOIN
         (
             SELECT letter_id, max(attempts) AS replayed_attempts, max(replayed_at) AS last_replayed_at,
                 count() AS replays
-            FROM {REPLAYS} FINAL
+            FROM {DEAD_LETTER_REPLAYS} FINAL
             GROUP BY letter_id
         ) AS replays USING (letter_id)
     """  # noqa: S608  constants

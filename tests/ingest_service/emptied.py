@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Mapping
 
+from ingest_service.broker import topology
 from ingest_service.broker.connection import connected
-from ingest_service.broker.topology import UNROUTABLE_QUEUE
 from ingest_service.events.registry import EVENT_TYPES
+from ingest_service.schema.inventory import DEAD_LETTER_REPLAYS, DEAD_LETTERS, LEDGER
 from tests.ingest_service.running import query
 
 
@@ -14,15 +15,12 @@ def empty(environment: Mapping[str, str]) -> None:
     asyncio.run(_purge(environment["AMQP_URL"]))
     for each in EVENT_TYPES.values():
         query(environment["CLICKHOUSE_URL"], f"TRUNCATE TABLE {each.table}")
-    for name in ("_e.ingest_batches", "_e.dead_letter_events", "_e.dead_letter_replays"):
+    for name in (LEDGER, DEAD_LETTERS, DEAD_LETTER_REPLAYS):
         query(environment["CLICKHOUSE_URL"], f"TRUNCATE TABLE {name}")
 
 
 async def _purge(url: str) -> None:
-    queues = [UNROUTABLE_QUEUE]
-    for each in EVENT_TYPES.values():
-        queues += [each.queue, each.error_queue]
     async with connected(url, "tests") as connection, connection.channel() as channel:
-        for name in queues:
+        for name in topology.queues(EVENT_TYPES.values()):
             queue = await channel.get_queue(name, ensure=False)
             await queue.purge()

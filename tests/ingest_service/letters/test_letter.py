@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ingest_service.archive import records as letter
 
+from ingest_service.archive import records as letter
 from ingest_service.archive.files import BadArchiveUrl, Files, NotWritten
 from ingest_service.events.registry import EVENT_TYPES
 from tests.ingest_service.letters.archiving import body_of, letter_headers, lines
