@@ -14,16 +14,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest_service.backoff import Backoff
-from ingest_service.broker.published import Message, Outcome, Published
+from ingest_service.broker.lease import LeaseLost
+from ingest_service.broker.published import Message, Outcome, PublishResult
 from ingest_service.clickhouse.client import NO_SETTINGS, ClickHouse
 from ingest_service.clickhouse.errors import InsertFailed
-from ingest_service.dead_letters.queue import DeadLetters
+from ingest_service.dead_letters.queue import DeadLetterQueue
 from ingest_service.events.registry import EVENT_TYPES
 from ingest_service.events.validation import Bounds
 from ingest_service.observability.health import Health, State, TypeHealth
 from ingest_service.observability.metrics import Metrics
 from ingest_service.pipeline.buffer import Batch
-from ingest_service.pipeline.sinker import HeldTooLong, LeaseLost, Sinker, Terms
+from ingest_service.pipeline.retries import HeldTooLong
+from ingest_service.pipeline.sinker import Sinker, SinkerSettings
 from tests.ingest_service.leases import RememberingLease
 
 TYPE = EVENT_TYPES["order_log"]
@@ -130,7 +132,7 @@ class Letters:
     def bodies(self) -> list[bytes]:
         return [message.body for message in self.confirmed]
 
-    async def send(self, messages: Sequence[Message]) -> Published:
+    async def send(self, messages: Sequence[Message]) -> PublishResult:
         assert messages
         known = {message.headers["x-gcc-letter-id"] for message in self.confirmed}
         assert known.isdisjoint(message.headers["x-gcc-letter-id"] for message in messages), "confirmed, and sent again"
@@ -138,16 +140,16 @@ class Letters:
         self._failures = max(0, self._failures - 1)
         outcomes = [[Outcome.CONFIRMED, *bad][at % (1 + len(bad))] for at in range(len(messages))]
         self.confirmed += [m for m, own in zip(messages, outcomes, strict=True) if own is Outcome.CONFIRMED]
-        return Published(outcomes, "not yet")
+        return PublishResult(outcomes, "not yet")
 
 
 def sinker(
     clickhouse: ClickHouse, letters: Letters, health: TypeHealth, hold_seconds: float = 60, dead_share: float = 1.0
 ) -> Sinker:
-    terms = Terms(Bounds(), hold_seconds, dead_share)
+    terms = SinkerSettings(Bounds(), hold_seconds, dead_share)
     backoff = Backoff(1e-6, 1e-5)
     return Sinker(
-        TYPE, clickhouse, DeadLetters(TYPE, letters), backoff, terms, health, Metrics(Health()), time.monotonic
+        TYPE, clickhouse, DeadLetterQueue(TYPE, letters), backoff, terms, health, Metrics(Health()), time.monotonic
     )
 
 

@@ -3,40 +3,40 @@ from pathlib import Path
 
 import pytest
 
-from ingest_service.clickhouse.errors import InsertFailed, Meaning, Verdict, meaning
+from ingest_service.clickhouse.errors import Classification, ErrorClass, InsertFailed, classify
 
 SPEC = Path(__file__).parents[3] / "shared" / "spec" / "ingest.md"
 
 
-def verdict(failure: InsertFailed) -> Verdict:
-    return meaning(failure).verdict
+def verdict(failure: InsertFailed) -> ErrorClass:
+    return classify(failure).error_class
 
 
 def test_an_error_without_a_code_is_a_connection_that_failed_and_so_transient() -> None:
-    assert verdict(InsertFailed(None, "connection refused")) is Verdict.TRANSIENT
+    assert verdict(InsertFailed(None, "connection refused")) is ErrorClass.TRANSIENT
 
 
 def test_a_code_never_seen_is_unknown_so_that_nothing_is_lost_to_a_guess() -> None:
-    assert verdict(InsertFailed(424242, "?")) is Verdict.UNKNOWN
+    assert verdict(InsertFailed(424242, "?")) is ErrorClass.UNKNOWN
 
 
 def test_code_252_has_two_meanings_told_apart_by_its_text() -> None:
     parts = InsertFailed(252, "Too many parts (300). Merges are processing significantly slower than inserts")
     partitions = InsertFailed(252, "Too many partitions for single INSERT block (more than 100)")
-    assert verdict(parts) is Verdict.PRESSURE
-    assert verdict(partitions) is Verdict.TIME_FAULT
+    assert verdict(parts) is ErrorClass.PRESSURE
+    assert verdict(partitions) is ErrorClass.TIME_FAULT
 
 
 def test_an_unknown_field_is_a_column_that_is_missing_for_admission_lets_no_other_through() -> None:
     dropped = InsertFailed(117, "Unknown field found while parsing JSONEachRow format: metrics")
-    assert verdict(dropped) is Verdict.CONFIG_FAULT
-    assert meaning(dropped).reason == "unknown_field"
-    assert verdict(InsertFailed(117, "Duplicate field found")) is Verdict.ROW_FAULT
+    assert verdict(dropped) is ErrorClass.CONFIG_FAULT
+    assert classify(dropped).reason == "unknown_field"
+    assert verdict(InsertFailed(117, "Duplicate field found")) is ErrorClass.ROW_FAULT
 
 
 def test_a_reason_is_the_servers_own_name_of_the_code() -> None:
-    assert meaning(InsertFailed(241, "")).reason == "memory_limit_exceeded"
-    assert meaning(InsertFailed(424242, "")).reason == "code_424242"
+    assert classify(InsertFailed(241, "")).reason == "memory_limit_exceeded"
+    assert classify(InsertFailed(424242, "")).reason == "code_424242"
 
 
 def answer(code: int, said: str, name: str) -> InsertFailed:
@@ -53,7 +53,7 @@ VIEW_FAILS = answer(
 
 
 def test_a_view_that_fails_is_no_fault_of_the_rows_and_is_named() -> None:
-    assert meaning(VIEW_FAILS) == Meaning(Verdict.CONFIG_FAULT, "view_failed")
+    assert classify(VIEW_FAILS) == Classification(ErrorClass.CONFIG_FAULT, "view_failed")
     assert "_e.of_an_analyst" in str(VIEW_FAILS)
 
 
@@ -68,7 +68,7 @@ def test_a_view_that_fails_is_no_fault_of_the_rows_and_is_named() -> None:
 def test_a_value_that_reads_like_the_servers_words_is_believed_nothing(value: str) -> None:
     said = f"Cannot read DateTime: unexpected date: {value}: (while reading the value of key updated_at): (at row 1)"
     failure = answer(41, f"{said}\n: While executing ParallelParsingBlockInputFormat", "CANNOT_PARSE_DATETIME")
-    assert verdict(failure) is Verdict.ROW_FAULT
+    assert verdict(failure) is ErrorClass.ROW_FAULT
     assert str(failure) == "ClickHouse's error 41 (CANNOT_PARSE_DATETIME) in the column updated_at"
 
 
@@ -79,8 +79,8 @@ def test_the_text_of_an_error_that_may_quote_a_row_has_nothing_of_it(failure: In
 
 
 def test_what_a_proxy_refuses_for_its_size_is_told_from_a_server_that_is_away() -> None:
-    assert meaning(InsertFailed(None, "HTTP status 413", 413)).reason == "too_large_for_proxy"
-    assert verdict(InsertFailed(None, "HTTP status 502", 502)) is Verdict.TRANSIENT
+    assert classify(InsertFailed(None, "HTTP status 413", 413)).reason == "too_large_for_proxy"
+    assert verdict(InsertFailed(None, "HTTP status 502", 502)) is ErrorClass.TRANSIENT
 
 
 @pytest.mark.skipif(not SPEC.exists(), reason="the specification is not beside this checkout")
@@ -94,5 +94,5 @@ def test_every_code_has_the_verdict_of_the_specification(row: str) -> None:
         codes.update(range(int(first), int(last or first) + 1))
     assert codes
     assert {code: verdict(InsertFailed(code, "")) for code in codes} == dict.fromkeys(
-        codes, Verdict(row.replace(" ", "_"))
+        codes, ErrorClass(row.replace(" ", "_"))
     )

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest_service.archive import records as letter
-from ingest_service.archive.files import BadArchiveUrl, Files, NotWritten
+from ingest_service.archive.files import ArchiveFiles, BadArchiveUrl, NotWritten
 from ingest_service.events.registry import EVENT_TYPES
 from tests.ingest_service.letters.archiving import body_of, letter_headers, lines
 
@@ -17,7 +17,7 @@ NOW = datetime(2026, 11, 24, 3, 4, 5, tzinfo=UTC)
 LATER = datetime(2026, 11, 25, tzinfo=UTC)
 
 
-def read(body: bytes, headers: dict[str, Any], now: datetime = NOW) -> letter.Letter:
+def read(body: bytes, headers: dict[str, Any], now: datetime = NOW) -> letter.DeadLetterRecord:
     return letter.read(ORDER_LOG, body, headers, now)
 
 
@@ -65,7 +65,7 @@ values = st.recursive(
 async def test_a_file_holds_every_body_byte_for_byte(
     tmp_path_factory: pytest.TempPathFactory, bodies: list[bytes]
 ) -> None:
-    files = Files(str(tmp_path_factory.mktemp("archive")))
+    files = ArchiveFiles(str(tmp_path_factory.mktemp("archive")))
     path = files.new("order_log", NOW)
     told = {"x-raw": b"\xff", "x-count": 3, "x-when": NOW, "x-list": [1, None, True]}
     await files.write(path, [read(body, told) for body in bodies])
@@ -79,7 +79,7 @@ async def test_a_file_holds_every_body_byte_for_byte(
 async def test_a_letter_with_headers_of_any_type_is_written_with_all_of_them(
     tmp_path_factory: pytest.TempPathFactory, headers: dict[str, Any]
 ) -> None:
-    files = Files(str(tmp_path_factory.mktemp("archive")))
+    files = ArchiveFiles(str(tmp_path_factory.mktemp("archive")))
     path = files.new("order_log", NOW)
     await files.write(path, [read(b"x", headers)])
     (line,) = lines(Path(path))
@@ -96,7 +96,7 @@ def test_what_a_letter_says_of_itself_is_text_of_bounded_length_whatever_it_says
 
 
 def test_files_are_named_by_type_and_hour_and_nothing_else_is_left_beside_them(tmp_path: Path) -> None:
-    files = Files(str(tmp_path))
+    files = ArchiveFiles(str(tmp_path))
     path = files.new("order_log", NOW)
     assert path.startswith(f"{tmp_path}/order_log/date=2026-11-24/hour=03/")
     asyncio.run(files.write(path, [read(b"{", letter_headers())]))
@@ -105,7 +105,7 @@ def test_files_are_named_by_type_and_hour_and_nothing_else_is_left_beside_them(t
 
 
 async def test_an_object_store_gets_a_file_in_one_put() -> None:
-    files = Files("memory://bucket/letters")
+    files = ArchiveFiles("memory://bucket/letters")
     path = files.new("order_log", NOW)
     await files.write(path, [read(b"{", letter_headers())])
     assert files.url(path).startswith("memory://")
@@ -113,12 +113,12 @@ async def test_an_object_store_gets_a_file_in_one_put() -> None:
 
 async def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
-    files = Files(str(tmp_path / "taken"))
+    files = ArchiveFiles(str(tmp_path / "taken"))
     with pytest.raises(NotWritten, match=f"GCC_ARCHIVE_URL: file://{tmp_path}/taken/order_log.*NotADirectory"):
         await files.write(files.new("order_log", NOW), [read(b"{", letter_headers())])
 
 
 def test_a_url_that_cannot_be_used_is_refused_without_showing_it() -> None:
     with pytest.raises(BadArchiveUrl, match="GCC_ARCHIVE_URL") as refused:
-        Files("nosuch://u:s3cret@host/x")
+        ArchiveFiles("nosuch://u:s3cret@host/x")
     assert "s3cret" not in str(refused.value)
