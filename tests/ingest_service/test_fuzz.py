@@ -26,10 +26,10 @@ from ingest_service.observability.health import Health, TypeHealth
 from ingest_service.observability.metrics import Metrics
 from ingest_service.pipeline.buffer import Batch
 from ingest_service.pipeline.sinker import Sinker, SinkerSettings
-from tests.ingest_service.amqp import Anything, Sent, delivery
+from tests.harness.amqp import Anything, Sent, delivery
+from tests.harness.leases import RememberingLease
+from tests.harness.running import query
 from tests.ingest_service.broker.ways import Taken, cut, fast, plain
-from tests.ingest_service.leases import RememberingLease
-from tests.ingest_service.running import query
 
 BODIES = int(os.environ.get("GCC_FUZZ_BODIES", "6000"))
 SEED = int(os.environ.get("GCC_FUZZ_SEED", "7"))

@@ -17,7 +17,7 @@ from ingest_service.dead_letters.headers import (
     all_headers,
     history_headers,
 )
-from tests.ingest_service.amqp import (
+from tests.harness.amqp import (
     HEADERS,
     MICROSECONDS,
     Anything,
@@ -28,8 +28,8 @@ from tests.ingest_service.amqp import (
     nested,
     properties,
 )
+from tests.harness.work import calls
 from tests.ingest_service.broker.ways import cut, fast, plain
-from tests.ingest_service.work import calls
 
 MOST_CALLS = 25_000
 FRAME = 131_064

@@ -7,7 +7,7 @@ from ingest_service.events.registry import EVENT_TYPES
 from ingest_service.schema.apply import apply
 from ingest_service.schema.dialect import Dialect
 from ingest_service.schema.inventory import LEDGER_VIEWS, TABLES
-from tests.ingest_service.running import query
+from tests.harness.running import query
 
 TABLE = "CREATE TABLE IF NOT EXISTS _e.x_events $on_cluster (a Int8) ENGINE = $replacing_merge_tree ORDER BY a"
 

@@ -26,7 +26,7 @@ from ingest_service.observability.metrics import Metrics
 from ingest_service.pipeline.buffer import Batch
 from ingest_service.pipeline.retries import HeldTooLong
 from ingest_service.pipeline.sinker import Sinker, SinkerSettings
-from tests.ingest_service.leases import RememberingLease
+from tests.harness.leases import RememberingLease
 
 TYPE = EVENT_TYPES["order_log"]
 PARTITIONS = 3

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest_service.observability import logs, safe_text
-from tests.ingest_service.terminal import controls
+from tests.harness.terminal import controls
 
 ANYTHING = st.text(
     alphabet=st.characters(exclude_categories=[]) | st.sampled_from("\x1b\x9b\x07\r\n\u202e\u2066\ud800")

@@ -5,7 +5,7 @@ import pytest
 
 from ingest_service.clickhouse.errors import Classification, ErrorClass, InsertFailed, classify
 
-SPEC = Path(__file__).parents[3] / "shared" / "spec" / "ingest.md"
+SPEC = Path(__file__).parents[4] / "shared" / "spec" / "ingest.md"
 
 
 def verdict(failure: InsertFailed) -> ErrorClass:

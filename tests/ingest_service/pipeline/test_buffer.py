@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from ingest_service.broker.lease import Deliveries
 from ingest_service.pipeline.buffer import Buffer, Limits, TagGap, Trigger
-from tests.ingest_service.leases import RememberingLease
+from tests.harness.leases import RememberingLease
 
 LIMITS = Limits(rows=5, bytes=50, seconds=10.0)
 

@@ -13,12 +13,12 @@ import msgspec
 from aio_pika import Message
 from backports import zstd
 
-from ingest_service.archive.files import Line
+from ingest_service.archive.files import ArchiveLine
 from ingest_service.broker.connection import connected
 from ingest_service.broker.queue_depth import depth
 from ingest_service.events.contract import EXCHANGE
 from ingest_service.events.registry import EVENT_TYPES
-from tests.ingest_service.running import GCC_INGEST, query, run
+from tests.harness.running import GCC_INGEST, query, run
 
 Environment = Mapping[str, str]
 Headers = dict[str, Any]
@@ -81,12 +81,12 @@ def files(environment: Environment) -> list[Path]:
     return sorted(Path(environment["GCC_ARCHIVE_URL"]).rglob("*.ndjson.zst"))
 
 
-def lines(file: Path) -> list[Line]:
+def lines(file: Path) -> list[ArchiveLine]:
     """What is in a file, which must be whole."""
-    return [msgspec.json.decode(line, type=Line) for line in zstd.decompress(file.read_bytes()).splitlines()]
+    return [msgspec.json.decode(line, type=ArchiveLine) for line in zstd.decompress(file.read_bytes()).splitlines()]
 
 
-def body_of(line: Line) -> bytes:
+def body_of(line: ArchiveLine) -> bytes:
     """What was received."""
     if line.body_base64 is not None:
         return line.body_base64

@@ -14,7 +14,7 @@ from gcc_platform.local_stack.ports import pick_free
 from ingest_service.observability import http_connections, http_server
 from ingest_service.observability.health import Health
 from ingest_service.observability.metrics import Metrics
-from tests.ingest_service.running import service
+from tests.harness.running import service
 
 HALF_A_REQUEST = b"GET /ready HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: "
 FEW_FILES = 192

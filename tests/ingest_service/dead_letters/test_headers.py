@@ -11,7 +11,7 @@ from ingest_service.dead_letters.queue import DeadLetterQueue
 from ingest_service.events.registry import EVENT_TYPES
 from ingest_service.events.validation import Reason
 from ingest_service.pipeline.buffer import Buffer, Limits
-from tests.ingest_service.leases import RememberingLease
+from tests.harness.leases import RememberingLease
 
 FIRST = datetime(2026, 11, 24, 3, 0, 0, 123_456, UTC)
 LATER = datetime(2026, 11, 24, 5, 0, 0, 999_999, UTC)

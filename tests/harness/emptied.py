@@ -7,7 +7,7 @@ from ingest_service.broker import topology
 from ingest_service.broker.connection import connected
 from ingest_service.events.registry import EVENT_TYPES
 from ingest_service.schema.inventory import DEAD_LETTER_REPLAYS, DEAD_LETTERS, LEDGER
-from tests.ingest_service.running import query
+from tests.harness.running import query
 
 
 def empty(environment: Mapping[str, str]) -> None:

@@ -20,7 +20,7 @@ from ingest_service.broker.headers import HeaderReader
 from ingest_service.broker.lease import Deliveries
 from ingest_service.broker.prefetch import Prefetch
 from ingest_service.dead_letters.headers import all_headers, history_headers
-from tests.ingest_service.proxy import Proxy
+from tests.harness.proxy import Proxy
 
 QUEUE = "tests.consuming"
 PREFETCH = 5_000

@@ -8,8 +8,8 @@ from typing import Any
 
 from ingest_service.commands.simulator import Simulator
 from ingest_service.events.registry import EVENT_TYPES
-from tests.ingest_service.running import Table, eventually, query, service
-from tests.ingest_service.test_service import order, publish
+from tests.harness.orders import order, publish
+from tests.harness.running import Table, eventually, query, service
 
 Environment = Mapping[str, str]
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ingest_service.archive import records as letter
 from ingest_service.archive.files import ArchiveFiles, BadArchiveUrl, NotWritten
 from ingest_service.events.registry import EVENT_TYPES
-from tests.ingest_service.letters.archiving import body_of, letter_headers, lines
+from tests.harness.archiving import body_of, letter_headers, lines
 
 ORDER_LOG = EVENT_TYPES["order_log"]
 NOW = datetime(2026, 11, 24, 3, 4, 5, tzinfo=UTC)

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from ingest_service.events.registry import EVENT_TYPES
-from tests.ingest_service.letters.archiving import (
+from tests.harness.archiving import (
     Environment,
     archive_once,
     archiving,
@@ -17,9 +17,8 @@ from tests.ingest_service.letters.archiving import (
     rows,
     waiting,
 )
-from tests.ingest_service.proxy import Proxy
-from tests.ingest_service.running import eventually, run
-from tests.ingest_service.test_service import through
+from tests.harness.proxy import Proxy, through
+from tests.harness.running import eventually, run
 
 QUEUE = EVENT_TYPES["order_log"].error_queue
 BODIES = [

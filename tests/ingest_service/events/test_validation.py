@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ingest_service.commands.simulator import Simulator
 from ingest_service.events.registry import EVENT_TYPES
 from ingest_service.events.validation import Bounds, Reason, Rejection, Validator
-from tests.ingest_service.work import calls
+from tests.harness.work import calls
 
 POST: dict[str, Any] = {
     "event_id": "4b76ddcf-676f-5fe8-ba32-4b6e901ccaa9",

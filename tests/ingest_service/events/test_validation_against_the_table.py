@@ -15,7 +15,7 @@ from ingest_service.clickhouse.errors import InsertFailed
 from ingest_service.commands.simulator import Simulator
 from ingest_service.events.registry import EVENT_TYPES
 from ingest_service.events.validation import Bounds, Validator
-from tests.ingest_service.running import Table
+from tests.harness.running import Table
 
 NUMBERS = 3_000
 BODIES = 2_500

@@ -5,6 +5,7 @@ import threading
 import time
 from contextlib import suppress
 from types import TracebackType
+from urllib.parse import urlsplit, urlunsplit
 
 
 class Proxy:
@@ -91,3 +92,9 @@ class Proxy:
         for end in (source, sink):
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
+
+
+def through(proxy: Proxy, url: str) -> str:
+    """A URL with the proxy's address in place of its server's."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{proxy.port}"))

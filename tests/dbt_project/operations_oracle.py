@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
-from tests.oracle import Event, moment
+from tests.dbt_project.oracle import Event, moment
 
 Row = tuple[Any, ...]
 

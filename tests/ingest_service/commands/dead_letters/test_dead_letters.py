@@ -9,7 +9,7 @@ import pytest
 
 from ingest_service.events.contract import EXCHANGE
 from ingest_service.events.registry import EVENT_TYPES
-from tests.ingest_service.letters.archiving import (
+from tests.harness.archiving import (
     Environment,
     Headers,
     archive_once,
@@ -20,9 +20,9 @@ from tests.ingest_service.letters.archiving import (
     rows,
     waiting,
 )
-from tests.ingest_service.running import GCC_INGEST, Table, eventually, query, run, service
-from tests.ingest_service.terminal import controls, on_terminal
-from tests.ingest_service.test_service import order, publish
+from tests.harness.orders import order, publish
+from tests.harness.running import GCC_INGEST, Table, eventually, query, run, service
+from tests.harness.terminal import controls, on_terminal
 
 ORDERS = EVENT_TYPES["order_log"]
 ASSETS = EVENT_TYPES["asset_log"]

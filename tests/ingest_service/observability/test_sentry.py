@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
-from tests.ingest_service.running import Table, eventually, service
-from tests.ingest_service.test_service import order, publish
+from tests.harness.orders import order, publish
+from tests.harness.running import Table, eventually, service
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tests.ingest_service.running import GCC_INGEST
+from tests.harness.running import GCC_INGEST
 
 _SIZE = struct.pack("HHHH", 24, 80, 0, 0)
 
