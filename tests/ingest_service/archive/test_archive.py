@@ -132,3 +132,15 @@ def test_where_it_cannot_archive_once_it_says_why_and_the_letters_stay(
     assert "s3cret" not in done.stderr.decode()
     assert "Traceback" not in done.stderr.decode()
     eventually(lambda: waiting(environment, QUEUE) == 1)
+
+
+def test_where_there_is_no_local_stack_the_archive_has_no_default_folder(
+    environment: Environment, tmp_path: Path
+) -> None:
+    put(environment, "order_log", [(b"x", letter_headers("not_json"))])
+    elsewhere = {**environment, "GCC_LOCAL_DIR": str(tmp_path / "none"), "GCC_ARCHIVE_URL": ""}
+    done = run(elsewhere, "archive", "--once")
+    assert done.returncode == 2
+    assert b"GCC_ARCHIVE_URL is not set" in done.stderr
+    assert not (tmp_path / "none").exists()
+    assert waiting(environment, QUEUE) == 1

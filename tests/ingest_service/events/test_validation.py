@@ -1,3 +1,4 @@
+import gc
 import json
 import re
 from collections.abc import Callable
@@ -216,3 +217,18 @@ def test_no_word_of_a_payload_is_in_a_detail() -> None:
     rejected = [why for _, why in validator("scrape_request_log").validate(bodies).rejected]
     assert len(rejected) > len(bodies) / 2
     assert [why.detail for why in rejected if secret.search(why.detail)] == []
+
+
+def test_a_rejection_keeps_nothing_of_its_batch_in_memory() -> None:
+    bodies = [body(), b"{", b"\xff", b"[]", body(event_id="none"), b"x" * (Bounds().body_bytes + 1)]
+    posts = validator("post_log")
+    kept = [posts.validate(bodies) for _ in range(3)]
+    gc.collect()
+    gc.disable()
+    try:
+        kept += [posts.validate(bodies) for _ in range(3)]
+        held = gc.collect()
+    finally:
+        gc.enable()
+    assert all(len(each.rejected) == 5 for each in kept)
+    assert held == 0, "an exception whose traceback is kept holds the frame that has the bodies"
