@@ -42,7 +42,7 @@ class Worker(Protocol):
         ...
 
     def waiting(self, why: str) -> None:
-        """Note that it does not consume at the moment, and why."""
+        """Note that it does not consume at present, and why."""
         ...
 
 
@@ -59,7 +59,7 @@ class Supervisor:
         stopping: asyncio.Event,
         broker: Callable[[str], None],
     ) -> None:
-        """`name` prefixes the connections' names, `reader` makes a reader, `broker` is called with the broker's state."""
+        """`name` prefixes the connections' names, `reader` makes a reader, `broker` is called with its state."""
         self._url = url
         self._name = name
         self._reader = reader

@@ -38,7 +38,7 @@ class DeadLetterRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read(event_type: EventType, body: bytes, own: Headers, now: datetime) -> DeadLetterRecord:
-    """Read the record of a message in a type's error queue, whoever published it."""
+    """Read the record of a message in a type's error queue."""
     history = DeadLetterHistory.from_headers(own)
     before = parse_timestamp(own.get(_FIRST_REJECTED_BEFORE))
     first = history.first_rejected_at or before or UNKNOWN_TIME
@@ -58,14 +58,14 @@ def read(event_type: EventType, body: bytes, own: Headers, now: datetime) -> Dea
     )
 
 
-def _letter_id(event_type: str, body: bytes, told: UUID | None, first_rejected_at: datetime) -> UUID:
+def _letter_id(event_type: str, body: bytes, letter_id: UUID | None, first_rejected_at: datetime) -> UUID:
     """The letter's id: the same however often it is delivered, archived, replayed and rejected again.
 
     It is the id that the service gave it. A letter of an earlier version, or of another publisher, has no valid id: its
     id is derived from its body and first_rejected_at, which never change.
     """
-    if told is not None and belongs_to(told, event_type, body):
-        return told
+    if letter_id is not None and belongs_to(letter_id, event_type, body):
+        return letter_id
     digest = hashlib.sha256(f"{event_type}\0{format_timestamp(first_rejected_at)}\0".encode())
     digest.update(body)
     return UUID(bytes=digest.digest()[:16], version=5)

@@ -74,7 +74,7 @@ class PublishBatch:
 class _Return:
     """A returned message of which some frames are still missing."""
 
-    said: str
+    reply: str
     routing_key: bytes
     missing: int | None = None
     """Bytes of the body still to come; None before the content header."""
@@ -149,10 +149,10 @@ class ConfirmReader:
 
     def _settle(self, payload: bytes, outcome: Outcome) -> None:
         tag, bits = _TAG(payload, 4)
-        for flight in self.batches_in_flight:
-            if flight.first_tag > tag:
+        for batch in self.batches_in_flight:
+            if batch.first_tag > tag:
                 break
-            flight.settle(tag, bool(bits & 1), outcome)
+            batch.settle(tag, bool(bits & 1), outcome)
 
     def _return(self, kind: int, payload: bytes) -> None:
         if kind == METHOD:
@@ -169,18 +169,18 @@ class ConfirmReader:
             returning.missing -= len(payload)
         if not returning.missing:
             self._returning = None
-            for flight in self.batches_in_flight:
-                if flight.return_(returning.routing_key, b"".join(returning.parts)):
-                    flight.trouble = returning.said
+            for batch in self.batches_in_flight:
+                if batch.return_(returning.routing_key, b"".join(returning.parts)):
+                    batch.trouble = returning.reply
                     return
 
 
 def _returned(payload: bytes) -> _Return:
     code = _CODE(payload, 4)[0]
-    said, at = _short(payload, 6)
+    reply, at = _short(payload, 6)
     _exchange, at = _short(payload, at)
     routing_key, _ = _short(payload, at)
-    text = f"routing key {routing_key.decode(errors='replace')!r}: returned, {code} {said.decode(errors='replace')}"
+    text = f"routing key {routing_key.decode(errors='replace')!r}: returned, {code} {reply.decode(errors='replace')}"
     return _Return(f"{text}. Is its queue bound? gcc-ingest init creates it", routing_key)
 
 

@@ -59,9 +59,9 @@ class ConfirmingChannel:
         if self._over:
             return
         self._over = why or "the connection was lost"
-        for flight in self._reader.batches_in_flight:
-            if not flight.done.done():
-                flight.done.set_result(None)
+        for batch in self._reader.batches_in_flight:
+            if not batch.done.done():
+                batch.done.set_result(None)
         self._look()
         for call in self._when_closed:
             call()
@@ -75,7 +75,7 @@ class ConfirmingChannel:
         """
         if not messages:
             return PublishResult((), "")
-        flight: PublishBatch | None = None
+        batch: PublishBatch | None = None
         trouble = ""
         try:
             async with asyncio.timeout(seconds):
@@ -83,22 +83,22 @@ class ConfirmingChannel:
                     await self._takes_something()
                     if self.closed:
                         return PublishResult([Outcome.UNKNOWN] * len(messages), self._over)
-                    flight = self._start(messages)
-                    await self._write(flight)
-                await flight.done
+                    batch = self._start(messages)
+                    await self._write(batch)
+                await batch.done
         except TimeoutError:
             trouble = f"the broker did not confirm within {seconds:g} s"
         except OSError as error:
             trouble = f"the connection was lost ({type(error).__name__})"
         finally:
-            if flight is not None:
-                self._reader.batches_in_flight.remove(flight)
-        outcomes = [Outcome.UNKNOWN] * len(messages) if flight is None else flight.outcomes
+            if batch is not None:
+                self._reader.batches_in_flight.remove(batch)
+        outcomes = [Outcome.UNKNOWN] * len(messages) if batch is None else batch.outcomes
         if Outcome.UNKNOWN in outcomes:
             blocked = self.blocked and f"the broker takes no messages: {self.blocked}"
             trouble = self._over or blocked or trouble
-        elif flight is not None:
-            trouble = flight.trouble
+        elif batch is not None:
+            trouble = batch.trouble
         return PublishResult(outcomes, trouble)
 
     async def _takes_something(self) -> None:
@@ -108,17 +108,17 @@ class ConfirmingChannel:
 
     def _start(self, messages: Sequence[Message]) -> PublishBatch:
         done = asyncio.get_running_loop().create_future()
-        flight = PublishBatch(messages, self._tag + 1, done)
+        batch = PublishBatch(messages, self._tag + 1, done)
         self._tag += len(messages)
-        self._reader.batches_in_flight.append(flight)
-        return flight
+        self._reader.batches_in_flight.append(batch)
+        return batch
 
-    async def _write(self, flight: PublishBatch) -> None:
+    async def _write(self, batch: PublishBatch) -> None:
         """Write all frames, at the socket's pace. An interruption closes the channel: its tags are then uncertain."""
         piece: list[bytes] = []
         size = written = 0
         try:
-            for message in flight.messages:
+            for message in batch.messages:
                 if self.closed:
                     return
                 frames = publish_frames(
@@ -134,7 +134,7 @@ class ConfirmingChannel:
             written += self._send(piece)
             await self._writer.drain()
         finally:
-            if written < len(flight.messages):
+            if written < len(batch.messages):
                 # Tags were assigned to messages that were not written, so later confirms could not be attributed.
                 self.end("a publish was given up half-way")
 

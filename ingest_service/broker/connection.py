@@ -31,7 +31,7 @@ CONNECTION_ERRORS = (AMQPError, OSError, TimeoutError, RuntimeError)
 
 
 class BrokerUnavailable(UserError):
-    """The broker cannot be used now; the message says why and names the URL without its password."""
+    """The broker cannot be used now; the message gives the reason and names the URL without its password."""
 
 
 async def connect(url: str, name: str, reader: Reader | None = None) -> ReadConnection:
@@ -76,7 +76,7 @@ async def connected(url: str, name: str, reader: Reader | None = None) -> AsyncI
 
 
 def is_alive(connection: AbstractConnection) -> bool:
-    """Whether the connection can still be used. aio-pika's own `is_closed` only tells whether we closed it."""
+    """Whether the connection can still be used. aio-pika's own `is_closed` only says whether we closed it."""
     return connection.connected.is_set()
 
 

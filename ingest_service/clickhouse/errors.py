@@ -185,7 +185,7 @@ def classify(failure: InsertFailed) -> Classification:
     if failure.code == 252 and "partitions" in failure.message:
         # "Too many partitions for single INSERT block" has the code of "Too many parts".
         means = _TOO_MANY_PARTITIONS
-    elif failure.code == 117 and _said(failure).startswith(_UNKNOWN_FIELD):
+    elif failure.code == 117 and _server_message(failure).startswith(_UNKNOWN_FIELD):
         # The code means incorrect data; but validation accepts only fields of the contract, so the column is missing.
         means = _DROPPED_COLUMN
     else:
@@ -208,7 +208,7 @@ def _without_values(failure: InsertFailed) -> str:
     return text
 
 
-def _said(failure: InsertFailed) -> str:
+def _server_message(failure: InsertFailed) -> str:
     """The server's message from its beginning, where no value can stand."""
-    before, found, said = failure.message.partition("DB::Exception: ")
-    return said if found else before
+    before, found, message = failure.message.partition("DB::Exception: ")
+    return message if found else before

@@ -125,17 +125,17 @@ class Inserter:
         async with self._connected().post(
             self._url, params=parameters, data=_Body(rows), headers=self._user, allow_redirects=False
         ) as response:
-            said = await response.content.read(_MOST_OF_AN_ANSWER)
-            self._check(response, said.decode(errors="backslashreplace"), str(parameters["query_id"]), len(rows))
+            text = await response.content.read(_MOST_OF_AN_ANSWER)
+            self._check(response, text.decode(errors="backslashreplace"), str(parameters["query_id"]), len(rows))
 
-    def _check(self, response: aiohttp.ClientResponse, said: str, query_id: str, rows: int) -> None:
+    def _check(self, response: aiohttp.ClientResponse, text: str, query_id: str, rows: int) -> None:
         """Raises InsertFailed unless this is ClickHouse's answer to this insert, and all rows are written."""
         answered = response.headers.get("X-ClickHouse-Query-Id")
         if answered is not None and answered != query_id:
             raise self._not_ours()
         code = response.headers.get("X-ClickHouse-Exception-Code")
         if code is not None and code.isdecimal():
-            raise self._refused(int(code), said, answered)
+            raise self._refused(int(code), text, answered)
         if response.status != 200:
             raise InsertFailed(
                 None,
@@ -147,14 +147,14 @@ class Inserter:
         written = _written_rows(response.headers.get("X-ClickHouse-Summary"))
         if written < rows:  # rows written by views are counted too
             raise RowsMissing(
-                f"CLICKHOUSE_URL: {self._shown} says that {written} of {rows} rows are written. "
+                f"CLICKHOUSE_URL: {self._shown} reports {written} of {rows} rows as written. "
                 "Which setting of the user's profile makes it skip or cut inserts? gcc-platform doctor compares them"
             )
 
-    def _refused(self, code: int, said: str, answered: str | None) -> InsertFailed:
+    def _refused(self, code: int, text: str, answered: str | None) -> InsertFailed:
         if code == _UNKNOWN_SETTING:
             self._known = None  # an answer to another insert
-        failure = InsertFailed(code, refusal(self._shown, code, said))
+        failure = InsertFailed(code, refusal(self._shown, code, text))
         if answered is None and classify(failure).error_class in _OF_ROWS:
             return self._not_ours()  # errors before the rows are parsed have no query id, and do not concern them
         return failure

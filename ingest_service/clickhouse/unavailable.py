@@ -10,12 +10,12 @@ class ClickHouseUnavailable(UserError):
     """ClickHouse cannot be used at present; the message gives the reason and the URL without its password."""
 
 
-def refusal(shown: str, code: int, said: str) -> str:
+def refusal(shown: str, code: int, text: str) -> str:
     """The message for a server's error code and text, with a way out if there is one; `shown` is its URL."""
     if code == _AUTHENTICATION_FAILED:
         return f"CLICKHOUSE_URL: {shown} refused the user or its password"
     way_out = ". gcc-ingest init creates databases and tables" if code in _NOT_THERE else ""
-    return f"CLICKHOUSE_URL: {shown} said: {said.strip()}{way_out}"
+    return f"CLICKHOUSE_URL: {shown} answered: {text.strip()}{way_out}"
 
 
 def no_answer(shown: str, error: BaseException) -> str:
