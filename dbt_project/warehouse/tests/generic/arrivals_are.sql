@@ -6,7 +6,7 @@
         event_timestamp
     from {{ source('beat', table) }}
     where
-        insert_timestamp >= {{ tested_since() }}
+        insert_timestamp >= {{ test_new_since() }}
         and not ({{ rule }})
 
 {% endtest %}

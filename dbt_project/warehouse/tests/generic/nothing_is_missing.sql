@@ -5,7 +5,7 @@
     select distinct {{ keys | join(', ') }}
     from {{ source('beat', table) }}
     where
-        insert_timestamp >= {{ tested_since() }}
+        insert_timestamp >= {{ test_new_since() }}
         and insert_timestamp < (
             select max(arrived_until) - toIntervalSecond({{ var('overlap_seconds') }})
             from {{ watermarks() }}
