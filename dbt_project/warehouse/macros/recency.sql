@@ -1,4 +1,4 @@
-{#- Which of two events is the newer: by event_timestamp, then by event_id in the order of its text, which anybody can
+{#- Which of two events is the newer: by event_timestamp, then by event_id in the order of its text, which is easy to
     check; ClickHouse itself orders UUIDs by their second half. As a number a UUID is in the order of its text, and
     argMax is three times as fast by one number as by a tuple. Signed, for events before 1970. `clock` is a column that
     decides before these two. -#}

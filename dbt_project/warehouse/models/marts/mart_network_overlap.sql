@@ -3,7 +3,7 @@
 {{ config(engine=merge_tree(), order_by=['platform', 'profile_id', 'other_profile_id']) }}
 
 -- Pairs grow with the square of the profiles that an account follows. An account that follows very many, or a
--- profile that very many follow, says little about any pair.
+-- profile that very many follow, carries little information on any pair.
 {% set most_followed = 200 %}
 {% set most_followers = 10000 %}
 

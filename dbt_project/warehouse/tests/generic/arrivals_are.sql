@@ -1,4 +1,4 @@
-{#- A rule for what arrives in a raw table, an expression over its columns. -#}
+{#- Every new event of a raw table satisfies a rule, an expression over its columns. -#}
 {% test arrivals_are(model, table, rule) %}
 
     select

@@ -1,5 +1,5 @@
-{#- Whatever arrived in a raw table until the model was built has its row. `keys` are expressions over the
-    raw table, `columns` those of the model, by default the same. -#}
+{#- Every event that was inserted into a raw table before the model's last run has its row. `keys` are
+    expressions over the raw table, `columns` those of the model, by default the same. -#}
 {% test nothing_is_missing(model, table, keys, columns=none, touched_by=none, day='date') %}
 
     select distinct {{ keys | join(', ') }}
