@@ -59,6 +59,18 @@
     {%- endif -%}
 {%- endmacro -%}
 
+{#- A model that an earlier release built incrementally, and this one does not: its watermark would never move again. -#}
+{%- macro drop_retired_watermarks() -%}
+    {%- if execute -%}
+        {%- set names = graph.nodes.values() | selectattr('resource_type', 'equalto', 'model')
+            | rejectattr('config.materialized', 'equalto', 'incremental') | map(attribute='name') | list -%}
+        {%- set retired = "model in ('" ~ names | join("', '") ~ "')" -%}
+        {%- if run_query("select model from " ~ watermarks() ~ " where " ~ retired).rows -%}
+            alter table {{ watermarks() }} {{ on_cluster_clause(watermarks()) }} delete where {{ retired }} settings mutations_sync = 2
+        {%- endif -%}
+    {%- endif -%}
+{%- endmacro -%}
+
 {#- Advance the model's watermark to the start of the run, capped by its upstream models' watermarks, so that building a
     model alone never skips events its upstreams have not processed. -#}
 {%- macro record_watermark() -%}
