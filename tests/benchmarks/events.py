@@ -34,6 +34,12 @@ def _renamed(body: bytes, number: int) -> bytes:
     return b"%b%08x%b" % (_BEFORE_ID, number, body[len(_BEFORE_ID) + 8 :])
 
 
+def posts(count: int) -> list[bytes]:
+    """Bodies of post_log events, the most frequent type."""
+    simulator = Simulator(seed=4)
+    return [simulator.event("post_log") for _ in range(count)]
+
+
 def by_type(events: list[Body]) -> dict[str, list[bytes]]:
     """Their bodies by type, in order."""
     sorted_: dict[str, list[bytes]] = defaultdict(list)

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tests.benchmarks import before, drain, inserts, latency, queries, storage
+from tests.benchmarks import before, drain, inserts, latency, publishers, queries, storage
 from tests.benchmarks.bench import DEFAULT_TIMERS, Bench
 from tests.benchmarks.drain import Drained
-from tests.benchmarks.events import mean_bytes, mixed
+from tests.benchmarks.events import mean_bytes, mixed, posts
 from tests.benchmarks.results import Figure, Table
 
 _PROCESSES = ("consumer", "RabbitMQ", "ClickHouse")
@@ -26,6 +26,7 @@ class Sizes:
     default_rates: tuple[tuple[int, int], ...] = ((1_000, 30),)
     """The same, with the default timers."""
     published: int = 200_000
+    replayed: int = 20_000
     stored: int = 500_000
     backlogs: tuple[int, ...] = (100_000, 1_000_000, 5_000_000)
     trickle: tuple[int, int] = (1_000, 30)
@@ -40,6 +41,7 @@ QUICK = Sizes(
     rates=((500, 2),),
     default_rates=((500, 2),),
     published=2_000,
+    replayed=1_000,
     stored=5_000,
     backlogs=(5_000,),
     trickle=(500, 2),
@@ -142,6 +144,42 @@ def latencies(bench: Bench, sizes: Sizes, say: Callable[[str], None]) -> Sequenc
     return [Table("Latency", said, head, tuple(rows))]
 
 
+def published(bench: Bench, sizes: Sizes, say: Callable[[str], None]) -> Sequence[Table]:
+    """Publishers on one connection, side by side."""
+    publishing = {
+        "gcc-ingest publish": ("command", sizes.published),
+        "SDK, background sender": ("sender", sizes.published),
+        "SDK, emit until confirmed": ("emit", sizes.published),
+        "gcc-ingest dead-letters replay": ("replay", sizes.replayed),
+        "plain aio-pika": ("aio-pika", sizes.published // 5),
+    }
+    if publishers.can_compile():
+        publishing = {"C, librabbitmq (the limit)": ("C", sizes.published), **publishing}
+    else:
+        say("  NOT MEASURED: the C publisher takes a compiler and librabbitmq's headers (librabbitmq-dev)")
+    found: dict[str, list[Drained]] = {name: [] for name in publishing}
+    for number in range(sizes.rounds):
+        for name, (kind, count) in publishing.items():
+            found[name].append(publishers.measured(bench, kind, count))
+            say(f"  round {number + 1}: {name}: {found[name][-1].rate:,.0f} events/s")
+    limit = Figure([run.rate for run in next(iter(found.values()))]).median
+    rows = [_published_row(name, runs, limit) for name, runs in found.items()]
+    said = (
+        f"Persistent, mandatory, confirmed post_log events ({mean_bytes([('', body) for body in posts(1_000)]):.0f} "
+        "bytes on average) to one quorum queue over one connection, nobody consuming; the clock runs from the first "
+        "publish to the last confirm. CPU in seconds per million events, without the start of the process. Replay "
+        "reads its letters from ClickHouse and records each chunk there."
+    )
+    head = ("", "events", "events/s", f"of {rows[0][0]}", "CPU publisher", "CPU RabbitMQ")
+    return [Table("Publishing", said, head, tuple(rows))]
+
+
+def _published_row(name: str, runs: Sequence[Drained], limit: float) -> tuple[str, ...]:
+    rate = Figure([run.rate for run in runs])
+    cpu = [Figure([run.cpu_per_million()[each] for run in runs]).shown(1) for each in ("publisher", "RabbitMQ")]
+    return (name, f"{runs[0].events:,}", rate.shown(), f"{rate.median / limit:.2f}", *cpu)
+
+
 def stored(bench: Bench, sizes: Sizes, say: Callable[[str], None]) -> Sequence[Table]:
     """Bytes per event."""
     found = storage.measure(bench, sizes.stored)
@@ -216,6 +254,7 @@ def answered(bench: Bench, sizes: Sizes, say: Callable[[str], None]) -> Sequence
 
 ITEMS: Mapping[str, Callable[[Bench, Sizes, Callable[[str], None]], Sequence[Table]]] = {
     "drain": drained,
+    "publish": published,
     "latency": latencies,
     "inserts": inserted,
     "storage": stored,

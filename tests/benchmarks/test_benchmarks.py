@@ -9,6 +9,7 @@ import pytest
 _ROOT = Path(__file__).parents[2]
 _ITEMS = {
     "drain": "Drain until durable",
+    "publish": "Publishing",
     "latency": "Latency",
     "inserts": "Inserts, parts and merges",
     "storage": "Storage",
