@@ -151,7 +151,9 @@ async def test_a_log_that_cannot_be_read_is_counted_and_said(default: Path, capl
     assert "private" not in caplog.text
 
 
-@pytest.mark.parametrize(("url", "message"), [(None, "AMQP_URL is not set"), ("http://u:s3cret@h", "not of the form")])
+@pytest.mark.parametrize(
+    ("url", "message"), [(None, "AMQP_URL is not set"), ("http://u:s3cret@h", "not a URL of the form amqp://")]
+)
 async def test_a_wrong_environment_is_said_and_does_not_stop_a_crawl(
     url: str | None, message: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

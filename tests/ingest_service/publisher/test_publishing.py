@@ -323,7 +323,7 @@ async def test_a_broker_that_takes_nothing_is_said_and_events_wait_until_it_does
             await emit(spooling, 1, 100)
             await emit(waiting, 201, 300)
             for place in ("the spool", "memory"):
-                await until(lambda it=place: f"are blocked (low on memory): events wait in {it}" in caplog.text)  # type: ignore[misc]
+                await until(lambda it=place: f"blocks publishers (low on memory): events wait in {it}" in caplog.text)  # type: ignore[misc]
             await emit(spooling, 100, 200)
             await emit(waiting, 300, 400)
             await until(lambda: spooling.counters.in_memory == 0)
@@ -368,7 +368,7 @@ async def test_a_cut_connection_holds_nothing_up_for_two_seconds_and_loses_nothi
 
 @pytest.mark.parametrize("url", ["", "http://broker", "amqp://", "amqp://broker:port"])
 def test_a_url_of_another_form_is_an_error_that_does_not_show_it(url: str) -> None:
-    with pytest.raises(ValueError, match="not of the form amqp://user:password@host:port"):
+    with pytest.raises(ValueError, match="not a URL of the form amqp://user:password@host:port"):
         EventPublisher(url)
 
 
