@@ -1,1 +1,1 @@
-"""What each gcc-ingest command does; cli.py puts them together."""
+"""The gcc-ingest commands; cli.py registers them."""

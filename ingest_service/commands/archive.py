@@ -1,4 +1,4 @@
-"""gcc-ingest archive: dead letters into object storage and the table."""
+"""gcc-ingest archive: move dead letters to object storage and the table."""
 
 import asyncio
 import signal
@@ -13,12 +13,12 @@ from ingest_service.settings import Settings
 
 
 @click.command()
-@click.option("--once", is_flag=True, help="Until the error queues are empty; a server that is away is an error.")
+@click.option("--once", is_flag=True, help="Exit when the error queues are empty; an unavailable server is an error.")
 def archive(once: bool) -> None:
     """Archive the dead letters of every error queue until SIGTERM or Ctrl-C.
 
-    They go to files below GCC_ARCHIVE_URL, by type and hour, and to the table that `gcc-ingest dead-letters` reads. A
-    letter leaves its queue when both are durable. More than one may run.
+    They are written to files below GCC_ARCHIVE_URL, by type and hour, and to the table that `gcc-ingest dead-letters`
+    reads. A letter is acknowledged when both are durable. Several instances may run.
 
     \b
     Examples:

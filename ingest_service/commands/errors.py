@@ -1,4 +1,4 @@
-"""How a command ends when it could not do its work: one clear line on stderr, and an exit code."""
+"""Error reporting of the commands: one line on stderr, and an exit code."""
 
 import sys
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from ingest_service.observability import safe_text
 
 @contextmanager
 def exit_on_error() -> Iterator[None]:
-    """Print an expected error as one line on stderr, and exit with its code (1 where it has none)."""
+    """Print an expected error as one line on stderr, and exit with its code (default 1)."""
     try:
         yield
     except (UserError, OSError, ValidationError) as error:
@@ -23,6 +23,6 @@ def exit_on_error() -> Iterator[None]:
 
 def _text(error: Exception) -> str:
     if isinstance(error, ValidationError):
-        # Not pydantic's own text: that shows the value, which may be a URL with its password.
+        # Not pydantic's own text: it shows the value, which may be a URL with a password.
         return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))
     return str(error)

@@ -1,4 +1,4 @@
-"""gcc-ingest init: topology and tables."""
+"""gcc-ingest init: create the topology and the raw tables."""
 
 import asyncio
 
@@ -17,9 +17,9 @@ _STATEMENT_SECONDS = 60
 
 @click.command()
 def init() -> None:
-    """Create the exchange, queues and raw tables that are missing.
+    """Create missing exchanges, queues and raw tables.
 
-    Safe to run again: what exists is left as it is.
+    Idempotent: existing ones are not changed.
 
     \b
     Example:
@@ -27,12 +27,12 @@ def init() -> None:
     """
     with exit_on_error():
         declared, changes = asyncio.run(initialise(Settings()))
-    click.echo(f"broker: {len(declared.created)} created, {len(declared.existing)} there already")
-    click.echo(f"ClickHouse: {len(EVENT_TYPES)} raw tables, {len(changes)} changes applied now")
+    click.echo(f"broker: {len(declared.created)} created, {len(declared.existing)} already existed")
+    click.echo(f"ClickHouse: {len(EVENT_TYPES)} raw tables, {len(changes)} changes applied")
 
 
 async def initialise(settings: Settings) -> tuple[topology.Declared, list[str]]:
-    """What was declared, and the names of the schema changes applied.
+    """Create topology and tables; returns the declared topology and the names of the applied schema changes.
 
     Raises BrokerUnavailable, ClickHouseUnavailable or MissingUrl.
     """

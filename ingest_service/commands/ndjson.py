@@ -1,4 +1,4 @@
-"""Reading events from a file of JSON objects, one a line (.gz too, `-` is stdin), in bounded memory."""
+"""Read NDJSON files (also gzipped; `-` is stdin) in bounded memory."""
 
 import gzip
 import sys
@@ -16,14 +16,14 @@ _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class NotNdjson(UserError):
-    """A line is not a JSON object, or a longer one than the service takes; the message names the file and the line.
+    """A line is not a JSON object or exceeds the service's size limit; the message names the file and the line.
 
-    It shows nothing of the line: that may be a payload, and is not for a terminal or a log.
+    The message never quotes the line: it may be a payload, which must not reach a terminal or a log.
     """
 
 
 class Lines:
-    """The lines of a file, and how far reading has come."""
+    """The lines of a file, and the read position. `longest` is the maximum line length in bytes."""
 
     def __init__(self, name: str, compressed: BinaryIO, lines: BinaryIO, size: int | None, longest: int) -> None:
         self._name = name
@@ -31,7 +31,7 @@ class Lines:
         self._compressed = compressed
         self._lines = lines
         self.size = size
-        """Bytes of the file as it is stored; None for a stream."""
+        """Stored (compressed) size of the file in bytes; None for a stream."""
 
     @property
     def position(self) -> int:
@@ -39,7 +39,7 @@ class Lines:
         return self._compressed.tell() if self.size is not None else 0
 
     def __iter__(self) -> Iterator[bytes]:
-        """Each line that is not blank. Raises NotNdjson for one that is too long or not a JSON object."""
+        """Iterate over non-blank lines. Raises NotNdjson for a line that is too long or not a JSON object."""
         try:
             for number, line in enumerate(iter(self._next, b""), start=1):
                 self._check_length(number, line)
@@ -47,16 +47,16 @@ class Lines:
                     self._check(number, body)
                     yield body
         except (gzip.BadGzipFile, EOFError) as error:
-            raise NotNdjson(f"{self._name} is not a whole gzip file: {error}") from None
+            raise NotNdjson(f"{self._name} is truncated or not a valid gzip file: {error}") from None
 
     def _next(self) -> bytes:
-        """The next line, or so much of it that it can be told that it is too long."""
+        """Read the next line, up to just beyond the limit so that an overlong line is detected."""
         return self._lines.readline(self._longest + len(_LINE_END) + 1)
 
     def _check_length(self, number: int, line: bytes) -> None:
         if len(line.removesuffix(b"\n").removesuffix(b"\r")) > self._longest:
             raise NotNdjson(
-                f"{self._name}, line {number} is longer than {self._longest} bytes, which the service would refuse "
+                f"{self._name}, line {number} is longer than {self._longest} bytes, the service's limit "
                 "(GCC_MAX_BODY_BYTES)"
             )
 
@@ -72,7 +72,7 @@ class Lines:
 
 @contextmanager
 def open_lines(name: str, longest: int) -> Iterator[Lines]:
-    """The lines of a file, `-` for stdin, each of at most so many bytes. Raises OSError."""
+    """Open a file (`-` is stdin) whose lines have at most `longest` bytes. Raises OSError."""
     if name == "-":
         yield Lines("stdin", sys.stdin.buffer, sys.stdin.buffer, None, longest)
         return

@@ -1,4 +1,4 @@
-"""gcc-ingest publish: events from a file to the broker, confirmed."""
+"""gcc-ingest publish: publish the events of a file, with confirms."""
 
 import asyncio
 import sys
@@ -15,19 +15,19 @@ from ingest_service.events.contract import EventType
 from ingest_service.events.registry import EVENT_TYPES
 from ingest_service.settings import Settings
 
-_AT_ONCE = 2_000  # unconfirmed messages
-_BYTES_AT_ONCE = 16 * 2**20
+_CHUNK_MESSAGES = 2_000  # unconfirmed at a time
+_CHUNK_BYTES = 16 * 2**20
 
 
 @click.command()
 @click.argument("type_", metavar="TYPE", type=click.Choice(sorted(EVENT_TYPES)))
 @click.argument("file", type=click.Path(allow_dash=True))
 def publish(type_: str, file: str) -> None:
-    """Publish the events of FILE (NDJSON; .gz too; - is stdin) as events of TYPE.
+    """Publish the events of FILE (NDJSON, optionally gzipped; - is stdin) as events of TYPE.
 
-    Every event is confirmed by the broker. A line that is no JSON object, or longer than the service takes
-    (GCC_MAX_BODY_BYTES), ends it and is named. If the command fails half-way it says how many were; publishing the
-    whole file again is safe, because events are told apart by their event_id.
+    Every event is confirmed by the broker. The command stops at a line that is not a JSON object or exceeds
+    GCC_MAX_BODY_BYTES, and reports its number. If it fails, it reports how many events were confirmed; publishing the
+    whole file again is safe, because events are de-duplicated by their event_id.
 
     \b
     Examples:
@@ -41,7 +41,7 @@ def publish(type_: str, file: str) -> None:
 
 
 def _publish_all(settings: Settings, event_type: EventType, lines: Lines, progress: Progress) -> None:
-    """Publish every line and say how many events were confirmed, also where it fails."""
+    """Publish every line and print the number of confirmed events, also on failure."""
     sent = _Sent(progress, lines)
     try:
         asyncio.run(_publish(settings, event_type, lines, sent))
@@ -51,7 +51,7 @@ def _publish_all(settings: Settings, event_type: EventType, lines: Lines, progre
 
 
 class _Sent:
-    """How many events the broker has confirmed, shown as it grows."""
+    """The number of confirmed events, shown as a progress bar."""
 
     def __init__(self, progress: Progress, lines: Lines) -> None:
         self.count = 0
@@ -83,14 +83,14 @@ async def _publish(settings: Settings, event_type: EventType, lines: Iterable[by
 
 
 def _chunks(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """Lines by the chunk, bounded in number and bytes; where reading fails, what was read before comes first."""
+    """Group lines into chunks bounded in number and bytes. Lines before an invalid one are yielded before it raises."""
     chunk: list[bytes] = []
     size = 0
     try:
         for line in lines:
             chunk.append(line)
             size += len(line)
-            if len(chunk) == _AT_ONCE or size >= _BYTES_AT_ONCE:
+            if len(chunk) == _CHUNK_MESSAGES or size >= _CHUNK_BYTES:
                 yield chunk
                 chunk, size = [], 0
     except NotNdjson:

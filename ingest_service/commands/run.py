@@ -1,4 +1,4 @@
-"""gcc-ingest run: the service in the foreground."""
+"""gcc-ingest run: run the service in the foreground."""
 
 import asyncio
 import signal
@@ -19,8 +19,8 @@ from ingest_service.settings import Settings
 def run(verbose: bool) -> None:
     """Consume every event type into ClickHouse until SIGTERM or Ctrl-C.
 
-    What was received is flushed and acknowledged before the exit; what cannot be in time (GCC_STOP_SECONDS) goes back
-    to the broker. A server that is away is waited for.
+    Received messages are flushed and acknowledged before the exit; those that cannot be stored within GCC_STOP_SECONDS
+    go back to the broker. The service waits for unavailable servers.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""gcc-ingest simulate: crawl traffic of all event types at a steady rate."""
+"""gcc-ingest simulate: publish crawl traffic of all event types at a steady rate."""
 
 import asyncio
 import signal
@@ -25,8 +25,8 @@ _log = structlog.get_logger()
 
 @click.command()
 @click.option("--rate", type=click.FloatRange(min=0.1), default=50, show_default=True, help="Events a second.")
-@click.option("--seconds", type=click.FloatRange(min=0), help="Stop after this long; for ever by default.")
-@click.option("--seed", type=int, help="The same seed makes the same events.")
+@click.option("--seconds", type=click.FloatRange(min=0), help="Stop after this long; default: never.")
+@click.option("--seed", type=int, help="Seed of the random generator; the same seed generates the same events.")
 def simulate(rate: float, seconds: float | None, seed: int | None) -> None:
     """Publish realistic crawl traffic of all event types until Ctrl-C.
 
@@ -65,7 +65,7 @@ async def _simulate(settings: Settings, rate: float, seconds: float | None, even
 
 
 class _Traffic:
-    """A steady rate of events, for as long as it shall last."""
+    """Publishes events at a steady rate, until a deadline or a signal."""
 
     def __init__(self, rate: float, seconds: float | None, events: Iterator[Body], stopping: asyncio.Event) -> None:
         self._rate = rate
@@ -75,11 +75,11 @@ class _Traffic:
         self.confirmed = 0
 
     def over(self) -> bool:
-        """Whether no more is to be sent."""
+        """Whether publishing should stop."""
         return self._stopping.is_set() or (self._end is not None and time.monotonic() >= self._end)
 
     async def publish(self, publisher: Publisher) -> None:
-        """Send at the rate until it is over. Raises NotConfirmed."""
+        """Publish at the rate until it is over. Raises NotConfirmed."""
         started, sent = time.monotonic(), 0
         while not self.over():
             due = int((time.monotonic() - started) * self._rate) - sent
@@ -93,7 +93,7 @@ class _Traffic:
             await self.sleep(_TICK_SECONDS)
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep, but not longer than until the end."""
+        """Sleep, but wake up when stopped."""
         try:
             async with asyncio.timeout(seconds):
                 await self._stopping.wait()

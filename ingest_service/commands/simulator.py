@@ -1,4 +1,4 @@
-"""Realistic crawl traffic of every event type, for demonstrations and load: seeded, so a run can be repeated."""
+"""Realistic crawl traffic of every event type for demos and load tests; seeded, so runs are reproducible."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 Body = tuple[str, bytes]
-"""An event type's name and an event of it."""
+"""An event type's name and an encoded event of that type."""
 
 _WEIGHTS = {
     "post_log": 60,
@@ -39,7 +39,7 @@ _Fields = dict[str, Any]
 
 
 class Simulator:
-    """Makes events of made-up profiles whose followers and views grow with every visit."""
+    """Generates events of fictitious profiles whose followers and views grow with every visit."""
 
     def __init__(self, seed: int | None = None, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._random = random.Random(seed)
@@ -48,14 +48,14 @@ class Simulator:
         self._builders: dict[str, Callable[[], _Fields]] = {name: getattr(self, f"_{name}") for name in _WEIGHTS}
 
     def events(self) -> Iterator[Body]:
-        """Events for ever, the types as frequent as in production."""
+        """Generate events without end, with the types as frequent as in production."""
         names, weights = list(_WEIGHTS), list(_WEIGHTS.values())
         while True:
             name = self._random.choices(names, weights)[0]
             yield name, self.event(name)
 
     def event(self, name: str) -> bytes:
-        """One event of a type."""
+        """Generate one event of a type."""
         return msgspec.json.encode({**self._common(), **self._builders[name]()})
 
     def _common(self) -> _Fields:
@@ -65,7 +65,7 @@ class Simulator:
         }
 
     def _profile(self) -> _Fields:
-        """A profile; low numbers are visited more often."""
+        """Pick a profile; low numbers are visited more often."""
         number = min(int(self._random.expovariate(1 / (_PROFILES / 5))), _PROFILES - 1)
         youtube = number % 3 == 0
         profile_id = f"UC{number:010d}" if youtube else f"{17_841_400_000 + number}"
@@ -77,7 +77,7 @@ class Simulator:
         }
 
     def _grown(self, key: str, largest: int) -> int:
-        """A number that belongs to a key and grows with each visit."""
+        """A number per key that grows with each visit."""
         self._visits[key] = self._visits.get(key, 0) + 1
         start = random.Random(key).randrange(100, largest)
         return start + self._visits[key] * max(1, start // 1_000)
@@ -127,7 +127,7 @@ class Simulator:
     def _post_activity_log(self) -> _Fields:
         profile, actor = self._profile(), self._profile()
         return {
-            **_sourced(profile),
+            **_source_fields(profile),
             "profile_id": profile["profile_id"],
             "shortcode": self._shortcode(profile),
             "actor_profile_id": actor["profile_id"],
@@ -141,7 +141,7 @@ class Simulator:
         score = round(self._random.uniform(-1, 1), 3)
         sentiment = "positive" if score > 0.2 else "negative" if score < -0.2 else "neutral"
         return {
-            **_sourced(profile),
+            **_source_fields(profile),
             "shortcode": self._shortcode(profile),
             "comment_id": str(self._random.getrandbits(48)),
             "comment": "love this!",
@@ -154,7 +154,7 @@ class Simulator:
     def _relationship(self, relationship_type: str) -> _Fields:
         source, target = self._profile(), self._profile()
         return {
-            **_sourced(source),
+            **_source_fields(source),
             "source_profile_id": source["profile_id"],
             "target_profile_id": target["profile_id"],
             "relationship_type": relationship_type,
@@ -198,7 +198,7 @@ class Simulator:
     def _order_log(self) -> _Fields:
         profile = self._profile()
         return {
-            **_sourced(profile),
+            **_source_fields(profile),
             "platform_order_id": f"O{self._random.getrandbits(32)}",
             "store": self._random.choice(("shopify", "woocommerce")),
             "metrics": {"amount": round(self._random.uniform(5, 200), 2)},
@@ -207,8 +207,8 @@ class Simulator:
 
     def _affiliate_order(self) -> _Fields:
         return {
-            **_sourced(self._profile()),
-            "order_id": f"A{self._random.randrange(5_000)}",  # few, so that orders come again changed
+            **_source_fields(self._profile()),
+            "order_id": f"A{self._random.randrange(5_000)}",  # few, so that orders are updated
             "store": self._random.choice(("ajio", "myntra", "nykaa")),
             "status": self._random.choice(("pending", "confirmed", "cancelled")),
             "amount": round(self._random.uniform(5, 500), 2),
@@ -236,7 +236,7 @@ class Simulator:
         profile = self._profile()
         asset = f"{self._random.getrandbits(64):016x}"
         return {
-            **_sourced(profile),
+            **_source_fields(profile),
             "asset_id": asset,
             "asset_type": "image",
             "entity_type": "post",
@@ -248,5 +248,5 @@ class Simulator:
         }
 
 
-def _sourced(profile: _Fields) -> _Fields:
+def _source_fields(profile: _Fields) -> _Fields:
     return {"source": profile["source"], "platform": profile["platform"]}

@@ -1,4 +1,4 @@
-"""A moment on the command line: a date, a time, or how long ago."""
+"""The type of time options: a date, a time, or a duration ago."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 
 
 def parse_time(text: str) -> datetime:
-    """In UTC: `2026-11-24`, `2026-11-24T03:00` with an offset or without, or `90m`, `2h`, `7d` ago."""
+    """Parse a time to UTC: `2026-11-24`, `2026-11-24T03:00` with or without an offset, or `90m`, `2h`, `7d` ago."""
     try:
         if ago := _AGO.fullmatch(text.strip()):
             return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})

@@ -1,4 +1,4 @@
-"""Settings that nobody reads: a misspelt one is said at the start of a command, with the name that was meant."""
+"""Warn about unknown settings at the start of a command, and suggest the closest known name."""
 
 import difflib
 import os
@@ -14,9 +14,9 @@ from ingest_service.settings import Settings
 
 PREFIX = "GCC_"
 URLS = ("AMQP_URL", "CLICKHOUSE_URL", "POSTGRES_URL")
-"""The settings without our prefix. Another name is only taken for one of them where it is nearly the same."""
+"""The settings without our prefix. A name counts as a misspelling of one only if it is very similar."""
 
-ELSEWHERE = frozenset(
+READ_ELSEWHERE = frozenset(
     {
         # gcc_platform.settings
         "POSTGRES_URL",
@@ -31,7 +31,7 @@ ELSEWHERE = frozenset(
         "GCC_LOCAL_CLICKHOUSE_TCP_PORT",
         "GCC_LOCAL_POSTGRES_PORT",
         "GCC_LOCAL_FREE_PORTS",
-        # what the local stack tells other programs
+        # exported by the local stack
         "GCC_READER_CLICKHOUSE_URL",
         "GCC_READER_POSTGRES_URL",
         # the crawlers' SDK
@@ -41,7 +41,7 @@ ELSEWHERE = frozenset(
         "GCC_CHAOS_SEED",
         "GCC_FUZZ_BODIES",
         "GCC_FUZZ_SEED",
-        # the GNU compiler, and the images that carry it
+        # the GNU compiler and its container images
         "GCC_COLORS",
         "GCC_COMPARE_DEBUG",
         "GCC_EXEC_PREFIX",
@@ -50,38 +50,38 @@ ELSEWHERE = frozenset(
         "GCC_VERSION",
     }
 )
-"""Names that Settings does not have and somebody else reads."""
+"""Settings that are not in Settings and are read by others."""
 
-KNOWN = frozenset(str(field.alias) for field in Settings.model_fields.values()) | ELSEWHERE
+KNOWN = frozenset(str(field.alias) for field in Settings.model_fields.values()) | READ_ELSEWHERE
 
-_ALIKE = 0.85  # AMPQ_URL and POSTGRESQL_URL are; RABBITMQ_URL and POSTGRES_DB are not
+_SIMILARITY = 0.85  # AMPQ_URL and POSTGRESQL_URL are above it; RABBITMQ_URL and POSTGRES_DB below
 _KUBERNETES = re.compile(r"GCC_\w+_(SERVICE_(HOST|PORT)\w*|PORT_\d+_(TCP|UDP)\w*)")
-"""What every pod gets of a service named gcc-...; its address, GCC_..._PORT, is told by its value."""
+"""Variables that Kubernetes sets for a service named gcc-...; GCC_..._PORT is recognised by its value, a URL."""
 
 
 def warn() -> None:
-    """Say on stderr, in one line, what is set in the environment or .env and nobody reads; never its value."""
-    told = [f"{safe_text.line(name)} is no setting{_meant(name)}" for name in _unread(_set())]
-    if told:
-        click.echo(f"{click.style('warning:', fg='yellow')} {'; '.join(told)}. .env.example lists them all", err=True)
+    """Log unknown settings of the environment and .env on stderr, in one line, without their values."""
+    wrong = [f"{safe_text.line(name)} is no setting{_suggestion(name)}" for name in _unknown(_configured())]
+    if wrong:
+        click.echo(f"{click.style('warning:', fg='yellow')} {'; '.join(wrong)}. .env.example lists them all", err=True)
 
 
-def _set() -> dict[str, str]:
-    """What has a value, by its name in capitals: pydantic does not look at their case either."""
+def _configured() -> dict[str, str]:
+    """Non-empty settings by upper-case name: pydantic ignores case as well."""
     file = DotEnvSettingsSource(Settings, env_file=Path(".env")).env_vars
     found = {**file, **os.environ}
     return {name.upper(): value for name, value in found.items() if value}
 
 
-def _unread(values: Mapping[str, str]) -> Iterator[str]:
+def _unknown(values: Mapping[str, str]) -> Iterator[str]:
     for name, value in sorted(values.items()):
         if name in KNOWN or _KUBERNETES.fullmatch(name) or value.startswith(("tcp://", "udp://")):
             continue
-        meant = difflib.get_close_matches(name, URLS, 1, _ALIKE)
-        if name.startswith(PREFIX) or (meant and meant[0] not in values):
+        similar = difflib.get_close_matches(name, URLS, 1, _SIMILARITY)
+        if name.startswith(PREFIX) or (similar and similar[0] not in values):
             yield name
 
 
-def _meant(name: str) -> str:
-    meant = difflib.get_close_matches(name, KNOWN, 1)
-    return f" (did you mean {meant[0]}?)" if meant else ""
+def _suggestion(name: str) -> str:
+    similar = difflib.get_close_matches(name, KNOWN, 1)
+    return f" (did you mean {similar[0]}?)" if similar else ""

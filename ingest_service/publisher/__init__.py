@@ -1,4 +1,4 @@
-"""The publisher SDK: how a crawler hands its events to the broker, without waiting for it and without losing them."""
+"""The publisher SDK for crawlers: publish events without blocking the crawl and without losing them."""
 
 from ingest_service.publisher.counters import Counters
 from ingest_service.publisher.dispatcher import make_scrape_log_event

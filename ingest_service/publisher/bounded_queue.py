@@ -1,4 +1,4 @@
-"""Events waiting in memory, in order, bounded in number and in bytes."""
+"""A FIFO queue of events in memory, bounded in number and in bytes."""
 
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -8,7 +8,7 @@ from ingest_service.publisher.record import Record
 
 
 class BoundedQueue:
-    """A queue that says when it is full; whoever adds asks first."""
+    """A bounded queue. The bounds are advisory: the caller checks `full` before `add`."""
 
     def __init__(self, most_events: int, most_bytes: int) -> None:
         self._most_events = most_events
@@ -21,31 +21,31 @@ class BoundedQueue:
 
     @property
     def full(self) -> bool:
-        """Whether nothing more should be added."""
+        """Whether a bound is reached."""
         return len(self._records) >= self._most_events or self._bytes >= self._most_bytes
 
     def add(self, record: Record) -> None:
-        """Put an event at the end."""
+        """Append an event."""
         self._records.append(record)
         self._bytes += len(record.body)
 
     def first(self, most: int, most_bytes: int | None = None) -> Sequence[Record]:
-        """The oldest events. They stay until `leave`: while they are worked on, they take up room."""
+        """Peek at the oldest events. They count against the bounds until `leave` removes them."""
         return first(self._records, most, most_bytes)
 
     def leave(self, count: int) -> None:
-        """Take the oldest events out."""
+        """Remove the `count` oldest events."""
         for _ in range(count):
             self._bytes -= len(self._records.popleft().body)
 
     def put_back(self, records: Sequence[Record]) -> None:
-        """Put events before all others, in their order."""
+        """Prepend events, keeping their order."""
         self._records.extendleft(reversed(records))
         self._bytes += sum(len(each.body) for each in records)
 
 
 def first(records: Iterable[Record], most: int, most_bytes: int | None) -> list[Record]:
-    """The first of some events, within a number of events and of bytes, but one at least."""
+    """The first events, up to `most` events and `most_bytes` bytes, but at least one."""
     taken: list[Record] = []
     size = 0
     for record in islice(records, most):

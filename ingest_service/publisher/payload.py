@@ -1,4 +1,4 @@
-"""Turns what a crawler knows about an event into the record that is published, or says why it cannot."""
+"""Builds the record to publish from a crawler's event, and validates it as the service does."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -14,18 +14,18 @@ from ingest_service.publisher.json_values import NotExact, TooLarge, exact
 from ingest_service.publisher.record import Record
 
 MOST_BYTES = 4 * 2**20
-"""What the service takes, by default, of one event."""
+"""The service's default size limit for one event."""
 
 _BOUNDS = Bounds(body_bytes=2**40, earliest=datetime(1900, 1, 1, tzinfo=UTC), ahead=timedelta(days=365 * 200))
-"""Which times are plausible is the service's setting. It dead-letters the others, where they can be looked at. How
-large an event may be is the publisher's own."""
+"""Wide bounds: plausible times are a setting of the service, which dead-letters the others, where they can be
+inspected. The size limit is the publisher's own."""
 
 _VARIANT = "89ab"
-"""The first digit of a UUID's variant, two of its bits are random."""
+"""The possible variant digits of a UUID: two of the bits are random."""
 
 
-class NotOfItsType(Exception):
-    """An event that cannot be of the type it is said to be; the message names the field, never a value."""
+class InvalidEvent(Exception):
+    """An event that is not valid for its type; the message names the field, never a value."""
 
 
 class _Builder:
@@ -34,7 +34,7 @@ class _Builder:
     def __init__(self, event_type: EventType) -> None:
         self._routing_key = event_type.routing_key
         self._has_handle = any(each.name == "handle" for each in msgspec.structs.fields(event_type.struct))
-        # The very check the service makes, so that what is sent is not dead-lettered there.
+        # The same validation as in the service, so that sent events are not dead-lettered there.
         self._validator = Validator(event_type, _BOUNDS)
 
     def record(self, event: Mapping[str, Any], most_bytes: int) -> Record:
@@ -49,7 +49,7 @@ class _Builder:
         if len(body) > most_bytes:
             raise TooLarge
         for _, rejection in self._validator.validate((body,)).rejected:
-            raise NotOfItsType(str(rejection))
+            raise InvalidEvent(str(rejection))
         return Record(self._routing_key, body)
 
 
@@ -58,40 +58,40 @@ _ENCODE = msgspec.json.Encoder(decimal_format="number").encode
 
 
 def record_of(event_type: str, event: Mapping[str, Any], most_bytes: int = MOST_BYTES) -> Record:
-    """The record of an event, given as a mapping of its type's fields, of at most so many bytes.
+    """Build the record of an event, a mapping of its type's fields, of at most `most_bytes` bytes.
 
-    What is absent or None is filled in: event_id (a new UUID), event_timestamp (now) and, where the type has one,
-    handle (YouTube: always the profile_id; otherwise the dimension `handle`). A datetime without a zone means UTC.
-    Fields that the contract does not know are sent too: the service keeps them in the column `extra`. A value arrives
-    as it is, or the event is refused: json_values.py says which.
+    Fields that are absent or None get defaults: event_id (a new UUID), event_timestamp (now) and, if the type has it,
+    handle (YouTube: always the profile_id; otherwise the dimension `handle`). A datetime without a zone is UTC.
+    Fields unknown to the contract are sent too: the service stores them in the column `extra`. Values are encoded
+    exactly or the event is refused (see json_values.py).
 
-    Raises NotOfItsType.
+    Raises InvalidEvent.
     """
     try:
         return _builder(event_type).record(event, most_bytes)
-    except NotOfItsType:
+    except InvalidEvent:
         raise
     except NotExact as reason:
-        raise NotOfItsType(str(reason)) from None
+        raise InvalidEvent(str(reason)) from None
     except TooLarge:
-        raise NotOfItsType(f"{Reason.TOO_LARGE}: more than {most_bytes} bytes") from None
+        raise InvalidEvent(f"{Reason.TOO_LARGE}: more than {most_bytes} bytes") from None
     except UnicodeError:
-        raise NotOfItsType("text that is not valid Unicode") from None
+        raise InvalidEvent("text that is not valid Unicode") from None
     except (TypeError, OverflowError) as error:
-        raise NotOfItsType(f"not a mapping of JSON values: {error}") from None
-    except Exception as error:  # noqa: BLE001  # a mapping's own code may raise anything, with any text
-        raise NotOfItsType(f"not a mapping of JSON values: {type(error).__name__}") from None
+        raise InvalidEvent(f"not a mapping of JSON values: {error}") from None
+    except Exception as error:  # noqa: BLE001  # a custom mapping may raise any exception, with any text
+        raise InvalidEvent(f"not a mapping of JSON values: {type(error).__name__}") from None
 
 
 def _builder(event_type: str) -> _Builder:
     try:
         return _BUILDERS[event_type]
     except KeyError:
-        raise NotOfItsType(f"there is no event type {event_type!r:.60}; there are {', '.join(_BUILDERS)}") from None
+        raise InvalidEvent(f"unknown event type {event_type!r:.60}, expected one of {', '.join(_BUILDERS)}") from None
 
 
 def _new_id() -> str:
-    """A random UUID, as str(uuid4()) in less than half the time."""
+    """A random UUID, like str(uuid4()) in less than half the time."""
     digits = urandom(16).hex()
     variant = _VARIANT[int(digits[16], 16) & 3]
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"

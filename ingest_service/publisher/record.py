@@ -1,10 +1,10 @@
-"""An event on its way to the broker."""
+"""The record type that the publisher queues, spools and sends."""
 
 from typing import NamedTuple
 
 
 class Record(NamedTuple):
-    """An event as it is published."""
+    """An encoded event and its routing key."""
 
     routing_key: str
     body: bytes

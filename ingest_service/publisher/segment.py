@@ -1,15 +1,15 @@
-"""The form of a spool file: blocks of records between sync markers, so that damage costs only the block it is in.
+"""The spool file format: blocks of records between sync markers, so that damage is confined to its block.
 
-A file is MAGIC and then blocks. A block has a head, the records and a tail. All numbers are big-endian, 4 bytes each:
+A file is MAGIC followed by blocks. A block has a head, records and a tail. All numbers are big-endian, 4 bytes each:
 
-    head     HEAD_MARK, records before this block, records in it, bytes of them, their CRC-32, CRC-32 of the head
+    head     HEAD_MARK, records before this block, records in it, their size, their CRC-32, CRC-32 of the head
     record   length, and that many bytes: the routing key, a newline and the body
     tail     TAIL_MARK, records up to here, CRC-32 of the tail
 
-The marks hold bytes that are never in UTF-8, so no event can hold one. Heads and tails count, so what is missing is
-known although it cannot be read, and the last tail tells how many records a file has without reading them.
+The marks contain bytes that never occur in UTF-8, so no event can contain one. Heads and tails carry record counts, so
+the number of unreadable records is known, and the last tail gives the number of records without reading them.
 
-Files of the first form (OLD_MAGIC) are read too: records one after the other, each with its CRC and without marks.
+Files of the first format (OLD_MAGIC) are read too: consecutive records, each with its CRC, without marks.
 """
 
 import struct
@@ -24,7 +24,7 @@ OLD_MAGIC = b"gccspl1\n"
 HEAD_MARK = b"\xff\xfehead\xff\xfe"
 TAIL_MARK = b"\xff\xfetail\xff\xfe"
 BLOCK_BYTES = 64 * 2**10
-"""A block ends with the record that makes it this long."""
+"""A block ends with the record that brings it to this size."""
 
 _HEAD = struct.Struct(">8s4I")
 _TAIL = struct.Struct(">8sI")
@@ -35,15 +35,15 @@ TAIL_BYTES = _TAIL.size + _NUMBER.size
 
 
 class Read(NamedTuple):
-    """What a spool file holds."""
+    """The content of a spool file."""
 
     records: Sequence[Record]
     missing: int
-    """Records that were in it and cannot be read."""
+    """Records that were written and cannot be read."""
     torn_bytes: int
-    """Bytes at its end that belong to no block: what wrote them was stopped."""
+    """Bytes at the end that belong to no complete block: the writer was stopped."""
     damaged: bool
-    """Whether there may be more in it than could be read."""
+    """Whether the file may contain more than could be read."""
 
 
 class _Head(NamedTuple):
@@ -55,7 +55,7 @@ class _Head(NamedTuple):
 
 
 def packed(records: Sequence[Record], before: int, block_bytes: int = BLOCK_BYTES) -> bytes:
-    """The blocks that are appended to a file which has so many records `before`."""
+    """Encode records as blocks to append to a file that has `before` records."""
     blocks: list[bytes] = []
     lines: list[bytes] = []
     size = 0
@@ -73,9 +73,9 @@ def packed(records: Sequence[Record], before: int, block_bytes: int = BLOCK_BYTE
 
 
 def read(content: bytes, expected: int | None = None) -> Read:
-    """All records that are whole, in order. `expected` is how many there should be, where that is known.
+    """Read all complete records, in order. `expected` is the number of records written, if known.
 
-    Without it, blocks at the end of which neither head nor tail is left count as torn, not as missing.
+    Without it, blocks at the end that have neither head nor tail count as torn, not as missing.
     """
     if content.startswith(OLD_MAGIC):
         return _read_old(content, expected)
@@ -89,7 +89,7 @@ def read(content: bytes, expected: int | None = None) -> Read:
             position += 1
             continue
         if expected is not None and head.before >= expected:
-            break  # left by a write that failed: its records were not counted, and are somewhere else
+            break  # written by a failed append: its records were not counted, and are stored elsewhere
         total = max(total, head.before)
         start, position = position + HEAD_BYTES, position + HEAD_BYTES + head.length
         lines = content[start:position]
@@ -104,7 +104,7 @@ def read(content: bytes, expected: int | None = None) -> Read:
 
 
 def counted(tail: bytes) -> int | None:
-    """How many records a file has whose last TAIL_BYTES are these; None if that is no tail."""
+    """The number of records in a file by its last TAIL_BYTES; None if they are not a valid tail."""
     if len(tail) != TAIL_BYTES or _NUMBER.unpack_from(tail, _TAIL.size)[0] != crc32(tail[: _TAIL.size]):
         return None
     mark, total = _TAIL.unpack_from(tail)
@@ -125,7 +125,7 @@ def _head_at(content: bytes, position: int) -> _Head | None:
 
 
 def _last_tail(content: bytes) -> tuple[int, int]:
-    """The count in the last tail that is whole, and where that ends; zeros if there is none."""
+    """The count in the last valid tail, and the offset of its end; zeros if there is none."""
     position = len(content)
     while (position := content.rfind(TAIL_MARK, 0, position)) >= 0:
         end = position + TAIL_BYTES
@@ -151,14 +151,14 @@ def _record(line: bytes) -> Record:
 
 
 def _read_old(content: bytes, expected: int | None) -> Read:
-    """The records up to the first that is not whole: nothing tells where the next one would begin."""
+    """Read up to the first invalid record: without marks the start of the next one is unknown."""
     records: list[Record] = []
     position = len(OLD_MAGIC)
     while position + _OLD_HEAD.size <= len(content):
         length, checksum = _OLD_HEAD.unpack_from(content, position)
         end = position + _OLD_HEAD.size + length
         line = content[position + _OLD_HEAD.size : end]
-        # The CRC covers the length too: a stretch of zeros is no record.
+        # The CRC covers the length too, so a run of zeros is not a valid record.
         if end > len(content) or crc32(line, crc32(content[position : position + 4])) != checksum:
             break
         records.append(_record(line))

@@ -1,9 +1,10 @@
-"""The background task that keeps a connection and sends: the spool, oldest first, and then what is in memory.
+"""The background task that keeps a connection and sends events: the spool first, oldest first, then memory.
 
-While the broker is there, new events wait in memory, and in the spool only when memory is full. When the connection is
-lost or the broker takes nothing (a memory or disk alarm), those in memory go to the spool and so does every new one.
-So what is in memory is newer than what is on disk, but for an overflow; and then memory is sent from as well, or the
-overflow would never end. It also has its turn while the broker refuses events that are in the spool.
+While the broker is available, new events wait in memory, and in the spool only when memory is full. When the
+connection is lost or the broker blocks publishers (a memory or disk alarm), events in memory and all new ones go to the
+spool. So events in memory are newer than those on disk, except after an overflow. A full memory queue is therefore sent
+before the spool, or the overflow would never end. Memory also gets its turn while the broker refuses events from the
+spool.
 """
 
 import asyncio
@@ -24,86 +25,86 @@ from ingest_service.publisher.spool import Segment
 
 _RECONNECT = Backoff(first=0.2, most=15.0)
 _REFUSED = Backoff(first=0.1, most=1.0)
-"""Short: events of other types wait behind those that the broker refuses."""
+"""Short, because events of other types wait behind the refused ones."""
 
 _BATCH_BYTES = 4 * 2**20
-_LOOK_SECONDS = 0.2
-"""How often to look whether a broker that took nothing does again."""
+_CHECK_SECONDS = 0.2
+"""Interval at which to check whether a blocked broker accepts publishes again."""
 
 _logger = logging.getLogger(__name__)
 
 
 class _RecordBatch:
-    """Events published together. Until the broker answers, the outcome of each is UNKNOWN."""
+    """Events published together. Outcomes are UNKNOWN until the broker answers."""
 
     def __init__(self, records: Sequence[Record]) -> None:
         self.records = records
         self.trouble = ""
         self._outcomes: Sequence[Outcome] = [Outcome.UNKNOWN] * len(records)
 
-    async def fly(self, channel: ConfirmingChannel, seconds: float) -> None:
-        """Publish the events and note what became of each."""
+    async def publish(self, channel: ConfirmingChannel, seconds: float) -> None:
+        """Publish the events and store the outcome of each. The timeout is in seconds."""
         if channel.closed:
-            return  # while we read from the spool, say
+            return  # e.g. closed while the spool was read
         messages = [Message(record.routing_key, record.body) for record in self.records]
         published = await channel.publish(messages, seconds)
         self._outcomes, self.trouble = published.outcomes, published.trouble
 
     def of(self, outcome: Outcome) -> list[Record]:
-        """The events that had an outcome, in order."""
+        """The events with an outcome, in order."""
         return [record for record, own in zip(self.records, self._outcomes, strict=True) if own is outcome]
 
 
 class _ConnectionLost(Exception):
-    """The channel can no longer be used; the message says what is known of why."""
+    """The channel can no longer be used; the message has the cause, if known."""
 
 
 class Sender:
-    """Sends from a line in memory and from a spool, if there is one. `changed` is called when memory has more room."""
+    """Sends from a queue in memory and from an optional spool. `changed` is called when memory has more room."""
 
     def __init__(
         self,
         url: str,
-        line: BoundedQueue,
+        queue: BoundedQueue,
         spooling: AsyncSpool | None,
         counters: Counters,
         changed: Callable[[], None],
-        at_once: int,
+        batch_events: int,
         confirm_seconds: float,
     ) -> None:
         self._url = url
-        self._line = line
+        self._queue = queue
         self._spooling = spooling
         self._counters = counters
         self._changed = changed
-        self._at_once = at_once
+        self._batch_events = batch_events
         self._confirm_seconds = confirm_seconds
-        self._say = RateLimitedLog(_logger)
+        self._log = RateLimitedLog(_logger)
         self._work = asyncio.Event()
         self._segment: Segment | None = None
-        """The segment that is being sent. It is deleted when each of its events is confirmed or in another one."""
-        self._left: list[Record] = []
-        """Its events that have no answer yet."""
+        """The segment being sent. It is deleted once each of its events is confirmed or in another segment."""
+        self._unanswered: list[Record] = []
+        """Its events that the broker has not answered yet."""
         self._again: list[Record] = []
         """Its events that the broker refused."""
         self._refusals = 0
         self._turn_of_memory = False
-        """After a flight from the spool with refusals: events of other types must not wait until those are taken."""
+        """Set after a spool batch with refusals: events of other types must not wait until those are accepted."""
         self._channel: ConfirmingChannel | None = None
         self._lost = False
-        """Whether an attempt to use the broker has failed, and none has succeeded since."""
+        """Whether an attempt to use the broker failed and none has succeeded since."""
 
     @property
     def away(self) -> bool:
-        """Whether the broker is known to take nothing. Until the first attempt has failed it is thought to take it."""
+        """Whether the broker is known to be unavailable. It is assumed available until an attempt fails."""
         return self._lost or (self._channel is not None and self._channel.blocked is not None)
 
     def wake(self) -> None:
-        """There may be something to send."""
+        """Signal that there may be events to send."""
         self._work.set()
 
     async def run(self) -> None:
-        """Send for ever; it ends by being cancelled, and then every event is still counted where it is."""
+        """Send until cancelled. The counters stay correct when cancelled."""
         attempt = 0
         while True:
             sent = self._counters.sent
@@ -112,20 +113,20 @@ class Sender:
                     await self._use(self._channel)
             except (BrokerUnavailable, _ConnectionLost) as error:
                 reason = str(error)
-            except Exception as error:  # noqa: BLE001  # whatever it is, crawlers go on and so do we
+            except Exception as error:  # noqa: BLE001  # no error may stop publishing
                 reason = f"{type(error).__name__}: {error}"
             self._channel, self._lost = None, True
             attempt = 1 if self._counters.sent > sent else attempt + 1
-            self._say.warn("away", "events wait in %s, the broker cannot be used: %s", self._waiting_place, reason)
+            self._log.warn("away", "events wait in %s, the broker cannot be used: %s", self._waiting_place, reason)
             self.set_aside()
             await asyncio.sleep(_RECONNECT.seconds(attempt))
 
     def set_aside(self) -> None:
-        """Hand what is in memory to the spool, if there is one."""
+        """Move the events in memory to the spool, if there is one."""
         if self._spooling is not None:
-            for record in self._line.first(len(self._line)):
+            for record in self._queue.first(len(self._queue)):
                 self._spooling.add(record)
-            self._line.leave(len(self._line))
+            self._queue.leave(len(self._queue))
 
     async def _use(self, channel: ConfirmingChannel) -> None:
         channel.when_closed(self.wake)
@@ -135,92 +136,94 @@ class Sender:
         while True:
             await self._wait_while_blocked(channel)
             self._bypass_the_disk()
-            if not self._memory_next() and (self._left or await self._next_segment()):
-                flight = await self._send_spooled(channel)
-                self._turn_of_memory = bool(flight.of(Outcome.REFUSED))
-            elif self._line:
-                flight = await self._send_line(channel)
+            if not self._memory_next() and (self._unanswered or await self._next_segment()):
+                batch = await self._send_spooled(channel)
+                self._turn_of_memory = bool(batch.of(Outcome.REFUSED))
+            elif self._queue:
+                batch = await self._send_queued(channel)
                 self._turn_of_memory = False
             else:
                 await self._work.wait()
                 self._work.clear()
-                flight = None
-            unanswered = flight is not None and channel.blocked is None and flight.of(Outcome.UNKNOWN)
+                batch = None
+            unanswered = batch is not None and channel.blocked is None and batch.of(Outcome.UNKNOWN)
             if channel.closed or unanswered:
-                raise _ConnectionLost((flight and flight.trouble) or "it closed the connection")
-            await self._slow_down(flight)
+                raise _ConnectionLost((batch and batch.trouble) or "the broker closed the connection")
+            await self._slow_down(batch)
 
     async def _wait_while_blocked(self, channel: ConfirmingChannel) -> None:
         was_blocked = False
         while (reason := channel.blocked) is not None and not channel.closed:
             was_blocked = True
-            self._say.warn("blocked", "the broker takes nothing (%s): events wait in %s", reason, self._waiting_place)
+            self._log.warn(
+                "blocked", "the broker blocks publishers (%s): events wait in %s", reason, self._waiting_place
+            )
             self.set_aside()
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_CHECK_SECONDS)
         if was_blocked and not channel.closed:
-            _logger.info("the broker takes events again")
+            _logger.info("the broker accepts events again")
 
     @property
     def _waiting_place(self) -> str:
         return "memory" if self._spooling is None else "the spool"
 
     def _bypass_the_disk(self) -> None:
-        """Events that wait for a disk which does not take them are sent instead, while the broker is there."""
-        if self._spooling is not None and self._spooling.stuck and not self._line.full:
-            self._line.put_back(self._spooling.take_back(self._at_once))
+        """Move events that wait for a failing disk back to memory, to be sent while the broker is available."""
+        if self._spooling is not None and self._spooling.stuck and not self._queue.full:
+            self._queue.put_back(self._spooling.take_back(self._batch_events))
 
     def _memory_next(self) -> bool:
-        return self._line.full or (self._turn_of_memory and len(self._line) > 0)
+        return self._queue.full or (self._turn_of_memory and len(self._queue) > 0)
 
-    async def _send_line(self, channel: ConfirmingChannel) -> _RecordBatch:
-        flight = _RecordBatch(self._line.first(self._at_once, _BATCH_BYTES))
+    async def _send_queued(self, channel: ConfirmingChannel) -> _RecordBatch:
+        batch = _RecordBatch(self._queue.first(self._batch_events, _BATCH_BYTES))
         try:
-            await flight.fly(channel, self._confirm_seconds)
+            await batch.publish(channel, self._confirm_seconds)
         finally:
-            # Also when we are cancelled: what was confirmed is not sent again, and the rest is still somewhere.
-            self._line.leave(len(flight.records))
-            self._line.put_back(flight.of(Outcome.UNKNOWN))
-            behind = self._line if self._spooling is None or self._spooling.stuck else self._spooling
-            for record in flight.of(Outcome.REFUSED):
+            # Also when cancelled: confirmed events must not be sent again, and the others must not be lost.
+            self._queue.leave(len(batch.records))
+            self._queue.put_back(batch.of(Outcome.UNKNOWN))
+            behind = self._queue if self._spooling is None or self._spooling.stuck else self._spooling
+            for record in batch.of(Outcome.REFUSED):
                 behind.add(record)
-            self._counters.memory_sent(len(flight.of(Outcome.CONFIRMED)))
+            self._counters.memory_sent(len(batch.of(Outcome.CONFIRMED)))
             self._changed()
-        return flight
+        return batch
 
     async def _next_segment(self) -> bool:
-        """Begin to read the oldest segment; False if there is none."""
+        """Load the next segment to send; False if there is none."""
         if self._spooling is None:
             return False
         if self._segment is not None:
             if not await self._spooling.replace(self._segment, self._again):
-                self._left, self._again = self._again, []  # from where they are, then
+                self._unanswered, self._again = self._again, []  # sent again from the same segment
                 return True
             self._segment, self._again = None, []
         if not self._counters.in_spool and not await self._spooling.take_over():
             return False
         if (segment := await self._spooling.oldest()) is None:
             return False
-        self._segment, self._left = segment, list(segment.records)
+        self._segment, self._unanswered = segment, list(segment.records)
         return True
 
     async def _send_spooled(self, channel: ConfirmingChannel) -> _RecordBatch:
-        flight = _RecordBatch(first(self._left, self._at_once, _BATCH_BYTES))
+        batch = _RecordBatch(first(self._unanswered, self._batch_events, _BATCH_BYTES))
         try:
-            await flight.fly(channel, self._confirm_seconds)
+            await batch.publish(channel, self._confirm_seconds)
         finally:
-            self._left[: len(flight.records)] = flight.of(Outcome.UNKNOWN)
-            self._again += flight.of(Outcome.REFUSED)
-            self._counters.spool_sent(len(flight.of(Outcome.CONFIRMED)))
-        return flight
+            self._unanswered[: len(batch.records)] = batch.of(Outcome.UNKNOWN)
+            self._again += batch.of(Outcome.REFUSED)
+            self._counters.spool_sent(len(batch.of(Outcome.CONFIRMED)))
+        return batch
 
-    async def _slow_down(self, flight: _RecordBatch | None) -> None:
-        """Wait a little after a flight of which the broker refused something."""
-        if flight is None:
+    async def _slow_down(self, batch: _RecordBatch | None) -> None:
+        """Back off after a batch with refused events."""
+        if batch is None:
             return
-        refused = len(flight.of(Outcome.REFUSED))
+        refused = len(batch.of(Outcome.REFUSED))
         if not refused:
             self._refusals = 0
             return
         self._refusals += 1
-        self._say.warn("refused", "the broker refused %d events, they are sent again: %s", refused, flight.trouble)
+        self._log.warn("refused", "the broker refused %d events, they are sent again: %s", refused, batch.trouble)
         await asyncio.sleep(_REFUSED.seconds(self._refusals))

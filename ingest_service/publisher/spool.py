@@ -1,10 +1,10 @@
-"""Events on disk in append-only segment files, oldest first. Everything here blocks: it is for a thread.
+"""A spool of append-only segment files, read oldest first. All calls block: run them in a thread.
 
-A segment is a file in the form of segment.py: NNN.spool while it is written, NNN-COUNT.spool when it is sealed, so that
-how many events there are is known without reading them. Lower numbers are older. A record counts as spooled when it is
-written and synced (fsync) to disk, many records at a time, so it survives SIGKILL and a crash of the machine alike. A
-process never appends to a segment of an earlier one: a torn tail stays where it is and harms nothing after it. A file
-with damage is kept as NNN.damaged when what is whole in it has been sent.
+A segment is a file in the format of segment.py: NNN.spool while it is written, NNN-COUNT.spool once sealed, so the
+number of events is known without reading them. Lower numbers are older. A record counts as spooled after write and
+fsync, many records at a time, so it survives both SIGKILL and a crash of the machine. A process never appends to a
+segment of an earlier process, so a torn tail cannot affect later records. A damaged file is kept as NNN.damaged after
+its readable records have been sent.
 """
 
 import fcntl
@@ -19,16 +19,16 @@ from ingest_service.publisher.segment import MAGIC, OLD_MAGIC, TAIL_BYTES, count
 
 
 class SpoolUnusable(Exception):
-    """The spool directory cannot be used; the message says why."""
+    """The spool directory cannot be used; the message has the reason."""
 
 
 class SpoolInUse(SpoolUnusable):
-    """Another process has the spool directory."""
+    """Another process uses the spool directory."""
 
 
 @dataclass
 class _File:
-    """A segment that is there: how many records it should hold, and its size in bytes."""
+    """A segment file, its expected number of records, and its size in bytes."""
 
     path: Path
     count: int
@@ -37,20 +37,20 @@ class _File:
 
 @dataclass(frozen=True)
 class Segment:
-    """A segment that has been read: its records, and how many more it should have held."""
+    """The content of a segment: its records, and the number of missing ones."""
 
     number: int
     path: Path
     records: Sequence[Record]
     missing: int
     damaged: bool
-    """Whether the file is worth keeping: something in it could not be read."""
+    """Whether part of the file could not be read; it is then kept."""
 
 
 class Spool:
-    """The spool in a directory, which this process alone uses until `close`.
+    """The spool in a directory, used by this process exclusively until `close`.
 
-    `limit` is what all segments together may have, `segment_size` what one should have, in bytes.
+    `limit` is the maximum size of all segments together, `segment_size` the target size of one, in bytes.
     """
 
     def __init__(self, directory: Path, limit: int, segment_size: int) -> None:
@@ -58,24 +58,24 @@ class Spool:
         self._limit = limit
         self._segment_size = segment_size
         self._files: dict[int, _File] = {}
-        """In the order in which they are to be read."""
+        """By number, in reading order."""
         self._last_number = 0
         self._lock = -1
         self._active: int | None = None
-        """The number of the segment that is appended to; None between segments."""
+        """Number of the segment being appended to; None between segments."""
         self._descriptor = -1
         self.torn: list[tuple[Path, int]] = []
-        """Files that did not end with a whole record when the spool was opened, and how many bytes were left over."""
+        """Files that did not end with a complete block when the spool was opened, and their trailing bytes."""
 
     @property
     def count(self) -> int:
-        """How many events are in it, those included that turn out to be damaged when they are read."""
+        """Number of events, including damaged ones not yet read."""
         return sum(each.count for each in self._files.values())
 
     def open(self) -> int:
-        """Lock the directory, made if need be, and count the events in it. Raises SpoolUnusable or SpoolInUse.
+        """Lock the directory, creating it if missing, and count its events. Raises SpoolUnusable or SpoolInUse.
 
-        Only files that were not sealed are read, and of those of today's form only the end.
+        Only unsealed files are read, and of those in the current format only the end.
         """
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
@@ -86,21 +86,21 @@ class Spool:
         except BlockingIOError:
             self.close()
             raise SpoolInUse(
-                f"another process uses the spool directory {self.directory}: give every process one of its own"
+                f"another process uses the spool directory {self.directory}: give every process its own"
             ) from None
         except OSError as error:
             self.close()
             raise SpoolUnusable(
                 f"the spool directory {self.directory} cannot be used: {error}. "
-                "It takes a directory that this user may write to, on a disk with room"
+                "It must be a directory writable by this user, on a disk with free space"
             ) from None
         return self.count
 
     def append(self, records: Sequence[Record], *, beyond_limit: bool = False) -> int:
-        """Write records behind all others; how many there was room for, from the first one on.
+        """Append as many of the records as fit, from the first on, and return their number.
 
-        `beyond_limit` is for records that have been accepted before and would be lost. Raises OSError if nothing could
-        be written; the spool is then as before.
+        `beyond_limit` is for records accepted earlier, which would be lost otherwise. Raises OSError if nothing could
+        be written; the spool is then unchanged.
         """
         taken = records if beyond_limit else self._fitting(records)
         if not taken:
@@ -113,7 +113,7 @@ class Spool:
         return len(taken)
 
     def oldest(self) -> Segment | None:
-        """Read the oldest segment; nothing is appended to it any more. None if there is none. Raises OSError."""
+        """Read the oldest segment, sealing it if active. None if the spool is empty. Raises OSError."""
         number = next(iter(self._files), None)
         if number is None:
             return None
@@ -124,15 +124,15 @@ class Spool:
         return Segment(number, file.path, found.records, found.missing, found.damaged)
 
     def postpone(self) -> Path:
-        """Read the oldest segment after all others, because it cannot be read now; its path."""
+        """Move the oldest segment, which cannot be read now, to the end of the reading order and return its path."""
         number = next(iter(self._files))
         file = self._files[number] = self._files.pop(number)
         return file.path
 
     def remove(self, segment: Segment) -> None:
-        """Delete a segment: all of its events are confirmed, or written again behind the others.
+        """Delete a segment whose events are all confirmed or appended again.
 
-        A damaged one is kept under another name. Raises OSError; then the file is there when the spool is next opened.
+        A damaged one is kept under another name. Raises OSError; the file is then found again at the next open.
         """
         file = self._files.pop(segment.number)
         if segment.damaged:
@@ -141,7 +141,7 @@ class Spool:
             file.path.unlink(missing_ok=True)
 
     def hand_over(self, other: "Spool") -> int:
-        """Move the oldest segment of this spool, which is not empty, to another; its events. Raises OSError."""
+        """Move the oldest segment of this non-empty spool to another and return its event count. Raises OSError."""
         number = next(iter(self._files))
         file = self._files[number]
         other.adopt(file.path, file.count, file.size)
@@ -151,45 +151,45 @@ class Spool:
         return file.count
 
     def adopt(self, path: Path, count: int, size: int) -> None:
-        """Move a sealed file of another spool here, behind all others. Raises OSError."""
+        """Move a sealed file of another spool to the end of this one. Raises OSError."""
         number = self._last_number + 1
-        # Atomic: whatever happens, it is in one of the two.
+        # Atomic: after a crash, the file is in exactly one of the two.
         self._files[number] = _File(path.rename(self._sealed(number, count)), count, size)
         self._last_number = number
         with suppress(OSError):
             _sync_directory(self.directory)
 
     def seal(self) -> None:
-        """End the segment that is appended to, if there is one."""
+        """Seal the active segment, if there is one."""
         if self._active is None:
             return
         number, self._active = self._active, None
         file = self._files[number]
         os.close(self._descriptor)
         if file.count:
-            with suppress(OSError):  # then its last tail tells the count
+            with suppress(OSError):  # its last tail has the count as well
                 file.path = file.path.rename(self._sealed(number, file.count))
 
     def close(self) -> None:
-        """Leave the directory to the next process."""
+        """Seal the active segment and unlock the directory."""
         self.seal()
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
 
     def disown(self) -> None:
-        """Let go of what belongs to the process that this one was forked from, without touching its files."""
+        """Release the parent process's descriptors after a fork, without touching its files."""
         for descriptor in (self._descriptor if self._active is not None else -1, self._lock):
             if descriptor >= 0:
                 with suppress(OSError):
-                    os.close(descriptor)  # a lock of flock stays until its last copy is closed
+                    os.close(descriptor)  # a flock is held until its last copy is closed
         self._active, self._lock = None, -1
         self._files.clear()
 
     def _find(self, path: Path) -> None:
         first, _, count = path.stem.partition("-")
         if not first.isdecimal() or (count and not count.isdecimal()):
-            return  # not ours
+            return  # not a spool file
         number = int(first)
         self._last_number = max(self._last_number, number)
         if path.suffix != ".spool":
@@ -201,7 +201,7 @@ class Spool:
             self._files[number] = _File(path.rename(self._sealed(number, found)), found, size)
 
     def _count(self, path: Path, size: int) -> int:
-        """How many events are in a file that was not sealed. What holds none is deleted, unless it is not ours."""
+        """Count the events in an unsealed file. A spool file without events is deleted."""
         with path.open("rb") as file:
             if file.read(len(OLD_MAGIC)) != OLD_MAGIC and size >= TAIL_BYTES:
                 file.seek(-TAIL_BYTES, os.SEEK_END)
@@ -233,7 +233,7 @@ class Spool:
         self._files[number] = _File(path, 0, 0)
         try:
             self._write(MAGIC, 0)
-            _sync_directory(self.directory)  # or the file's name could be gone after a crash
+            _sync_directory(self.directory)  # or the directory entry could be lost in a crash
         except OSError:
             self._discard()
             raise
@@ -245,7 +245,7 @@ class Spool:
             _write_all(self._descriptor, content)
             os.fsync(self._descriptor)
         except OSError:
-            # What an fsync could not do is not tried again: the kernel may have thrown the pages away.
+            # A failed fsync is not retried: the kernel may have dropped the dirty pages.
             with suppress(OSError):
                 os.ftruncate(self._descriptor, file.size)
             self._discard()
@@ -254,7 +254,7 @@ class Spool:
         file.size += len(content)
 
     def _discard(self) -> None:
-        """End the active segment after an error, and forget it if nothing is in it."""
+        """Seal the active segment after an error, and delete it if it is empty."""
         number = self._active
         self.seal()
         if number is not None and not self._files[number].count:
@@ -269,9 +269,9 @@ class Spool:
 
 
 def _write_all(descriptor: int, content: bytes) -> None:
-    left = memoryview(content)
-    while left:
-        left = left[os.write(descriptor, left) :]
+    remaining = memoryview(content)
+    while remaining:
+        remaining = remaining[os.write(descriptor, remaining) :]
 
 
 def _sync_directory(directory: Path) -> None:

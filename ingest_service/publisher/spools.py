@@ -1,4 +1,4 @@
-"""Where a process keeps its spool: in a directory of its own, or in one of the numbered ones that processes share."""
+"""Locations for a process's spool: a dedicated directory, or a free numbered directory in a shared folder."""
 
 import os
 from collections.abc import Sequence
@@ -13,51 +13,51 @@ _MOST_PROCESSES = 1_000
 
 @dataclass(frozen=True)
 class TakenOver:
-    """What was found in the spools of processes that are gone."""
+    """The result of taking over a spool of a dead process."""
 
     events: int = 0
-    """How many were moved into the spool of this process."""
+    """Number of events moved into the spool of this process."""
     torn: Sequence[tuple[Path, int]] = ()
-    """As Spool.torn."""
+    """See Spool.torn."""
     troubles: Sequence[str] = ()
-    """Why some could not be moved, naming their directory."""
+    """Errors, one per directory whose events could not be moved."""
 
 
 class Place(Protocol):
-    """Where the spool of this process is. Everything blocks."""
+    """The location of this process's spool. All calls block."""
 
     def open(self) -> Spool:
-        """The spool, open. Raises SpoolUnusable or SpoolInUse."""
+        """Open the spool. Raises SpoolUnusable or SpoolInUse."""
 
     def take_over(self, own: Spool) -> TakenOver:
-        """Move one segment that a process has left behind into `own`, if there is one."""
+        """Move one segment left by a dead process into `own`, if there is one."""
 
 
 @dataclass(frozen=True)
 class Directory:
-    """A directory that is given to one process."""
+    """A directory dedicated to one process."""
 
     path: Path
     limit: int
     segment_size: int
 
     def open(self) -> Spool:
-        """The spool in it."""
+        """Open the spool in it."""
         spool = Spool(self.path, self.limit, self.segment_size)
         spool.open()
         return spool
 
     def take_over(self, own: Spool) -> TakenOver:  # noqa: ARG002
-        """Nothing: there is no other."""
+        """Do nothing: no other process uses the directory."""
         return TakenOver()
 
 
 @dataclass(frozen=True)
 class Shared:
-    """A folder in which every process takes the first numbered directory that is free: 0, 1, ...
+    """A folder in which every process takes the first free numbered directory: 0, 1, ...
 
-    When a process is gone, the lock of its directory is free, and whoever runs takes over the segments in it: one at a
-    time, holding the lock meanwhile, so no two processes take the same and none begins to write there.
+    When a process dies, the lock on its directory is released, and any running process takes over its segments: one at
+    a time, holding the lock, so that no two processes take the same one and none starts to write there.
     """
 
     folder: Path
@@ -65,7 +65,7 @@ class Shared:
     segment_size: int
 
     def open(self) -> Spool:
-        """The spool in the first directory that is free and can be used. Raises SpoolUnusable if there is none."""
+        """Open the spool in the first free, usable directory. Raises SpoolUnusable if there is none."""
         trouble: SpoolUnusable | None = None
         for number in range(_MOST_PROCESSES):
             spool = Spool(self.folder / str(number), self.limit, self.segment_size)
@@ -74,13 +74,13 @@ class Shared:
             except SpoolInUse:
                 continue
             except SpoolUnusable as error:
-                trouble = trouble or error  # it may be the directory of another user: the next one may be ours
+                trouble = trouble or error  # it may belong to another user: try the next one
             else:
                 return spool
         raise trouble or SpoolInUse(f"all {_MOST_PROCESSES} spools in {self.folder} are in use")
 
     def take_over(self, own: Spool) -> TakenOver:
-        """Move the oldest segment of a directory that nobody uses into `own`."""
+        """Move the oldest segment of an unlocked directory into `own`."""
         torn: list[tuple[Path, int]] = []
         troubles: list[str] = []
         for directory in self._others(own, troubles):
@@ -93,21 +93,21 @@ class Shared:
             except SpoolInUse:
                 continue
             except (SpoolUnusable, OSError) as error:
-                troubles.append(f"events that a process has left in {directory} cannot be taken over: {error}")
+                troubles.append(f"events that a dead process left in {directory} cannot be taken over: {error}")
             finally:
                 other.close()
         return TakenOver(0, torn, troubles)
 
     def _others(self, own: Spool, troubles: list[str]) -> list[Path]:
-        """The numbered directories of others, in order."""
+        """The other numbered directories, in order."""
         try:
             found = [each for each in self.folder.iterdir() if each.name.isdecimal() and each != own.directory]
         except OSError as error:
-            troubles.append(f"the folder of spools {self.folder} cannot be read: {error}")
+            troubles.append(f"the spool folder {self.folder} cannot be read: {error}")
             return []
         return sorted(found, key=lambda each: int(each.name))
 
 
 def _has_segments(directory: Path) -> bool:
-    with os.scandir(directory) as entries:  # unlike glob, it says when it may not look
+    with os.scandir(directory) as entries:  # unlike glob, it raises if the directory is not readable
         return any(each.name.endswith(".spool") for each in entries)

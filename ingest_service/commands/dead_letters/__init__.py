@@ -1,4 +1,4 @@
-"""gcc-ingest dead-letters: what was archived, looked at and published again."""
+"""gcc-ingest dead-letters: inspect and replay archived dead letters."""
 
 import click
 
@@ -9,9 +9,9 @@ from ingest_service.commands.dead_letters.show import show
 
 @click.group()
 def dead_letters() -> None:
-    """Look at archived dead letters, and publish them again.
+    """Inspect archived dead letters and publish them again.
 
-    They are there once `gcc-ingest archive` has taken them out of the error queues.
+    `gcc-ingest archive` moves them from the error queues to the archive.
     """
 
 

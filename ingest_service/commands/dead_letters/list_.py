@@ -1,4 +1,4 @@
-"""gcc-ingest dead-letters list: how many there are, and how they stand."""
+"""gcc-ingest dead-letters list: counts of dead letters by type, reason and state."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -24,15 +24,16 @@ _LONGEST_REASON = 60
 @click.option(
     "--check/--no-check",
     default=None,
-    help=f"Read the bodies, to say how many would be refused again.  [default: if at most {_MOST_CHECKED}]",
+    help=f"Read the bodies and count how many would be refused again.  [default: if at most {_MOST_CHECKED}]",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON array on stdout.")
 def list_(selection: Selection, check: bool | None, as_json: bool) -> None:
-    """Count dead letters by type and reason, and how they stand.
+    """Count dead letters by type, reason and state.
 
-    waiting: nothing was done about them. replayed: published again, and not come back. failed again: published again,
-    and come back. refused again: of those that are not replayed, how many today's checks would refuse; not known: their
-    table refused them, and only the table can tell. `newest` is the id of the one that was rejected last, for `show`.
+    waiting: not replayed yet. replayed: published again, and not rejected since. failed again: published again, and
+    rejected again. refused again: of those not replayed, how many the current validation would refuse; not known: they
+    were refused by their table, and only inserting them can decide. `newest` is the id of the one rejected last, for
+    `show`.
 
     \b
     Examples:
@@ -40,7 +41,7 @@ def list_(selection: Selection, check: bool | None, as_json: bool) -> None:
       gcc-ingest dead-letters list --type post_log --json
     """
     with exit_on_error():
-        groups, forecasts = asyncio.run(_look(Settings(), selection, check))
+        groups, forecasts = asyncio.run(_read(Settings(), selection, check))
     if as_json:
         text = msgspec.json.encode([_with_forecast(group, forecasts) for group in groups])
         click.echo(safe_text.lines(msgspec.json.format(text, indent=2)))
@@ -48,13 +49,13 @@ def list_(selection: Selection, check: bool | None, as_json: bool) -> None:
         click.echo("\n".join(described(groups, forecasts)))
     if forecasts is None and check is None:
         click.echo(
-            f"more than {_MOST_CHECKED} letters: their bodies were not read, to say how many would be refused again;"
+            f"more than {_MOST_CHECKED} letters: bodies not read, so 'refused again' is not counted;"
             " --check reads them",
             err=True,
         )
 
 
-async def _look(
+async def _read(
     settings: Settings, selection: Selection, check: bool | None
 ) -> tuple[list[DeadLetterCount], Forecasts | None]:
     async with letter_table(settings) as table:
@@ -70,7 +71,7 @@ async def _look(
 
 
 def _with_forecast(group: DeadLetterCount, forecasts: Forecasts | None) -> dict[str, object]:
-    """As JSON has it; null where the bodies were not read."""
+    """A group as in the JSON output; the forecast is null if the bodies were not read."""
     found = forecasts.of(group.event_type, group.reason) if forecasts else None
     return {
         **msgspec.structs.asdict(group),
@@ -81,7 +82,7 @@ def _with_forecast(group: DeadLetterCount, forecasts: Forecasts | None) -> dict[
 
 
 def described(groups: Sequence[DeadLetterCount], forecasts: Forecasts | None) -> Iterator[str]:
-    """A paragraph for each group, of lines that fit a narrow terminal: an id that is cut is of no use."""
+    """Format each group as a paragraph of lines that fit 80 columns, so that ids are never truncated."""
     if not groups:
         yield "no dead letters"
     for group in groups:
@@ -99,5 +100,5 @@ def described(groups: Sequence[DeadLetterCount], forecasts: Forecasts | None) ->
 
 
 def time_text(time: datetime) -> str:
-    """A letter's time in UTC, to the second."""
+    """Format a time in UTC, to the second."""
     return "unknown" if time == UNKNOWN_TIME else f"{time:%Y-%m-%d %H:%M:%S}Z"

@@ -1,4 +1,4 @@
-"""gcc-ingest dead-letters replay: letters published again, once it is said what will become of them."""
+"""gcc-ingest dead-letters replay: publish dead letters again, after printing the expected outcome."""
 
 import asyncio
 import sys
@@ -24,13 +24,15 @@ from ingest_service.settings import Settings
 
 @click.command()
 @selecting
-@click.option("--id", "ids", multiple=True, type=click.UUID, metavar="ID", help="This letter; may be repeated.")
-@click.option("--all", "everything", is_flag=True, help="Every letter: without it, some option must say which.")
-@click.option("--again", is_flag=True, help="Also those that were replayed before, or have failed again.")
-@click.option("--to", type=EVENT_TYPE, metavar="TYPE", help="As events of TYPE, whatever address their headers name.")
-@click.option("--rate", type=click.FloatRange(min=0, min_open=True), metavar="N", help="At most N letters a second.")
-@click.option("--dry-run", is_flag=True, help="Only tell what would be published.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--id", "ids", multiple=True, type=click.UUID, metavar="ID", help="Select this letter; may be repeated.")
+@click.option("--all", "everything", is_flag=True, help="Select every letter; required if no filter is given.")
+@click.option("--again", is_flag=True, help="Include letters already replayed or failed again.")
+@click.option("--to", type=EVENT_TYPE, metavar="TYPE", help="Publish as events of TYPE, ignoring their headers.")
+@click.option(
+    "--rate", type=click.FloatRange(min=0, min_open=True), metavar="N", help="Publish at most N letters a second."
+)
+@click.option("--dry-run", is_flag=True, help="Only print what would be published.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def replay(
     selection: Selection,
     everything: bool,
@@ -42,9 +44,9 @@ def replay(
 ) -> None:
     """Publish dead letters again, as events of their type.
 
-    Do it when the cause is mended. It says first how many would be refused again. A letter that is stored now counts
-    once, however often it is published; one that fails again comes back with one attempt more, and only --again
-    publishes it once more. Letters that came with another address than their type's are left out, unless --to names
+    Run it after the cause is fixed. It first prints how many would be refused again. Stored events count once, however
+    often they are published. A letter that fails again returns to the error queue with its attempts incremented, and
+    is replayed only with --again. Letters whose original address is not their type's are skipped, unless --to names
     the type.
 
     \b
@@ -53,69 +55,69 @@ def replay(
       gcc-ingest dead-letters replay --since 2026-11-24 --rate 500
     """
     if not dry_run:
-        _refuse_what_nobody_has_chosen(selection, everything, yes)
+        _require_selection(selection, everything, yes)
     with exit_on_error():
         settings = Settings()
         logs.configure(settings.log_format)
         plan = asyncio.run(_plan(settings, selection, again, EVENT_TYPES[to] if to else None))
-        click.echo("\n".join(plan.told()), err=True)
+        click.echo("\n".join(plan.lines()), err=True)
         if dry_run:
             click.echo("\n".join(described(plan.groups, plan.forecasts)))
         elif plan.count and (yes or click.confirm("Publish them?", err=True)):
             _replay(settings, plan, rate)
 
 
-def _refuse_what_nobody_has_chosen(selection: Selection, everything: bool, yes: bool) -> None:
+def _require_selection(selection: Selection, everything: bool, yes: bool) -> None:
     if selection == Selection() and not everything:
-        raise click.UsageError("say which letters: --type, --reason, --since, --until or --id; --all is every one")
+        raise click.UsageError("select letters with --type, --reason, --since, --until or --id, or all with --all")
     if not yes and not sys.stdin.isatty():
-        raise click.UsageError("nobody can be asked, because stdin is no terminal: say --yes to publish, or --dry-run")
+        raise click.UsageError("cannot ask for confirmation, stdin is not a terminal: use --yes or --dry-run")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a replay is going to publish."""
+    """The dead letters that a replay will publish."""
 
     selection: Selection
     to: EventType | None
-    """The event type that all are published as, if not each as its own."""
+    """The event type to publish all letters as; None: each as its own type."""
     groups: Sequence[DeadLetterCount]
     replayed: int
-    """Left out, because they were published again already."""
+    """Skipped, because they were replayed already."""
     failed_again: int
-    """Left out, because it did not help."""
+    """Skipped, because they failed again after a replay."""
     forecasts: Forecasts
 
     @property
     def count(self) -> int:
-        """Letters to publish."""
+        """Number of letters to publish."""
         return sum(group.letters for group in self.groups) - self.forecasts.total().elsewhere
 
-    def told(self) -> Iterator[str]:
-        """In a few lines."""
-        left_out = (
-            f"; left out: {self.replayed} replayed already, {self.failed_again} failed again (--again takes them too)"
+    def lines(self) -> Iterator[str]:
+        """Describe the plan in a few lines of text."""
+        skipped = (
+            f"; skipped: {self.replayed} already replayed, {self.failed_again} failed again (--again includes them)"
             if self.replayed or self.failed_again
             else ""
         )
-        yield f"{self.count} letters to publish again{f' as {self.to.name}' if self.to else ''}{left_out}"
+        yield f"{self.count} letters to publish again{f' as {self.to.name}' if self.to else ''}{skipped}"
         found = self.forecasts.total()
         if found.elsewhere:
             yield (
-                f"{found.elsewhere} more are refused: their headers name another address than {EXCHANGE} with the "
-                "routing key of their type (--to TYPE publishes them as events of TYPE)"
+                f"{found.elsewhere} more are skipped: the address in their headers is not {EXCHANGE} with their type's "
+                "routing key (--to TYPE publishes them as events of TYPE)"
             )
         if found.refused:
             reasons = ", ".join(f"{reason} {count}" for reason, count in found.refused.most_common())
             yield f"{found.refused.total()} of them would be refused again: {reasons}"
         if found.not_known:
-            yield f"of {found.not_known} it is not known: their table refused them, and only the table can tell"
+            yield f"{found.not_known} of them may be refused again: their table refused them before"
 
 
 async def _plan(settings: Settings, chosen: Selection, again: bool, to: EventType | None) -> Plan:
     async with letter_table(settings) as table:
         states = tuple(State) if again else (State.WAITING,)
-        now = await table.now()  # what comes back meanwhile is not published a second time
+        now = await table.now()  # letters that return meanwhile are not published twice
         selection = msgspec.structs.replace(chosen, states=states, archived_until=now)
         groups, found = await table.groups(selection), await table.groups(chosen)
         forecasts = Forecasts(settings, to)

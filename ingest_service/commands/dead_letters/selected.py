@@ -1,4 +1,4 @@
-"""The options that say which letters, and the table that has them."""
+"""The options that select dead letters, and the connection to their table."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -19,15 +19,15 @@ EVENT_TYPE = click.Choice(sorted(EVENT_TYPES))
 _QUERY_SECONDS = 120
 _OPTIONS = (
     click.option("--type", "types", multiple=True, type=EVENT_TYPE, metavar="TYPE",
-                 help="Of this event type; may be repeated."),
-    click.option("--reason", "reasons", multiple=True, help="With this x-gcc-reason; may be repeated."),
-    click.option("--since", type=parse_time, metavar="TIME", help="Rejected last then or later; 2h and 7d are ago."),
-    click.option("--until", type=parse_time, metavar="TIME", help="Rejected last before then."),
+                 help="Select this event type; may be repeated."),
+    click.option("--reason", "reasons", multiple=True, help="Select this x-gcc-reason; may be repeated."),
+    click.option("--since", type=parse_time, metavar="TIME", help="Last rejected at or after TIME; 2h: two hours ago."),
+    click.option("--until", type=parse_time, metavar="TIME", help="Last rejected before TIME."),
 )  # fmt: skip
 
 
 def selecting(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command these options, as one Selection."""
+    """Add these options to a command, passed as one Selection."""
 
     @wraps(command)
     def run(
@@ -49,6 +49,6 @@ def selecting(command: Callable[..., None]) -> Callable[..., None]:
 
 @asynccontextmanager
 async def letter_table(settings: Settings) -> AsyncIterator[DeadLetterTable]:
-    """The table of letters. Raises MissingUrl or BadUrl."""
+    """Connect to the dead-letter table. Raises MissingUrl or BadUrl."""
     async with clickhouse.connected(settings.clickhouse(), _QUERY_SECONDS) as server:
         yield DeadLetterTable(server)

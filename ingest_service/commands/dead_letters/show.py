@@ -1,4 +1,4 @@
-"""gcc-ingest dead-letters show: one letter whole, with nothing in it that a terminal would obey."""
+"""gcc-ingest dead-letters show: print one dead letter, with control characters escaped."""
 
 import asyncio
 import sys
@@ -16,11 +16,11 @@ from ingest_service.settings import Settings
 
 @click.command()
 @click.argument("letter", metavar="ID", type=click.UUID)
-@click.option("--body", "only_body", is_flag=True, help="The body alone: byte for byte, but for a terminal.")
+@click.option("--body", "only_body", is_flag=True, help="Only the body: byte for byte, unless stdout is a terminal.")
 def show(letter: UUID, only_body: bool) -> None:
-    """Print one dead letter whole.
+    """Print one dead letter with all its fields.
 
-    Control characters, and what is not UTF-8, are shown escaped.
+    Control characters and invalid UTF-8 are escaped.
 
     \b
     Examples:
@@ -42,8 +42,8 @@ async def _one(settings: Settings, letter: UUID) -> StoredDeadLetter:
         async for (kept,) in table.pages(Selection(ids=(str(letter),)), 1):
             return kept
     raise NoSuchDeadLetter(
-        f"there is no archived dead letter {letter}: gcc-ingest dead-letters list shows some; "
-        "gcc-ingest archive --once archives what is in the error queues"
+        f"no archived dead letter {letter}: gcc-ingest dead-letters list shows ids; "
+        "gcc-ingest archive --once archives the error queues"
     )
 
 
@@ -51,11 +51,11 @@ def _show_body(body: bytes) -> None:
     shown = safe_text.lines(body)
     click.echo(shown)
     if shown.encode() != body:
-        click.echo("escaped, because this is a terminal: a file or a pipe gets the bytes themselves", err=True)
+        click.echo("escaped for the terminal: a file or a pipe gets the raw bytes", err=True)
 
 
 def whole(kept: StoredDeadLetter) -> str:
-    """All there is to know of a letter, in lines: every field in one of its own, then the body."""
+    """Format a dead letter: one line per field, then the body."""
     fields = {
         "letter": kept.letter_id,
         "type": kept.event_type,

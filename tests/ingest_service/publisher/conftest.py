@@ -1,4 +1,4 @@
-"""A broker with the topology and empty queues, and looks into them."""
+"""Fixtures: a broker with the topology and empty queues, a proxy before it, and its memory alarm."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ from tests.harness.proxy import Proxy
 
 
 class Broker:
-    """The real broker, and what is in its queues."""
+    """The real broker, and access to its queues."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -33,7 +33,7 @@ class Broker:
                 await (await channel.get_queue(each.queue, ensure=False)).purge()
 
     async def events(self, event_type: str) -> list[dict[str, Any]]:
-        """Everything in a type's queue, in order; the queue is empty then."""
+        """Drain a type's queue and return its events in order."""
         found: list[AbstractIncomingMessage] = []
 
         async def receive(message: AbstractIncomingMessage) -> None:
@@ -41,7 +41,7 @@ class Broker:
 
         async with connected(self.url, "tests") as connection, connection.channel() as channel:
             queue = await channel.get_queue(EVENT_TYPES[event_type].queue)
-            # Every publish was confirmed, so the broker counts it.
+            # Every publish was confirmed, so the count includes it.
             waiting = queue.declaration_result.message_count or 0
             tag = await queue.consume(receive, no_ack=True)
             await until(lambda: len(found) >= waiting, seconds=60)
@@ -64,7 +64,7 @@ async def broker(declared: Broker) -> Broker:
 
 
 class Proxied(Proxy):
-    """A proxy before the broker; closed at first."""
+    """A proxy before the broker, initially closed."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -83,7 +83,7 @@ Alarm = Callable[[], AbstractAsyncContextManager[None]]
 
 @pytest.fixture
 def alarm(stack: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> Alarm:
-    """The broker's memory alarm, for as long as one is within it."""
+    """A context manager that raises the broker's memory alarm."""
     (epmd,) = tmp_path_factory.getbasetemp().glob("stack0/*/epmd.port")
     environment = {
         "PATH": os.environ["PATH"],
@@ -95,8 +95,8 @@ def alarm(stack: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) ->
     async def limit(*memory: str) -> None:
         program = "/usr/lib/rabbitmq/bin/rabbitmqctl"
         arguments = ("--node", "gcc@localhost", "--quiet", "set_vm_memory_high_watermark", *memory)
-        told = await asyncio.create_subprocess_exec(program, *arguments, env=environment)
-        assert await told.wait() == 0
+        process = await asyncio.create_subprocess_exec(program, *arguments, env=environment)
+        assert await process.wait() == 0
 
     @asynccontextmanager
     async def on() -> AsyncIterator[None]:
@@ -110,7 +110,7 @@ def alarm(stack: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) ->
 
 
 async def until(holds: Callable[[], object], seconds: float = 20) -> None:
-    """Wait on the loop until a condition holds. Fails after a deadline."""
+    """Poll until a condition holds. Raises TimeoutError after `seconds`."""
     async with asyncio.timeout(seconds):
-        while not holds():  # noqa: ASYNC110  # what is waited for has no event
+        while not holds():  # noqa: ASYNC110  # the condition has no event
             await asyncio.sleep(0.005)

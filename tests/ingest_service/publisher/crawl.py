@@ -1,4 +1,4 @@
-"""A crawler to be killed: emits events with ids 0, 1, 2, ... and prints its counters. Arguments: URL, spool, events."""
+"""A crawler for the kill test: emits events 0, 1, 2, ... and prints its counters. Arguments: URL, spool, events."""
 
 import asyncio
 import sys

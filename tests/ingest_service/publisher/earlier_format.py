@@ -1,4 +1,4 @@
-"""Spool files as earlier versions wrote them."""
+"""Spool files in the format of earlier versions."""
 
 import struct
 from zlib import crc32
@@ -7,8 +7,8 @@ from ingest_service.publisher.record import Record
 from ingest_service.publisher.segment import OLD_MAGIC
 
 
-def of_the_first_form(records: list[Record]) -> bytes:
-    """A file as earlier versions wrote it."""
+def old_format_file(records: list[Record]) -> bytes:
+    """The content of a spool file in the first format."""
     parts = [OLD_MAGIC]
     for record in records:
         inside = b"%b\n%b" % (record.routing_key.encode(), record.body)

@@ -1,4 +1,4 @@
-"""Events emitted by a publisher, and looks at its counters and its spool."""
+"""Helpers that emit events and inspect a publisher's counters and spool."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -31,20 +31,20 @@ def adds_up(counters: Counters) -> bool:
 
 @asynccontextmanager
 async def always_adding_up(counters: Counters) -> AsyncIterator[None]:
-    """Looks at the counters in every turn of the loop."""
+    """Check the counters in every iteration of the event loop."""
 
-    async def look() -> None:
+    async def check() -> None:
         while True:
             assert adds_up(counters), counters
             await asyncio.sleep(0)
 
-    looking = asyncio.create_task(look())
+    checking = asyncio.create_task(check())
     try:
         yield
     finally:
-        looking.cancel()
-        await asyncio.wait([looking])
-        assert looking.cancelled()
+        checking.cancel()
+        await asyncio.wait([checking])
+        assert checking.cancelled()
 
 
 async def emit(publisher: EventPublisher, first: int, end: int) -> None:

@@ -20,7 +20,7 @@ NOWHERE = "amqp://127.0.0.1:1/"
 
 
 def own_publisher() -> EventPublisher:
-    """The publisher of this test's loop."""
+    """The publisher of the test's event loop."""
     publisher = dispatcher._publishers.of(asyncio.get_running_loop()).publisher
     assert publisher is not None
     return publisher
@@ -37,7 +37,7 @@ async def emit_profiles(publisher: EventPublisher, first: int, end: int) -> None
 
 @pytest.fixture
 async def default(broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Path]:
-    """The broker and the folder of spools, by the environment."""
+    """Set AMQP_URL and GCC_SPOOL_DIR; yields the spool folder."""
     monkeypatch.setenv("AMQP_URL", broker.url)
     monkeypatch.setenv("GCC_SPOOL_DIR", str(tmp_path))
     yield tmp_path
@@ -117,7 +117,7 @@ async def test_what_a_process_leaves_that_ends_later_is_found_too(broker: Broker
         await emit_profiles(dying, 0, 50)
         await until(lambda: dying.counters.in_spool == 50)
         await asyncio.sleep(0.2)
-        assert survivor.counters.accepted == 0  # while it runs, it is its own
+        assert survivor.counters.accepted == 0  # a live process's spool is not taken over
         await dying.__aexit__(None, None, None)
         await until(lambda: survivor.counters.sent == 50)
     assert {int(each["profile_id"]) for each in await broker.events("profile_log")} == set(range(50))
@@ -138,9 +138,9 @@ async def test_a_spool_folder_that_cannot_be_used_is_an_error_and_events_go_to_t
         await make_scrape_log_event("profile_log", {"source": "s", "platform": "p", "profile_id": str(number)})
     await dispatcher.close()
     assert {int(each["profile_id"]) for each in await broker.events("profile_log")} == set(range(200))
-    (said,) = [each for each in caplog.records if each.levelname == "ERROR"]
-    assert f"GCC_SPOOL_DIR: the spool directory {folder[wrong]}/0 cannot be used" in said.getMessage()
-    assert "a directory that this user may write to" in said.getMessage()
+    (logged,) = [each for each in caplog.records if each.levelname == "ERROR"]
+    assert f"GCC_SPOOL_DIR: the spool directory {folder[wrong]}/0 cannot be used" in logged.getMessage()
+    assert "a directory writable by this user" in logged.getMessage()
 
 
 async def test_a_log_that_cannot_be_read_is_counted_and_said(default: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -151,16 +151,18 @@ async def test_a_log_that_cannot_be_read_is_counted_and_said(default: Path, capl
     assert "private" not in caplog.text
 
 
-@pytest.mark.parametrize(("url", "said"), [(None, "AMQP_URL is not set"), ("http://u:s3cret@h", "not of the form")])
+@pytest.mark.parametrize(
+    ("url", "message"), [(None, "AMQP_URL is not set"), ("http://u:s3cret@h", "not a URL of the form amqp://")]
+)
 async def test_a_wrong_environment_is_said_and_does_not_stop_a_crawl(
-    url: str | None, said: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    url: str | None, message: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.delenv("AMQP_URL", raising=False)
     if url is not None:
         monkeypatch.setenv("AMQP_URL", url)
     await make_scrape_log_event("post_log", {})
     await make_scrape_log_event("post_log", {})
-    assert said in caplog.text
+    assert message in caplog.text
     assert "s3cret" not in caplog.text
 
 

@@ -1,4 +1,4 @@
-"""A spool that cannot be used any more: events still go to a broker that is there, and to the disk when it is back."""
+"""A spool that fails: events still go to an available broker, and to the disk once it works again."""
 
 import shutil
 import subprocess
@@ -26,7 +26,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(disk: Path) -> None:
-    """Take all the room there is."""
+    """Fill the disk."""
     with (disk / "other").open("wb", buffering=0) as other, suppress(OSError):
         while True:
             other.write(bytes(4_096))

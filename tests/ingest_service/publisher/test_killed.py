@@ -13,23 +13,23 @@ CRAWLER = "tests.ingest_service.publisher.crawl"
 
 
 async def killed_when(reached: Callable[[int, int], bool], url: str, spool: Path, events: int) -> tuple[int, int]:
-    """Run a crawler until it says counters that we wait for, and kill it: the last spooled and sent it has said."""
+    """Run a crawler until its counters satisfy `reached`, kill it, and return its last (spooled, sent)."""
     crawler = await asyncio.create_subprocess_exec(
         sys.executable, "-m", CRAWLER, url, str(spool), str(events), stdout=asyncio.subprocess.PIPE
     )
     assert crawler.stdout is not None
-    said = (0, 0)
+    counters = (0, 0)
     try:
         async with asyncio.timeout(30):
-            while not reached(*said):
+            while not reached(*counters):
                 line = await crawler.stdout.readline()
-                assert line.endswith(b"\n"), "the crawler ended by itself"
+                assert line.endswith(b"\n"), "the crawler exited by itself"
                 spooled, sent = map(int, line.split())
-                said = (spooled, sent)
+                counters = (spooled, sent)
     finally:
         crawler.kill()
         await crawler.wait()
-    return said
+    return counters
 
 
 async def test_every_event_that_was_spooled_arrives_though_the_crawler_is_killed_again_and_again(

@@ -1,4 +1,4 @@
-"""make_scrape_log_event from several threads, and in processes that are forked."""
+"""make_scrape_log_event in several threads and in forked processes."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ async def fork_within():
     for child in (2, 4):
         if os.fork() == 0:
             asyncio.run(crawl(child * 100, child * 100 + 50))
-            sys.exit()  # with all that an interpreter does at its end
+            sys.exit()  # with a regular interpreter shutdown
     for _ in range(2):
         os.wait()
     await crawl(100, 150)
@@ -70,7 +70,7 @@ def test_threads_with_loops_of_their_own_share_nothing_and_leave_nothing_behind(
         thread.start()
     for thread in threads:
         thread.join()
-    dispatcher._publishers.leave_all_behind()  # as at the end of the process
+    dispatcher._publishers.abandon_all()  # as at process exit
     assert threading.active_count() == threads_before
     assert open_files() == files_before
     assert asyncio.run(arrived(declared, tmp_path, 180)) == list(range(180))
@@ -93,12 +93,12 @@ def test_a_process_that_is_forked_publishes_its_own_events_and_leaves_its_parent
         for trouble in ("lost", "dropped", "Traceback"):
             assert trouble not in done.stderr
         if url != declared.url:
-            assert spooled(tmp_path) == sorted(FORKED)  # once each: no child has written what was its parent's
+            assert spooled(tmp_path) == sorted(FORKED)  # once each: no child wrote its parent's events
     assert asyncio.run(arrived(declared, tmp_path, 2 * len(FORKED))) == sorted([*FORKED, *FORKED])
 
 
 def spooled(folder: Path) -> list[int]:
-    """The events in all spools, from their files."""
+    """The events in all spool files."""
     return sorted(
         int(json.loads(record.body)["profile_id"])
         for path in folder.glob("*/*.spool")
@@ -107,7 +107,7 @@ def spooled(folder: Path) -> list[int]:
 
 
 async def arrived(broker: Broker, spools: Path, count: int) -> list[int]:
-    """So many different events, as they arrive; what was in flight when a loop ended may arrive twice."""
+    """Collect `count` distinct events; those in flight when a loop ended may arrive twice."""
     async with EventPublisher(broker.url, spools=spools, look_seconds=0.1) as publisher:
         found: dict[str, int] = {}
         async with asyncio.timeout(20):

@@ -1,4 +1,4 @@
-"""What becomes of an event's values on their way into the body of a message."""
+"""How an event's values are encoded in the body of a message."""
 
 import json
 import math
@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from ingest_service.commands.simulator import Simulator
 from ingest_service.events.registry import EVENT_TYPES
 from ingest_service.events.validation import Bounds, Validator
-from ingest_service.publisher.payload import NotOfItsType, record_of
+from ingest_service.publisher.payload import InvalidEvent, record_of
 
 PROFILE = {"source": "graphapi", "platform": "INSTAGRAM", "profile_id": "7"}
 
@@ -133,8 +133,8 @@ VALUES = st.recursive(
 )
 
 
-def means(value: Any, arrived: Any) -> bool:  # noqa: C901, PLR0911  # one branch for a kind
-    """Whether what json has decoded, with every number as Decimal, is the value itself."""
+def means(value: Any, arrived: Any) -> bool:  # noqa: C901, PLR0911  # one branch per type
+    """Whether a JSON-decoded value, with every number as Decimal, equals the original."""
     if value is None or isinstance(value, bool):
         return arrived is value
     if isinstance(value, Enum):
@@ -169,7 +169,7 @@ def test_every_value_arrives_as_it_was_given_or_the_event_is_refused(
     event = {**PROFILE, "metrics": {"m": metric}, "dimensions": dimensions, "unknown": field}
     try:
         body = record_of("profile_log", event).body
-    except NotOfItsType:
+    except InvalidEvent:
         return
     arrived = json.loads(body, parse_float=Decimal, parse_int=Decimal, parse_constant=refuse)
     for name, value in event.items():
@@ -177,7 +177,7 @@ def test_every_value_arrives_as_it_was_given_or_the_event_is_refused(
 
 
 def refuse(constant: str) -> None:
-    raise AssertionError(f"{constant} is no JSON")
+    raise AssertionError(f"{constant} is not JSON")
 
 
 @given(
@@ -214,7 +214,7 @@ def test_an_enormous_event_is_refused_before_it_is_encoded(huge: Callable[[], di
     event = {**PROFILE, "dimensions": huge()}
     tracemalloc.start()
     try:
-        with pytest.raises(NotOfItsType, match="too_large: more than 4194304 bytes"):
+        with pytest.raises(InvalidEvent, match="too_large: more than 4194304 bytes"):
             record_of("profile_log", event)
         assert tracemalloc.get_traced_memory()[1] < 2**20
     finally:
@@ -225,7 +225,7 @@ def test_how_large_an_event_may_be_is_exact() -> None:
     event = {**PROFILE, "event_id": str(UUID(int=1)), "event_timestamp": "2026-01-15 09:30:00", "metrics": {"a": 1.5}}
     size = len(record_of("profile_log", event).body)
     assert len(record_of("profile_log", event, size).body) == size
-    with pytest.raises(NotOfItsType, match="too_large"):
+    with pytest.raises(InvalidEvent, match="too_large"):
         record_of("profile_log", event, size - 1)
 
 
@@ -240,7 +240,7 @@ class Odd(dict[str, Any]):
 @pytest.mark.parametrize(
     ("event_type", "event", "reason"),
     [
-        ("story_log", PROFILE, "there is no event type 'story_log'"),
+        ("story_log", PROFILE, "unknown event type 'story_log'"),
         (["profile_log"], PROFILE, "not a mapping of JSON values"),
         ("profile_log", {"source": "s", "platform": "p"}, "`profile_id`"),
         ("profile_log", {**PROFILE, "profile_id": 7}, "Expected `str`, got `int` - at `$.profile_id`"),
@@ -250,24 +250,24 @@ class Odd(dict[str, Any]):
         (
             "profile_log",
             {**PROFILE, "dimensions": {"bio": object()}},
-            "the type object is not sent, JSON has no such - at `$.dimensions.bio`",
+            "a value of type object is not supported by JSON - at `$.dimensions.bio`",
         ),
         ("profile_log", {**PROFILE, "dimensions": {"bio": "b" * 2**22}}, "too_large: more than 4194304 bytes"),
         (
             "profile_log",
             {**PROFILE, "metrics": {"rate": math.nan}},
-            "NaN and Infinity are no numbers of JSON - at `$.metrics.rate`",
+            "NaN and Infinity are not JSON numbers - at `$.metrics.rate`",
         ),
         ("profile_log", {**PROFILE, "metrics": {"rate": Decimal("sNaN")}}, "at `$.metrics.rate`"),
         (
             "profile_log",
             {**PROFILE, "dimensions": {"a": {"s3cret": [math.inf]}}},
-            "JSON - at `$.dimensions.a[...][...]`",
+            "JSON numbers - at `$.dimensions.a[...][...]`",
         ),
-        ("profile_log", {**PROFILE, "dimensions": {"a": b"s3cret"}}, "of the type bytes is not sent"),
-        ("profile_log", {**PROFILE, "dimensions": {"a": {"s3cret"}}}, "of the type set is not sent"),
-        ("profile_log", {**PROFILE, "dimensions": {7: "a"}}, "a key of the type int is not sent"),
-        ("profile_log", {**PROFILE, 7: "a"}, "a key of the type int is not sent, JSON has text only - at `$`"),
+        ("profile_log", {**PROFILE, "dimensions": {"a": b"s3cret"}}, "of type bytes is not supported"),
+        ("profile_log", {**PROFILE, "dimensions": {"a": {"s3cret"}}}, "of type set is not supported"),
+        ("profile_log", {**PROFILE, "dimensions": {7: "a"}}, "a key of type int, JSON keys are strings"),
+        ("profile_log", {**PROFILE, 7: "a"}, "a key of type int, JSON keys are strings - at `$`"),
         ("profile_log", None, "not a mapping of JSON values"),
         ("profile_log", Odd(PROFILE), "not a mapping of JSON values: LookupError"),
         ("sentiment_log", {**PROFILE, "shortcode": "c", "comment_id": "1", "sentiment": "s", "score": 2}, "$.score"),
@@ -281,7 +281,7 @@ class Odd(dict[str, Any]):
 def test_what_cannot_be_of_its_type_is_refused_with_the_reason_and_no_value(
     event_type: str, event: Mapping[str, Any], reason: str
 ) -> None:
-    with pytest.raises(NotOfItsType) as refused:
+    with pytest.raises(InvalidEvent) as refused:
         record_of(event_type, event)
     assert reason in str(refused.value)
     assert "s3cret" not in str(refused.value)

@@ -40,7 +40,7 @@ async def test_what_is_refused_does_not_raise_and_is_said_without_the_payload(ca
         await publisher.emit(["order_log"], 3)  # type: ignore[arg-type]
     assert publisher.counters == Counters(refused=3)
     assert "refused an event of type order_log: invalid_field: Object missing required field" in caplog.text
-    assert "there is no event type 'story_log'" in caplog.text
+    assert "unknown event type 'story_log'" in caplog.text
     assert "private" not in caplog.text
 
 
@@ -90,12 +90,12 @@ async def test_emit_waits_no_longer_than_its_bound_and_what_finds_no_room_is_cou
         await emit(publisher, 0, 5)
         start = time.monotonic()
         await asyncio.gather(*(emit(publisher, number, number + 1) for number in range(20)))
-        assert 0.02 <= time.monotonic() - start < 1  # all of them wait at the same time, on a busy machine
+        assert 0.02 <= time.monotonic() - start < 1  # all of them wait concurrently, on a busy machine
         assert (publisher.counters.in_memory, publisher.counters.dropped) == (5, 20)
         assert adds_up(publisher.counters)
     assert publisher.counters == Counters(accepted=25, dropped=25)
     assert caplog.text.count("dropped an event of type order_log: no room") == 1
-    assert "dropped 5 events: not confirmed within 0 s, and no spool" in caplog.text
+    assert "dropped 5 events: not confirmed within 0 s, no spool" in caplog.text
 
 
 async def test_an_event_waits_for_room_that_is_made_in_time(broker: Broker) -> None:
@@ -168,7 +168,7 @@ async def test_abandoning_without_a_spool_says_what_is_lost(caplog: pytest.LogCa
 
 async def test_a_spool_is_for_one_publisher_and_the_second_is_told_on_entering(tmp_path: Path) -> None:
     async with EventPublisher(NOWHERE, tmp_path):
-        with pytest.raises(SpoolInUse, match="give every process one of its own"):
+        with pytest.raises(SpoolInUse, match="give every process its own"):
             await EventPublisher(NOWHERE, tmp_path).__aenter__()
 
 
@@ -176,7 +176,7 @@ async def test_a_torn_tail_is_reported_on_entering(tmp_path: Path, caplog: pytes
     async with EventPublisher(NOWHERE, tmp_path, exit_seconds=0) as publisher:
         await emit(publisher, 0, 3)
     (segment,) = segments(tmp_path)
-    torn = segment.rename(tmp_path / "00000000000000000001.spool")  # as if it had not been sealed
+    torn = segment.rename(tmp_path / "00000000000000000001.spool")  # as if unsealed
     os.truncate(torn, torn.stat().st_size - TAIL_BYTES - 5)
     async with EventPublisher(NOWHERE, tmp_path) as again:
         assert again.counters.recovered == 0
@@ -229,7 +229,7 @@ async def test_events_outside_of_the_block_are_dropped_and_said(caplog: pytest.L
         pass
     await emit(publisher, 0, 1)
     assert publisher.counters == Counters(accepted=2, dropped=2)
-    assert "the publisher is not entered, or left" in caplog.text
+    assert "the publisher is not entered, or already exited" in caplog.text
 
 
 @pytest.mark.parametrize("spooling", [True, False])
@@ -323,14 +323,14 @@ async def test_a_broker_that_takes_nothing_is_said_and_events_wait_until_it_does
             await emit(spooling, 1, 100)
             await emit(waiting, 201, 300)
             for place in ("the spool", "memory"):
-                await until(lambda it=place: f"takes nothing (low on memory): events wait in {it}" in caplog.text)  # type: ignore[misc]
+                await until(lambda it=place: f"blocks publishers (low on memory): events wait in {it}" in caplog.text)  # type: ignore[misc]
             await emit(spooling, 100, 200)
             await emit(waiting, 300, 400)
             await until(lambda: spooling.counters.in_memory == 0)
             assert spooling.counters.in_spool > 100
             assert waiting.counters.in_memory > 100
         await until(lambda: spooling.counters.sent == waiting.counters.sent == 200)
-    assert "the broker takes events again" in caplog.text
+    assert "the broker accepts events again" in caplog.text
     assert set(numbers(await broker.events("order_log"))) == set(range(400))
 
 
@@ -348,7 +348,7 @@ async def test_a_cut_connection_holds_nothing_up_for_two_seconds_and_loses_nothi
             for publisher in (spooling, waiting):
                 await emit(publisher, emitted, emitted + 50 + cut)
             emitted += 50 + cut
-            await asyncio.sleep(0.001 * (cut % 7))  # at another moment each time
+            await asyncio.sleep(0.001 * (cut % 7))  # at a different time in each round
             proxy.close()
             proxy.open()
             start = time.monotonic()
@@ -368,7 +368,7 @@ async def test_a_cut_connection_holds_nothing_up_for_two_seconds_and_loses_nothi
 
 @pytest.mark.parametrize("url", ["", "http://broker", "amqp://", "amqp://broker:port"])
 def test_a_url_of_another_form_is_an_error_that_does_not_show_it(url: str) -> None:
-    with pytest.raises(ValueError, match="not of the form amqp://user:password@host:port"):
+    with pytest.raises(ValueError, match="not a URL of the form amqp://user:password@host:port"):
         EventPublisher(url)
 
 

@@ -1,4 +1,4 @@
-"""The form of a spool file: what is whole comes back in order, nothing else does, and what is lost is counted."""
+"""The spool file format: complete records are read in order, nothing else is, and lost records are counted."""
 
 import pytest
 from hypothesis import given, settings
@@ -18,7 +18,7 @@ from ingest_service.publisher.segment import (
     packed,
     read,
 )
-from tests.ingest_service.publisher.earlier_format import of_the_first_form
+from tests.ingest_service.publisher.earlier_format import old_format_file
 
 BODIES = st.lists(st.binary(max_size=200), max_size=12)
 BLOCK = 300
@@ -30,7 +30,7 @@ def numbered(bodies: list[bytes]) -> list[Record]:
 
 
 def blocks(records: list[Record]) -> list[tuple[int, int, list[Record]]]:
-    """Where each block of a file of these records begins and ends, and what is in it."""
+    """The start, end and records of each block in a file of these records."""
     found, position, rest = [], len(MAGIC), records
     while rest:
         size = count = 0
@@ -136,7 +136,7 @@ def test_the_last_bytes_tell_how_many_records_there_are() -> None:
 
 @pytest.mark.parametrize("mark", [HEAD_MARK, TAIL_MARK])
 def test_no_event_can_hold_a_mark(mark: bytes) -> None:
-    assert mark.startswith(b"\xff")  # which is nowhere in UTF-8
+    assert mark.startswith(b"\xff")  # which never occurs in UTF-8
 
 
 @settings(max_examples=60)
@@ -145,7 +145,7 @@ def test_files_of_the_first_form_are_read_up_to_what_is_not_whole_and_then_count
     bodies: list[bytes], data: st.DataObject
 ) -> None:
     records = numbered(bodies)
-    content = of_the_first_form(records)
+    content = old_format_file(records)
     assert read(content) == read(content, len(records)) == Read(records, 0, 0, damaged=False)
     place = data.draw(st.integers(len(OLD_MAGIC), len(content) - 1))
     changed = read(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :], len(records))

@@ -16,7 +16,7 @@ from ingest_service.publisher.record import Record
 from ingest_service.publisher.segment import TAIL_BYTES
 from ingest_service.publisher.spool import Spool, SpoolInUse, SpoolUnusable
 from ingest_service.publisher.spools import Shared
-from tests.ingest_service.publisher.earlier_format import of_the_first_form
+from tests.ingest_service.publisher.earlier_format import old_format_file
 
 RECORDS = st.lists(
     st.builds(Record, st.from_regex(r"[a-z_]{1,20}", fullmatch=True), st.binary(max_size=200)), max_size=12
@@ -60,7 +60,7 @@ def test_a_spool_opened_again_gives_every_record_in_order(batches: list[list[Rec
 
 
 def interrupted(directory: Path, *batches: list[Record]) -> Path:
-    """The file of a process that was killed after it had written these batches; it was not sealed."""
+    """An unsealed file, as of a process killed after it wrote these batches."""
     with opened(directory) as spool:
         for batch in batches:
             spool.append(batch)
@@ -98,7 +98,7 @@ def test_a_spool_is_opened_without_reading_what_is_in_it(tmp_path: Path) -> None
 
 
 def bytes_read() -> int:
-    """How many bytes this process has ever asked files for."""
+    """Bytes this process has read so far (rchar)."""
     return int(Path("/proc/self/io").read_text().split()[1])
 
 
@@ -118,7 +118,7 @@ def test_a_damaged_file_gives_what_is_whole_and_is_kept_aside(tmp_path: Path) ->
     (kept,) = tmp_path.glob("*.damaged")
     assert kept.read_bytes() == damaged
     with opened(tmp_path) as spool:
-        spool.append(FOUR)  # under another number, or the next damage would take its place
+        spool.append(FOUR)  # under a new number, or the next damaged file would overwrite it
         assert spool.count == 4
         (path,) = segments(tmp_path)
         assert path.stem > kept.stem
@@ -126,7 +126,7 @@ def test_a_damaged_file_gives_what_is_whole_and_is_kept_aside(tmp_path: Path) ->
 
 def test_files_of_the_first_form_are_found_and_sent_and_kept_where_they_are_damaged(tmp_path: Path) -> None:
     for number, end in ((1, None), (2, -1)):
-        (tmp_path / f"{number:020d}.spool").write_bytes(of_the_first_form(FOUR)[:end])
+        (tmp_path / f"{number:020d}.spool").write_bytes(old_format_file(FOUR)[:end])
     with opened(tmp_path) as spool:
         assert spool.count == 7
         spool.append(FOUR)
@@ -227,7 +227,7 @@ def test_a_second_process_is_told_that_the_spool_is_in_use(tmp_path: Path) -> No
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"held\n"
-        with pytest.raises(SpoolInUse, match="give every process one of its own"):
+        with pytest.raises(SpoolInUse, match="give every process its own"):
             Spool(tmp_path, 1, 1).open()
         other.communicate()
     with opened(tmp_path):
@@ -241,7 +241,7 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 
 def test_a_directory_of_another_user_is_not_in_the_way_of_the_next(tmp_path: Path) -> None:
-    (tmp_path / "0").touch()  # as unusable, for root too
+    (tmp_path / "0").touch()  # unusable, even for root
     spool = Shared(tmp_path, 2**20, 2**16).open()
     assert spool.directory == tmp_path / "1"
     spool.close()
@@ -280,8 +280,8 @@ def test_what_cannot_be_taken_over_is_named_and_not_in_the_way_of_the_rest(tmp_p
 
 
 def test_two_that_take_over_at_once_find_every_segment_once(tmp_path: Path) -> None:
-    left = [Spool(tmp_path / str(number), 2**20, 1) for number in range(2, 6)]
-    for spool in left:
+    abandoned = [Spool(tmp_path / str(number), 2**20, 1) for number in range(2, 6)]
+    for spool in abandoned:
         spool.open()
         for record in FOUR:
             spool.append([record])

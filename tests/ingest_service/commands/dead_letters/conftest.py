@@ -1,4 +1,4 @@
-"""An archive of each test's own."""
+"""A separate archive for each test."""
 
 from collections.abc import Mapping
 from pathlib import Path

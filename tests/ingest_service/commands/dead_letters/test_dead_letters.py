@@ -27,8 +27,8 @@ from tests.harness.terminal import controls, on_terminal
 ORDERS = EVENT_TYPES["order_log"]
 ASSETS = EVENT_TYPES["asset_log"]
 
-# Linux counts what a process held between fork and exec to its peak, so a child of a large process looks as large as
-# that. This small process starts the command, and prints the peak of it in kilobytes.
+# Linux includes the memory between fork and exec in a process's peak, so a child of a large process appears just as
+# large. This small process starts the command and prints the command's peak in kilobytes.
 PEAK_MEMORY = """
 import resource, subprocess, sys
 subprocess.run(sys.argv[1:], check=True)
@@ -80,7 +80,7 @@ def test_show_prints_one_letter_whole_and_its_body_byte_for_byte(letters: Enviro
     assert run(letters, "dead-letters", "show", group["newest"], "--body").stdout == b"\xffone"
     unknown = run(letters, "dead-letters", "show", "00000000-0000-4000-8000-000000000000")
     assert unknown.returncode == 1
-    assert "there is no archived dead letter 00000000-0000-4000-8000-000000000000" in unknown.stderr.decode()
+    assert "no archived dead letter 00000000-0000-4000-8000-000000000000" in unknown.stderr.decode()
 
 
 def test_replay_publishes_what_the_filters_leave_once_and_a_dry_run_nothing(letters: Environment) -> None:
@@ -90,9 +90,9 @@ def test_replay_publishes_what_the_filters_leave_once_and_a_dry_run_nothing(lett
     assert replay(letters, "--type", "order_log", "--reason", "refused_by_table", "--rate", "1000")[0] == 2
     assert waiting(letters, ORDERS.queue) == 2
     assert waiting(letters, EVENT_TYPES["asset_log"].queue) == 0
-    count, said = replay(letters, "--type", "order_log")
+    count, stderr = replay(letters, "--type", "order_log")
     assert count == 1
-    assert "left out: 2 replayed already, 0 failed again (--again takes them too)" in said
+    assert "skipped: 2 already replayed, 0 failed again (--again includes them)" in stderr
     states = {
         group["reason"]: (group["waiting"], group["replayed"]) for group in listed(letters, "--type", "order_log")
     }
@@ -112,9 +112,9 @@ def test_replay_publishes_to_our_exchange_with_the_letters_own_type_whatever_its
         (order(4), came_with(EXCHANGE, ORDERS.routing_key)),
     ])  # fmt: skip
     assert archive_once(environment) == 4
-    count, said = replay(environment)
+    count, stderr = replay(environment)
     assert count == 1
-    assert "3 more are refused: their headers name another address than beat.dx" in said
+    assert "3 more are skipped: the address in their headers is not beat.dx" in stderr
     assert (waiting(environment, ASSETS.queue), waiting(environment, ASSETS.error_queue)) == (0, 0)
     assert waiting(environment, ORDERS.queue) == 1
     assert replay(environment, "--to", "order_log")[0] == 3
@@ -122,14 +122,14 @@ def test_replay_publishes_to_our_exchange_with_the_letters_own_type_whatever_its
 
 
 def test_replay_publishes_nothing_that_nobody_has_chosen_and_confirmed(letters: Environment) -> None:
-    for options, said in {
-        ("--yes", "--again", "--to", "order_log"): "say which letters",
-        ("--type", "order_log"): "stdin is no terminal",
-        ("--all",): "stdin is no terminal",
+    for options, message in {
+        ("--yes", "--again", "--to", "order_log"): "select letters with",
+        ("--type", "order_log"): "stdin is not a terminal",
+        ("--all",): "stdin is not a terminal",
     }.items():
         done = run(letters, "dead-letters", "replay", *options)
         assert done.returncode == 2
-        assert [line for line in done.stderr.decode().splitlines() if line.startswith("Error:") and said in line]
+        assert [line for line in done.stderr.decode().splitlines() if line.startswith("Error:") and message in line]
     assert waiting(letters, ORDERS.queue) == waiting(letters, ASSETS.queue) == 0
 
 
@@ -138,7 +138,7 @@ def test_on_a_terminal_replay_says_what_would_be_refused_again_and_asks(letters:
     refused = on_terminal(*command, answer=b"n\n")
     assert b"3 letters to publish again" in refused.output
     assert b"1 of them would be refused again: not_utf8 1" in refused.output
-    assert b"of 2 it is not known: their table refused them" in refused.output
+    assert b"2 of them may be refused again: their table refused them" in refused.output
     assert waiting(letters, ORDERS.queue) == 0
     assert b"3 letters published again" in on_terminal(*command, answer=b"y\n").output
     assert waiting(letters, ORDERS.queue) == 3
@@ -193,21 +193,25 @@ def test_list_reads_letters_of_any_size_in_bounded_memory(environment: Environme
 
 def test_nothing_that_a_message_holds_reaches_a_terminal_as_a_control_character(environment: Environment) -> None:
     evil = "".join(map(chr, (*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))))
-    told = letter_headers(**dict.fromkeys(("detail", "original-exchange", "replay"), f"x{evil}y"))
+    sent = letter_headers(**dict.fromkeys(("detail", "original-exchange", "replay"), f"x{evil}y"))
     body = evil.encode() + bytes(range(256)) + b"the end"
-    put(environment, "order_log", [(body, {**told, "x-gcc-reason": f"\x1b]0;owned\x07{evil}", f"x-{evil}"[:60]: evil})])
+    put(
+        environment,
+        "order_log",
+        [(body, {**sent, "x-gcc-reason": f"\x1b]0;owned\x07{evil}", f"x-{evil}"[:60]: evil})],
+    )
     assert archive_once(environment) == 1
     letter = rows(environment, "letter_id")[0]["letter_id"]
-    said = {
+    output = {
         arguments: on_terminal(environment, "dead-letters", *arguments).output
         for arguments in [("list",), ("list", "--json"), ("show", letter), ("show", letter, "--body"),
                           ("replay", "--all", "--dry-run")]
     }  # fmt: skip
-    for arguments, output in said.items():
-        assert not controls(output.decode()), arguments
-    assert "\\u001b]0;owned\\u0007" in said["show", letter].decode()
-    assert b"the end" in said["show", letter, "--body"]
-    assert b"a file or a pipe gets the bytes" in said["show", letter, "--body"]
+    for arguments, shown in output.items():
+        assert not controls(shown.decode()), arguments
+    assert "\\u001b]0;owned\\u0007" in output["show", letter].decode()
+    assert b"the end" in output["show", letter, "--body"]
+    assert b"a file or a pipe gets the raw bytes" in output["show", letter, "--body"]
     assert not controls(run(environment, "dead-letters", "show", letter).stdout.decode())
     assert run(environment, "dead-letters", "show", letter, "--body").stdout == body
 
@@ -253,8 +257,8 @@ def test_a_letter_that_fails_again_says_so_keeps_its_first_time_and_is_left_alon
         assert after["first_rejected_at"] == before["first_rejected_at"] == before["last_rejected_at"]
         assert after["last_rejected_at"] > after["first_rejected_at"]
         assert json.loads(after["headers"])["x-gcc-replay"]
-        count, said = replay(environment)
-        assert (count, "1 failed again" in said) == (0, True)
+        count, stderr = replay(environment)
+        assert (count, "1 failed again" in stderr) == (0, True)
         assert listed(environment)[0]["failed_again"] == 1
         assert running.status("order_log")["received"] == 2
         assert replay(environment, "--again")[0] == 1
