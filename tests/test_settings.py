@@ -54,11 +54,11 @@ def test_a_misspelt_setting_is_said_once_with_the_nearest_name_and_never_its_val
     }
     assert said["right"] == ""
     assert said["wrong"] == (
-        "warning: AMPQ_URL is no setting (did you mean AMQP_URL?); "
-        "GCC_FLUSH_ROW is no setting (did you mean GCC_FLUSH_ROWS?); "
-        "GCC_HTTP_PROT is no setting (did you mean GCC_HTTP_PORT?); "
-        "GCC_PREFECH is no setting (did you mean GCC_PREFETCH?); "
-        "GCC_ZZZZZZZZZ is no setting. .env.example lists them all\n"
+        "warning: unknown setting AMPQ_URL (did you mean AMQP_URL?); "
+        "unknown setting GCC_FLUSH_ROW (did you mean GCC_FLUSH_ROWS?); "
+        "unknown setting GCC_HTTP_PROT (did you mean GCC_HTTP_PORT?); "
+        "unknown setting GCC_PREFECH (did you mean GCC_PREFETCH?); "
+        "unknown setting GCC_ZZZZZZZZZ. .env.example lists them all\n"
     )
 
 

@@ -2,17 +2,21 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import aclosing
 from itertools import groupby
 from uuid import uuid4
 
 from ingest_service.archive.table import DeadLetterTable, Selection, StoredDeadLetter
+from ingest_service.broker.cancellation import cancelled
 from ingest_service.broker.publisher import Publisher
 from ingest_service.dead_letters.headers import DeadLetterHistory
 from ingest_service.events.contract import EXCHANGE, EventType
 from ingest_service.events.registry import EVENT_TYPES
 
-_PAGE = 500  # letters in memory, and unconfirmed at a time
+_PAGE = 5_000  # letters that are read and unconfirmed at a time
+
+_Page = list[StoredDeadLetter]
 
 
 class Replay:
@@ -38,8 +42,11 @@ class Replay:
         Raises NotConfirmed, InsertFailed or ClickHouseUnavailable; chunks recorded before that stay recorded.
         """
         started, count = time.monotonic(), 0
-        async with Publisher(self._url, "gcc-ingest dead-letters replay") as publisher:
-            async for page in self._table.pages(selection, _PAGE):
+        async with (
+            Publisher(self._url, "gcc-ingest dead-letters replay") as publisher,
+            aclosing(_reading_ahead(self._table.pages(selection, _PAGE))) as pages,
+        ):
+            async for page in pages:
                 for chunk in self._chunks([letter for letter in page if destination(letter, self._to)]):
                     await self._publish(publisher, chunk)
                     await self._table.record(self.id, chunk)
@@ -62,6 +69,22 @@ class Replay:
 
     def _history(self, letter: StoredDeadLetter) -> DeadLetterHistory:
         return DeadLetterHistory(letter.attempts, letter.first_rejected_at, str(self.id), letter.letter_id)
+
+
+async def _reading_ahead(pages: AsyncGenerator[_Page, None]) -> AsyncGenerator[_Page, None]:
+    """The same pages; while one is published the next is read."""
+    reading = asyncio.create_task(_next(pages))
+    try:
+        while (page := await reading) is not None:
+            reading = asyncio.create_task(_next(pages))
+            yield page
+    finally:
+        await cancelled([reading])
+        await pages.aclose()
+
+
+async def _next(pages: AsyncGenerator[_Page, None]) -> _Page | None:
+    return await anext(pages, None)
 
 
 def destination(letter: StoredDeadLetter, to: EventType | None) -> EventType | None:

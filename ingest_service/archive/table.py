@@ -1,6 +1,6 @@
 """Reads and writes the tables of dead letters in ClickHouse: the letters, their state, and their replays."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID, uuid4
@@ -13,7 +13,7 @@ from ingest_service.errors import UserError
 from ingest_service.schema.inventory import DEAD_LETTER_REPLAYS, DEAD_LETTERS
 
 PAGE_BYTES = 16 * 2**20
-"""Bytes of bodies that are read at a time: those of a page of letters may be gigabytes."""
+"""Bytes of bodies and headers that are read at a time: those of a page of letters may be gigabytes."""
 
 _Key = tuple[str, str]
 
@@ -139,7 +139,7 @@ class DeadLetterTable:
         )
         return [msgspec.json.decode(row, type=DeadLetterCount) for row in rows]
 
-    async def pages(self, selection: Selection, size: int) -> AsyncIterator[list[StoredDeadLetter]]:
+    async def pages(self, selection: Selection, size: int) -> AsyncGenerator[list[StoredDeadLetter], None]:
         """Read the letters, each once even if they change meanwhile, in pages of up to `size` letters and PAGE_BYTES.
 
         Raises ClickHouseUnavailable.
@@ -152,11 +152,11 @@ class DeadLetterTable:
                     yield page
 
     async def _keys(self, selection: Selection, after: _Key, size: int) -> list[tuple[_Key, int]]:
-        """The next keys in order, with the size of each body; the bodies, which are most of the table, are not read."""
+        """The next keys in order, with the bytes of each body and its headers, which themselves are not returned."""
         condition, parameters = selection.condition()
         states = _states("(event_type, letter_id) > ({type:String}, {id:UUID})")
         rows = await self._clickhouse.rows(
-            f"SELECT event_type, letter_id, length(body) AS size FROM ({states})"  # noqa: S608
+            f"SELECT event_type, letter_id, length(body) + length(headers) AS size FROM ({states})"  # noqa: S608
             f" WHERE {condition}"  # its values are parameters
             f" ORDER BY event_type, letter_id LIMIT {size:d}",
             {**parameters, "type": after[0], "id": after[1]},

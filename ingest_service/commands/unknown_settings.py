@@ -61,7 +61,7 @@ _KUBERNETES = re.compile(r"GCC_\w+_(SERVICE_(HOST|PORT)\w*|PORT_\d+_(TCP|UDP)\w*
 
 def warn() -> None:
     """Log unknown settings of the environment and .env on stderr, in one line, without their values."""
-    wrong = [f"{safe_text.line(name)} is no setting{_suggestion(name)}" for name in _unknown(_configured())]
+    wrong = [f"unknown setting {safe_text.line(name)}{_suggestion(name)}" for name in _unknown(_configured())]
     if wrong:
         click.echo(f"{click.style('warning:', fg='yellow')} {'; '.join(wrong)}. .env.example lists them all", err=True)
 

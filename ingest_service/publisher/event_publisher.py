@@ -51,7 +51,7 @@ class EventPublisher:
         max_event_bytes: int = MOST_BYTES,
         memory_events: int = 10_000,
         memory_bytes: int = 64 * 2**20,
-        in_flight: int = 300,
+        in_flight: int = 2_000,
         confirm_seconds: float = 30.0,
         exit_seconds: float = 5.0,
         spool_bytes: int = 256 * 2**20,
