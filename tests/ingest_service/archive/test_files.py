@@ -9,10 +9,10 @@ import asyncio, os, sys
 from datetime import UTC, datetime
 os.umask(0o022)
 from ingest_service.events.registry import EVENT_TYPES
-from ingest_service.archive.files import Files
+from ingest_service.archive.files import ArchiveFiles
 from ingest_service.archive.records import read
 now = datetime(2026, 11, 24, 3, tzinfo=UTC)
-files = Files(sys.argv[1])
+files = ArchiveFiles(sys.argv[1])
 asyncio.run(files.write(files.new("order_log", now), [read(EVENT_TYPES["order_log"], b"{", {}, now)]))
 """
 
