@@ -5,7 +5,7 @@ import os
 import click
 
 from gcc_platform.resources.dbt_environment import BadUrl, dbt_environment
-from gcc_platform.resources.dbt_project import DBT, REPOSITORY
+from gcc_platform.resources.dbt_project import DBT, folder, output_environment
 from gcc_platform.settings import Settings
 from ingest_service.urls import MissingUrl
 
@@ -23,9 +23,9 @@ def dbt_command(project: str, arguments: tuple[str, ...]) -> None:
       gcc-platform dbt serving docs generate
     """
     try:
-        environment = os.environ | dbt_environment(Settings())
+        environment = output_environment(project) | os.environ | dbt_environment(Settings())
     except (MissingUrl, BadUrl) as error:
         raise click.ClickException(str(error)) from None
-    folder = str(REPOSITORY / "dbt_project" / project)
+    source = str(folder(project))
     # Not a child: signals and the exit code are dbt's own.
-    os.execve(DBT, [str(DBT), *arguments, "--project-dir", folder, "--profiles-dir", folder], environment)  # noqa: S606
+    os.execve(DBT, [str(DBT), *arguments, "--project-dir", source, "--profiles-dir", source], environment)  # noqa: S606

@@ -19,6 +19,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from gcc_platform import project
 from gcc_platform.dagster_home import dagster_home
 from gcc_platform.local_stack.commands import directory_option, exits_on_stack_error, stack_of
 from gcc_platform.local_stack.errors import StackError
@@ -29,7 +30,6 @@ from gcc_platform.settings import Settings
 from ingest_service.archive import private_folders
 from ingest_service.urls import redacted
 
-ROOT = Path(__file__).parents[1]
 PROGRAMS = Path(sys.executable).parent
 
 _READY_SECONDS = 180
@@ -103,7 +103,7 @@ def up(simulate: float | None, directory: Path | None) -> None:
 
 def _services(directory: Path, settings: Settings, rate: float | None) -> list[Service]:
     """Ours, in the order they start."""
-    dagster = ["dev", "--workspace", str(ROOT / "workspace.yaml"), "--host", LOOPBACK]
+    dagster = ["dev", "--workspace", str(project.file("workspace.yaml")), "--host", LOOPBACK]
     found = [
         Service(
             "the ingest service",

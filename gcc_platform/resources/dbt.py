@@ -14,7 +14,7 @@ from dagster_dbt import DbtCliInvocation, DbtCliResource
 from packaging import version
 
 from gcc_platform.resources.dbt_environment import dbt_environment
-from gcc_platform.resources.dbt_project import DBT, dbt_project
+from gcc_platform.resources.dbt_project import DBT, dbt_project, output_environment
 from gcc_platform.settings import Settings
 
 _PARSED = "partial_parse.msgpack"
@@ -47,12 +47,14 @@ RowCounts = Callable[[Sequence[dg.AssetKey]], Mapping[dg.AssetKey, int]]
 """How many rows each of these assets has; those that are no tables are left out."""
 
 
-def build(context: dg.AssetExecutionContext, dbt: Dbt, row_counts: RowCounts = lambda _: {}) -> Iterator[Any]:
-    """Build what the run selected and yield Dagster's events of it, tables with their row counts.
+def build(
+    context: dg.AssetExecutionContext, project: str, dbt: Dbt, row_counts: RowCounts = lambda _: {}
+) -> Iterator[Any]:
+    """Build what the run selected of a project and yield Dagster's events of it, tables with their row counts.
 
     Raises MissingUrl, and dg.Failure where a model failed; the events of what did not fail come first.
     """
-    with _variables(dbt_environment(Settings())):
+    with _variables(dbt_environment(Settings()) | output_environment(project)):
         invocation = dbt.cli(_BUILD, context=context, raise_on_error=False)
         events = list(invocation.stream())
     _keep_parsed(invocation.target_path)

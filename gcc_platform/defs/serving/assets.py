@@ -76,4 +76,4 @@ served_marts = [_served_asset(mart) for mart in MARTS]
 )
 def api_views(context: dg.AssetExecutionContext, dbt_serving: Dbt) -> Iterator[Any]:
     """Build the API's views and test them."""
-    yield from build(context, dbt_serving)
+    yield from build(context, "serving", dbt_serving)

@@ -26,7 +26,7 @@ def warehouse(context: dg.AssetExecutionContext, dbt_warehouse: Dbt, clickhouse:
     def row_counts(keys: Sequence[dg.AssetKey]) -> Mapping[dg.AssetKey, int]:
         return _row_counts(clickhouse, context.run_id, keys)
 
-    yield from build(context, dbt_warehouse, row_counts)
+    yield from build(context, "warehouse", dbt_warehouse, row_counts)
 
 
 def _row_counts(clickhouse: ClickHouseResource, run_id: str, keys: Sequence[dg.AssetKey]) -> Mapping[dg.AssetKey, int]:
