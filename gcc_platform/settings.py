@@ -23,6 +23,8 @@ class Settings(BaseSettings):
     amqp_url: SecretStr | None = Field(None, alias="AMQP_URL")
     clickhouse_url: SecretStr | None = Field(None, alias="CLICKHOUSE_URL")
     """The ingest service's: writes ``_e.*``."""
+    clickhouse_cluster: str | None = Field(None, alias="GCC_CLICKHOUSE_CLUSTER")
+    """Create the warehouse's tables ON CLUSTER of this name, replicated, as gcc-ingest init does the raw tables."""
     postgres_url: SecretStr | None = Field(None, alias="POSTGRES_URL")
     """The sync's: owns ``serving`` and ``serving_data``."""
 

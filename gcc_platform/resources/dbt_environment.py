@@ -18,7 +18,8 @@ def dbt_environment(settings: Settings) -> dict[str, str]:
 
     Raises MissingUrl or BadUrl.
     """
-    return _warehouse(settings.url("dbt_clickhouse")) | _serving(settings.url("dbt_postgres"))
+    cluster = {"DBT_CLICKHOUSE_CLUSTER": settings.clickhouse_cluster or ""}
+    return _warehouse(settings.url("dbt_clickhouse")) | cluster | _serving(settings.url("dbt_postgres"))
 
 
 def _warehouse(url: str) -> dict[str, str]:
