@@ -6,12 +6,11 @@ from gcc_platform.defs import schedules
 from gcc_platform.defs.raw import assets as raw_assets
 from gcc_platform.defs.raw import checks as raw_checks
 from gcc_platform.defs.raw import sensors as raw_sensors
+from gcc_platform.defs.resources import ClickHouseResource, PostgresResource
 from gcc_platform.defs.serving import assets as serving_assets
 from gcc_platform.defs.serving import checks as serving_checks
 from gcc_platform.defs.warehouse import assets as warehouse_assets
-from gcc_platform.resources.clickhouse import ClickHouseResource
 from gcc_platform.resources.dbt import dbt_resource
-from gcc_platform.resources.postgres import PostgresResource
 
 defs = dg.Definitions.merge(
     dg.Definitions(

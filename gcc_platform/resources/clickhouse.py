@@ -8,7 +8,6 @@ from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
 import clickhouse_connect
-import dagster as dg
 import urllib3
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
@@ -91,20 +90,6 @@ def connect(url: str, comment: Mapping[str, str]) -> Iterator[ClickHouse]:
         raise ClickHouseFailed(f"no ClickHouse for {parts.username} at {address}: {error}") from None
     with closing(client):
         yield ClickHouse(client, comment)
-
-
-class ClickHouseResource(dg.ConfigurableResource[ClickHouse]):
-    """ClickHouse for the sync and the observers. The URL is read when a run needs it, not when code loads."""
-
-    @contextmanager
-    def connect(self, **comment: str) -> Iterator[ClickHouse]:
-        """A connection as GCC_SYNC_CLICKHOUSE_URL says. Raises MissingUrl."""
-        with connect(Settings().url("sync_clickhouse"), comment) as clickhouse:
-            yield clickhouse
-
-    def address(self, table: str) -> str:
-        """Where a table is, for people to read: without user and password."""
-        return table_uri(Settings(), table)
 
 
 def table_uri(settings: Settings, table: str) -> str:

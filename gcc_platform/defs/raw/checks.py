@@ -7,7 +7,7 @@ import dagster as dg
 
 from gcc_platform.defs.raw import reports, tables
 from gcc_platform.defs.raw.arrivals import Arrivals, Copies, arrivals, copies
-from gcc_platform.resources.clickhouse import ClickHouseResource
+from gcc_platform.defs.resources import ClickHouseResource
 from ingest_service.events.contract import EventType
 
 _COPIES_WINDOW = timedelta(hours=1)

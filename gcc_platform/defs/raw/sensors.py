@@ -6,7 +6,7 @@ import dagster as dg
 
 from gcc_platform.defs.raw import reports, tables
 from gcc_platform.defs.raw.arrivals import arrivals
-from gcc_platform.resources.clickhouse import ClickHouseResource
+from gcc_platform.defs.resources import ClickHouseResource
 
 _REFRESH_IS_AWAY = timedelta(minutes=20)
 """The schedule is every 15: after this long nobody but the sensor reports that data moved."""

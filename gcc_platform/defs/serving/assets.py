@@ -6,13 +6,12 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import dbt_assets
 
-from gcc_platform.defs.serving.marts import Mart, marts_of
-from gcc_platform.defs.serving.snapshot import Snapshot, new_batch, sync
+from gcc_platform.defs.resources import ClickHouseResource, PostgresResource
 from gcc_platform.defs.warehouse.translator import Translator
-from gcc_platform.resources.clickhouse import ClickHouseResource
 from gcc_platform.resources.dbt import Dbt, build
 from gcc_platform.resources.dbt_project import dbt_project, manifest
-from gcc_platform.resources.postgres import PostgresResource
+from gcc_platform.sync.marts import Mart, marts_of
+from gcc_platform.sync.snapshot import Snapshot, new_version, sync
 
 PROJECT = dbt_project("serving")
 MARTS = marts_of(manifest("warehouse"))
@@ -36,12 +35,12 @@ def _served_asset(mart: Mart) -> dg.AssetsDefinition:
     def serve(
         context: dg.AssetExecutionContext, clickhouse: ClickHouseResource, postgres: PostgresResource
     ) -> dg.MaterializeResult[Any]:
-        batch = new_batch()
+        version = new_version()
         with (
-            clickhouse.connect(mart=mart.name, batch=batch, run_id=context.run_id) as source,
+            clickhouse.connect(mart=mart.name, version=version, run_id=context.run_id) as source,
             postgres.connect(f"sync {mart.name} {context.run_id[:8]}") as target,
         ):
-            snapshot = sync(source, target, mart, batch)
+            snapshot = sync(source, target, mart, version)
         if snapshot.dropped_views:
             context.log.warning(
                 "%s lost or retyped a column, so these views went with the old one: %s. "
@@ -57,7 +56,7 @@ def _served_asset(mart: Mart) -> dg.AssetsDefinition:
 def _metadata(snapshot: Snapshot) -> dict[str, Any]:
     return {
         "dagster/row_count": snapshot.rows,
-        "batch": snapshot.batch,
+        "version": snapshot.version,
         "seconds": round(snapshot.seconds, 3),
         "sent_bytes": snapshot.sent_bytes,
         "table_bytes": snapshot.table_bytes,

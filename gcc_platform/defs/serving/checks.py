@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import dagster as dg
 from psycopg import Connection, sql
 
+from gcc_platform.defs.resources import ClickHouseResource, PostgresResource
 from gcc_platform.defs.serving.assets import MARTS, served
-from gcc_platform.defs.serving.marts import Mart
-from gcc_platform.resources.clickhouse import ClickHouse, ClickHouseResource, quoted
-from gcc_platform.resources.postgres import PostgresResource
+from gcc_platform.resources.clickhouse import ClickHouse, quoted
+from gcc_platform.sync.marts import Mart
 
 _BY_KEY = {served(mart): mart for mart in MARTS}
 

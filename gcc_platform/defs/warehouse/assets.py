@@ -6,8 +6,8 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import dbt_assets
 
+from gcc_platform.defs.resources import ClickHouseResource
 from gcc_platform.defs.warehouse.translator import Translator
-from gcc_platform.resources.clickhouse import ClickHouseResource
 from gcc_platform.resources.dbt import Dbt, build
 from gcc_platform.resources.dbt_project import dbt_project
 

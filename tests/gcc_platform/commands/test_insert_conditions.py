@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gcc_platform import insert_conditions
-from gcc_platform.finding import Finding
+from gcc_platform.commands import insert_conditions
+from gcc_platform.commands.finding import Finding
 from gcc_platform.local_stack.clickhouse import ClickHouse
 from gcc_platform.local_stack.ports import Ports
 from gcc_platform.resources import clickhouse

@@ -12,7 +12,7 @@ from clickhouse_connect.driver.client import Client
 from gcc_platform.defs.raw import checks
 from gcc_platform.defs.raw.assets import raw_tables as specs
 from gcc_platform.defs.raw.sensors import raw_arrivals
-from gcc_platform.resources.clickhouse import ClickHouseResource
+from gcc_platform.defs.resources import ClickHouseResource
 
 ASSETS = dg.AssetKey(["raw", "asset_log_events"])
 ORDERS = dg.AssetKey(["raw", "order_log_events"])

@@ -1,4 +1,4 @@
-"""The view readers know: pointing it at another table without keeping anyone waiting."""
+"""The view that readers query: swaps the table behind it without making readers wait for long."""
 
 import time
 from collections.abc import Sequence
@@ -7,55 +7,57 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
+from ingest_service.errors import UserError
 
-class ViewBusy(Exception):
-    """Readers held the view for longer than the sync has patience; the old batch stays."""
+
+class ViewBusy(UserError):
+    """Readers kept the view locked during every attempt of the swap; the old version stays."""
 
 
 @dataclass(frozen=True)
-class Patience:
-    """How long a swap keeps trying. Each try makes new readers wait no longer than `lock_milliseconds`."""
+class SwapRetry:
+    """How often a swap is attempted. An attempt makes new readers wait for `lock_milliseconds` at most."""
 
     lock_milliseconds: int = 100
     pause_seconds: float = 0.25
     attempts: int = 120
 
 
-DEFAULT_PATIENCE = Patience()
+DEFAULT_RETRY = SwapRetry()
 
 
 @dataclass(frozen=True)
 class Swapped:
-    """How a swap went."""
+    """The result of a swap."""
 
     attempts: int
     dropped_views: Sequence[str] = ()
 
 
-def swap(postgres: psycopg.Connection, mart: str, table: str, patience: Patience) -> Swapped:
+def swap(postgres: psycopg.Connection, mart: str, table: str, retry: SwapRetry) -> Swapped:
     """Point `serving.<mart>` at a table of serving_data, inside the caller's transaction. Raises ViewBusy.
 
-    A try that finds the view locked is undone alone: what the transaction did before stays done.
+    An attempt that finds the view locked rolls back to its own savepoint: earlier work of the transaction stays.
     """
     old, new = _columns(postgres, "serving", mart), _columns(postgres, "serving_data", table)
-    for attempt in range(1, patience.attempts + 1):
+    for attempt in range(1, retry.attempts + 1):
         try:
             with postgres.transaction():
-                postgres.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(f"{patience.lock_milliseconds}ms"))
+                postgres.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(f"{retry.lock_milliseconds}ms"))
                 if old.items() <= new.items():
                     _point(postgres, mart, table, [*old, *(name for name in new if name not in old)])
                     return Swapped(attempt)
                 return Swapped(attempt, _replace(postgres, mart, table, list(new)))
         except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
-            time.sleep(patience.pause_seconds)
+            time.sleep(retry.pause_seconds)
     raise ViewBusy(
-        f"serving.{mart} was locked at each of {patience.attempts} tries; the old batch is still served. "
-        "See who has been in a transaction for long: TABLE pg_stat_activity (xact_start)"
+        f"serving.{mart} was locked at each of {retry.attempts} attempts; the old version is still served. "
+        "Look for a long transaction in pg_stat_activity (xact_start)"
     )
 
 
 def _columns(postgres: psycopg.Connection, schema: str, relation: str) -> dict[str, str]:
-    """A relation's columns and their types, in order; none where it does not exist."""
+    """A relation's columns and their types, in order; empty if it does not exist."""
     rows = postgres.execute(
         """
         SELECT attname, format_type(atttypid, atttypmod)
@@ -69,7 +71,7 @@ def _columns(postgres: psycopg.Connection, schema: str, relation: str) -> dict[s
 
 
 def _point(postgres: psycopg.Connection, mart: str, table: str, columns: Sequence[str]) -> None:
-    """A view may be replaced by one with more columns, as long as they come last: views over it stay."""
+    """Replace the view's query. PostgreSQL permits new columns at the end, and keeps the views over it."""
     postgres.execute(
         sql.SQL("CREATE OR REPLACE VIEW serving.{} AS SELECT {} FROM serving_data.{}").format(
             sql.Identifier(mart), sql.SQL(", ").join(map(sql.Identifier, columns)), sql.Identifier(table)
@@ -78,7 +80,7 @@ def _point(postgres: psycopg.Connection, mart: str, table: str, columns: Sequenc
 
 
 def _replace(postgres: psycopg.Connection, mart: str, table: str, columns: Sequence[str]) -> Sequence[str]:
-    """Columns went or changed their type: a new view with the old one's grants. Gives the views over it, now gone."""
+    """Create the view again with its grants, for columns were removed or retyped. Returns the views dropped with it."""
     grants = postgres.execute(
         """
         SELECT privilege_type, CASE grantee WHEN 0 THEN NULL ELSE pg_get_userbyid(grantee) END
@@ -87,7 +89,7 @@ def _replace(postgres: psycopg.Connection, mart: str, table: str, columns: Seque
         """,
         (mart,),
     ).fetchall()
-    gone = _views_over(postgres, mart)
+    dropped = _views_over(postgres, mart)
     postgres.execute(sql.SQL("DROP VIEW serving.{} CASCADE").format(sql.Identifier(mart)))
     _point(postgres, mart, table, columns)
     for privilege, grantee in grants:
@@ -98,7 +100,7 @@ def _replace(postgres: psycopg.Connection, mart: str, table: str, columns: Seque
                 sql.Identifier(grantee) if grantee is not None else sql.SQL("PUBLIC"),
             )
         )
-    return gone
+    return dropped
 
 
 def _views_over(postgres: psycopg.Connection, mart: str) -> Sequence[str]:

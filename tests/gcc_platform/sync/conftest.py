@@ -8,8 +8,8 @@ import psycopg
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from gcc_platform.defs.serving.marts import Mart
 from gcc_platform.resources import clickhouse, postgres
+from gcc_platform.sync.marts import Mart
 
 
 @pytest.fixture

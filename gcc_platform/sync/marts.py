@@ -1,8 +1,10 @@
-"""The marts that are served, as the warehouse's dbt manifest declares them."""
+"""The marts that are served, read from the warehouse's dbt manifest."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from ingest_service.errors import UserError
 
 _INDEXES: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "mart_leaderboard": (
@@ -12,11 +14,11 @@ _INDEXES: Mapping[str, tuple[tuple[str, ...], ...]] = {
     ),
     "mart_post_timeseries": (("shortcode", "date"),),
 }
-"""What the API asks for beyond a mart's grain."""
+"""Indexes for the API's queries, besides the primary key on a mart's grain."""
 
 
-class NoGrain(Exception):
-    """A mart does not say what makes a row unique; the message says where to say it."""
+class NoGrain(UserError):
+    """A mart declares no grain; the message explains where to declare it."""
 
     def __init__(self, mart: str) -> None:
         super().__init__(
@@ -27,18 +29,18 @@ class NoGrain(Exception):
 
 @dataclass(frozen=True)
 class Mart:
-    """A table of the warehouse that is served; its grain is what makes a row unique, hence the primary key."""
+    """A table of the warehouse that is served. Its grain, the columns that identify a row, is the primary key."""
 
     name: str
     grain: tuple[str, ...]
     indexes: tuple[tuple[str, ...], ...] = ()
-    """Each one the columns of an index, in order."""
+    """The columns of each further index, in order."""
     database: str = "warehouse"
     description: str = ""
 
 
 def marts_of(manifest: Mapping[str, Any]) -> list[Mart]:
-    """The models of the folder `marts`, by name. Raises NoGrain."""
+    """The models of the folder `marts`, sorted by name. Raises NoGrain."""
     models = [
         node for node in manifest["nodes"].values() if node["resource_type"] == "model" and "marts" in node["fqn"][:-1]
     ]
@@ -54,7 +56,7 @@ def _mart(manifest: Mapping[str, Any], model: Mapping[str, Any]) -> Mart:
 
 
 def _tested_grain(manifest: Mapping[str, Any], model_id: str) -> list[str]:
-    """The columns of the model's unique_combination test: the grain is stated once and tested on both sides."""
+    """The columns of the model's unique_combination test: the grain is declared once and tested on both servers."""
     for node in manifest["nodes"].values():
         if node.get("attached_node") == model_id and node["test_metadata"]["name"] == "unique_combination":
             return list(node["test_metadata"]["kwargs"]["columns"])

@@ -1,4 +1,4 @@
-"""The tables behind the served views: where they are, who may build one, and how old ones go."""
+"""The versions of a mart: the tables behind its served view, the lock on building one, and dropping old ones."""
 
 import re
 from collections.abc import Iterator
@@ -8,53 +8,58 @@ from typing import LiteralString
 import psycopg
 from psycopg import sql
 
-_DROP_PATIENCE = "100ms"
-_BATCH = r"\d{12}[0-9a-f]{4}"
+from ingest_service.errors import UserError
+
+_DROP_LOCK_TIMEOUT = "100ms"
+_VERSION = r"\d{12}[0-9a-f]{4}"
 _SCHEMAS: tuple[LiteralString, ...] = ("serving", "serving_data")
 
 
-def table_name(mart: str, batch: str) -> str:
-    """The table of one batch, in serving_data."""
-    return f"{mart}__{batch}"
+def table_name(mart: str, version: str) -> str:
+    """The name of a version's table in serving_data."""
+    return f"{mart}__{version}"
 
 
 def create_schemas(postgres: psycopg.Connection) -> None:
-    """Make `serving` and `serving_data` where they are missing.
+    """Create `serving` and `serving_data` if they are missing.
 
-    Asked first because CREATE SCHEMA IF NOT EXISTS wants the right to create schemas even where there is nothing to do.
+    Asks first: CREATE SCHEMA IF NOT EXISTS needs the right to create schemas even if the schema exists.
     """
     for schema in _SCHEMAS:
         if postgres.execute("SELECT to_regnamespace(%s)", (schema,)).fetchone() == (None,):
             postgres.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
 
 
-@contextmanager
-def only_one(postgres: psycopg.Connection, mart: str) -> Iterator[str | None]:
-    """Be the only one who builds batches of a mart; gives None, or else who is doing so already.
+class AlreadySyncing(UserError):
+    """Another session is syncing the same mart; the message names the session."""
 
-    The lock is the session's: it ends with the connection, however that ends.
+
+@contextmanager
+def mart_lock(postgres: psycopg.Connection, mart: str) -> Iterator[None]:
+    """Hold the mart's advisory lock, so that only this session builds versions of it. Raises AlreadySyncing.
+
+    The lock belongs to the session: PostgreSQL releases it when the connection ends, however it ends.
     """
     key = f"serving.{mart}"
     row = postgres.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (key,)).fetchone()
     if row == (False,):
-        yield _holder(postgres, key)
-        return
+        raise AlreadySyncing(f"{mart} is being synced by {_holder(postgres, key)}: wait for it, or end that session")
     try:
-        yield None
+        yield
     finally:
         if not postgres.closed:
             postgres.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", (key,))
 
 
-def drop_unserved(postgres: psycopg.Connection, mart: str) -> list[str]:
-    """Drop the batches that the mart's view does not read; gives those that stay because someone still reads them.
+def drop_old_versions(postgres: psycopg.Connection, mart: str) -> list[str]:
+    """Drop the versions that the mart's view does not read. Returns those that a reader still has locked.
 
-    What stays now goes with the next sync: this never waits for a reader.
+    This never waits for a reader: the next sync drops what remains.
     """
-    return [table for table in _unserved(postgres, mart) if not _dropped(postgres, table)]
+    return [table for table in _old_versions(postgres, mart) if not _dropped(postgres, table)]
 
 
-def _unserved(postgres: psycopg.Connection, mart: str) -> list[str]:
+def _old_versions(postgres: psycopg.Connection, mart: str) -> list[str]:
     rows = postgres.execute(
         """
         SELECT tables.relname
@@ -66,7 +71,7 @@ def _unserved(postgres: psycopg.Connection, mart: str) -> list[str]:
           )
         ORDER BY tables.relname
         """,
-        (f"^{re.escape(mart)}__{_BATCH}$",),
+        (f"^{re.escape(mart)}__{_VERSION}$",),
     ).fetchall()
     return [row[0] for row in rows]
 
@@ -74,7 +79,7 @@ def _unserved(postgres: psycopg.Connection, mart: str) -> list[str]:
 def _dropped(postgres: psycopg.Connection, table: str) -> bool:
     try:
         with postgres.transaction():
-            postgres.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(_DROP_PATIENCE))
+            postgres.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(_DROP_LOCK_TIMEOUT))
             postgres.execute(sql.SQL("DROP TABLE serving_data.{}").format(sql.Identifier(table)))
     except psycopg.errors.LockNotAvailable:
         return False

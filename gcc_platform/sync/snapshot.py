@@ -1,7 +1,7 @@
-"""One batch of a mart into PostgreSQL: readers see the whole old batch until they see the whole new one.
+"""Loads a version of a mart into PostgreSQL: readers see all of the old version until they see all of the new one.
 
-Readers know the view `serving.<mart>`; the rows are in `serving_data.<mart>__<batch>`. A batch is built and swapped in
-by one transaction, so whatever goes wrong (ClickHouse breaks off, rows are missing, this process is killed) undoes it.
+Readers query the view `serving.<mart>`; the rows are in `serving_data.<mart>__<version>`. One transaction builds a
+version and swaps it in, so any failure (ClickHouse disconnects, rows are missing, the process is killed) rolls it back.
 """
 
 import re
@@ -14,42 +14,39 @@ from datetime import UTC, datetime
 import psycopg
 from psycopg import sql
 
-from gcc_platform.defs.serving import batches, view
-from gcc_platform.defs.serving.columns import Column, columns_of
-from gcc_platform.defs.serving.marts import Mart
 from gcc_platform.resources.clickhouse import ClickHouse, quoted
+from gcc_platform.sync import versions, view
+from gcc_platform.sync.columns import Column, columns_of
+from gcc_platform.sync.marts import Mart
+from ingest_service.errors import UserError
 
 _NAME_BYTES = 63
 
 
-class AlreadySyncing(Exception):
-    """Another session is syncing the same mart; the message says which."""
+class IncompleteCopy(UserError):
+    """The numbers of rows sent, copied and in the mart differ; the old version stays."""
 
 
-class IncompleteCopy(Exception):
-    """What arrived is not what the mart has; the old batch stays."""
-
-
-class GrainBroken(Exception):
-    """The mart has two rows, or a NULL, where its grain allows one; the old batch stays."""
+class GrainBroken(UserError):
+    """The mart has duplicate rows or NULLs in its grain; the old version stays."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What one sync did."""
+    """The result of one sync."""
 
-    batch: str
+    version: str
     rows: int
     sent_bytes: int
     table_bytes: int
     seconds: float
     swap_attempts: int
     dropped_views: Sequence[str] = field(default=())
-    """Views over the mart that a removed or retyped column took along; dbt builds them again."""
+    """Views over the mart that were dropped because a column was removed or retyped; dbt creates them again."""
 
 
-def new_batch() -> str:
-    """A name for a batch: its time, then chance. It sorts by time."""
+def new_version() -> str:
+    """A new version's name: its time, then a random suffix. Names sort by time."""
     return f"{datetime.now(UTC):%y%m%d%H%M%S}{secrets.token_hex(2)}"
 
 
@@ -57,35 +54,33 @@ def sync(
     clickhouse: ClickHouse,
     postgres: psycopg.Connection,
     mart: Mart,
-    batch: str,
-    patience: view.Patience = view.DEFAULT_PATIENCE,
+    version: str,
+    retry: view.SwapRetry = view.DEFAULT_RETRY,
 ) -> Snapshot:
-    """Serve a mart as it is now. `postgres` must be in autocommit mode.
+    """Serve the mart's present rows. `postgres` must be in autocommit mode.
 
     Raises AlreadySyncing, NoSuchMart, UnsupportedColumn, ClickHouseFailed, IncompleteCopy, GrainBroken, ViewBusy.
     """
     started = time.monotonic()
-    table = _table_name(mart, batch)
+    table = _table_name(mart, version)
     columns = columns_of(clickhouse, mart.database, mart.name)
-    batches.create_schemas(postgres)
-    with batches.only_one(postgres, mart.name) as holder:
-        if holder is not None:
-            raise AlreadySyncing(f"{mart.name} is being synced by {holder}: wait for it, or end that session")
+    versions.create_schemas(postgres)
+    with versions.mart_lock(postgres, mart.name):
         with postgres.transaction():
             postgres.execute(_create_table(table, columns))
             rows, sent_bytes = _copy(clickhouse, postgres, mart, table, columns)
             _index(postgres, mart, table)
             table_bytes = _table_bytes(postgres, table)
-            swapped = view.swap(postgres, mart.name, table, patience)
-        batches.drop_unserved(postgres, mart.name)
+            swapped = view.swap(postgres, mart.name, table, retry)
+        versions.drop_old_versions(postgres, mart.name)
     seconds = time.monotonic() - started
-    return Snapshot(batch, rows, sent_bytes, table_bytes, seconds, swapped.attempts, swapped.dropped_views)
+    return Snapshot(version, rows, sent_bytes, table_bytes, seconds, swapped.attempts, swapped.dropped_views)
 
 
-def _table_name(mart: Mart, batch: str) -> str:
-    name = batches.table_name(mart.name, batch)
+def _table_name(mart: Mart, version: str) -> str:
+    name = versions.table_name(mart.name, version)
     if len(name.encode()) > _NAME_BYTES:
-        raise ValueError(f"{name}: PostgreSQL cuts names at {_NAME_BYTES} bytes; give the mart a shorter name")
+        raise ValueError(f"{name}: PostgreSQL truncates names to {_NAME_BYTES} bytes; give the mart a shorter name")
     return name
 
 
@@ -93,7 +88,7 @@ def _create_table(table: str, columns: Sequence[Column]) -> sql.Composed:
     return sql.SQL("CREATE TABLE serving_data.{} ({})").format(
         sql.Identifier(table),
         sql.SQL(", ").join(
-            # The type is one of columns.py's own words, never the server's.
+            # The type is one of columns.py's constants, never text from the server.
             sql.SQL("{} " + column.postgres_type).format(sql.Identifier(column.name))
             for column in columns
         ),
@@ -103,7 +98,7 @@ def _create_table(table: str, columns: Sequence[Column]) -> sql.Composed:
 def _copy(
     clickhouse: ClickHouse, postgres: psycopg.Connection, mart: Mart, table: str, columns: Sequence[Column]
 ) -> tuple[int, int]:
-    """Stream the rows over; how many rows and bytes that was. Raises IncompleteCopy."""
+    """Stream the rows to PostgreSQL. Returns the numbers of rows and bytes. Raises IncompleteCopy."""
     source = f"{quoted(mart.database)}.{quoted(mart.name)}"
     # FREEZE: a reader whose REPEATABLE READ snapshot is older than the swap would see an empty table without it.
     statement = sql.SQL("COPY serving_data.{} ({}) FROM STDIN WITH (FREEZE, ENCODING 'UTF8')").format(
@@ -117,11 +112,11 @@ def _copy(
                 sent_bytes += len(chunk)
                 copy.write(chunk)
         copied = cursor.rowcount
-    there = clickhouse.rows(f"SELECT count() FROM {source}")[0][0]  # noqa: S608  quoted
-    if not sent_rows == copied == there:
+    expected = clickhouse.rows(f"SELECT count() FROM {source}")[0][0]  # noqa: S608  quoted
+    if not sent_rows == copied == expected:
         raise IncompleteCopy(
-            f"{mart.name}: ClickHouse sent {sent_rows} rows, PostgreSQL took {copied}, and the mart has {there}. "
-            "The old batch is still served. If the mart was written meanwhile, sync again."
+            f"{mart.name}: ClickHouse sent {sent_rows} rows, PostgreSQL took {copied}, and the mart has {expected}. "
+            "The old version is still served. If the mart changed during the copy, sync again."
         )
     return sent_rows, sent_bytes
 
@@ -132,7 +127,7 @@ def _select(source: str, columns: Sequence[Column]) -> str:
 
 
 def _index(postgres: psycopg.Connection, mart: Mart, table: str) -> None:
-    """Primary key, indexes and statistics, before anyone reads. Raises GrainBroken."""
+    """Create primary key, indexes and statistics before readers see the table. Raises GrainBroken."""
     try:
         postgres.execute(
             sql.SQL("ALTER TABLE serving_data.{} ADD PRIMARY KEY ({})").format(
@@ -140,10 +135,10 @@ def _index(postgres: psycopg.Connection, mart: Mart, table: str) -> None:
             )
         )
     except (psycopg.errors.UniqueViolation, psycopg.errors.NotNullViolation) as error:
-        why = re.sub(r"\s+", " ", error.diag.message_detail or error.diag.message_primary or "")
+        reason = re.sub(r"\s+", " ", error.diag.message_detail or error.diag.message_primary or "")
         raise GrainBroken(
-            f"{mart.name}: its grain ({', '.join(mart.grain)}) does not make a row unique: {why} "
-            "The old batch is still served. Correct the model, or meta.grain in its yml."
+            f"{mart.name}: its grain ({', '.join(mart.grain)}) does not make a row unique: {reason} "
+            "The old version is still served. Correct the model, or meta.grain in its yml."
         ) from None
     for columns in mart.indexes:
         postgres.execute(

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from gcc_platform.finding import Finding
+from gcc_platform.commands.finding import Finding
 from gcc_platform.resources.clickhouse import ClickHouse
 from ingest_service.clickhouse.inserts import INSERT_SETTINGS, NEWER_INSERT_SETTINGS
 from ingest_service.events.registry import EVENT_TYPES

@@ -1,28 +1,29 @@
-"""A mart's columns: what each one is in PostgreSQL, and how ClickHouse writes it so that COPY can read it."""
+"""A mart's columns: their PostgreSQL types, and the ClickHouse expressions whose text COPY can read."""
 
 import re
 from dataclasses import dataclass
 
 from gcc_platform.resources.clickhouse import ClickHouse, quoted
+from ingest_service.errors import UserError
 
 
-class UnsupportedColumn(Exception):
-    """A column's type has no counterpart; the message names the column, the type and the way out."""
+class UnsupportedColumn(UserError):
+    """A column's type has no PostgreSQL counterpart; the message names the column, the type and a cast."""
 
     def __init__(self, mart: str, column: str, clickhouse_type: str) -> None:
         super().__init__(
-            f"{mart}.{column} is {clickhouse_type}, which the sync cannot carry to PostgreSQL. "
+            f"{mart}.{column} is {clickhouse_type}, which the sync cannot copy to PostgreSQL. "
             f"Cast it in the mart's SQL, e.g. toString({column}) or toJSONString({column})."
         )
 
 
-class NoSuchMart(Exception):
-    """There is no such table in ClickHouse, or this user may not see it."""
+class NoSuchMart(UserError):
+    """ClickHouse has no such table, or hides it from this user."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column on both sides."""
+    """A column on both servers."""
 
     name: str
     postgres_type: str
@@ -53,7 +54,7 @@ _SAME_TEXT = {
     "IPv6": "inet",
     "JSON": "jsonb",
 }
-"""Types whose TabSeparated text PostgreSQL reads as it stands."""
+"""Types whose TabSeparated text PostgreSQL reads unchanged."""
 
 _WRAPPED = re.compile(r"(?:Nullable|LowCardinality)\((.*)\)")
 _AGGREGATE = re.compile(r"SimpleAggregateFunction\(\w+, (.*)\)")
@@ -65,7 +66,7 @@ _NOT_IN_ARRAYS = {"JSON"}
 
 
 def columns_of(clickhouse: ClickHouse, database: str, mart: str) -> list[Column]:
-    """The columns that `SELECT *` would give, in order. Raises UnsupportedColumn and NoSuchMart."""
+    """The columns that `SELECT *` returns, in order. Raises UnsupportedColumn and NoSuchMart."""
     rows = clickhouse.rows(
         "SELECT name, type FROM system.columns WHERE database = {database:String} AND table = {mart:String} "
         "AND default_kind NOT IN ('ALIAS', 'EPHEMERAL', 'MATERIALIZED') ORDER BY position",
@@ -77,7 +78,7 @@ def columns_of(clickhouse: ClickHouse, database: str, mart: str) -> list[Column]
 
 
 def column(mart: str, name: str, clickhouse_type: str) -> Column:
-    """One column, by its ClickHouse type. Raises UnsupportedColumn."""
+    """Map one column by its ClickHouse type. Raises UnsupportedColumn."""
     found = _scalar(_bare(clickhouse_type), quoted(name)) or _array(_bare(clickhouse_type), quoted(name))
     if found is None:
         raise UnsupportedColumn(mart, name, clickhouse_type)
@@ -86,7 +87,7 @@ def column(mart: str, name: str, clickhouse_type: str) -> Column:
 
 
 def _bare(clickhouse_type: str) -> str:
-    """The type without what only says how it is stored, or that it may be NULL."""
+    """The type without Nullable, LowCardinality and SimpleAggregateFunction."""
     match = _WRAPPED.fullmatch(clickhouse_type) or _AGGREGATE.fullmatch(clickhouse_type)
     return _bare(match[1]) if match else clickhouse_type
 
@@ -97,7 +98,7 @@ def _scalar(bare: str, value: str) -> tuple[str, str] | None:
     if _STRING.fullmatch(bare):
         return "text", _clean(value)
     if _TIME.fullmatch(bare):
-        # Microseconds are what PostgreSQL has; without this it would round nanoseconds, up to the next second even.
+        # PostgreSQL has microseconds; it would round nanoseconds, and so could reach the next second.
         return "timestamptz", f"toDateTime64({value}, 6, 'UTC')"
     if match := _DECIMAL.fullmatch(bare):
         return f"numeric({match[1]},{match[2]})", value
@@ -105,7 +106,7 @@ def _scalar(bare: str, value: str) -> tuple[str, str] | None:
 
 
 def _array(bare: str, value: str) -> tuple[str, str] | None:
-    """A one-dimensional array, as the text of a PostgreSQL array with every element in quotes."""
+    """Map a one-dimensional array to the text of a PostgreSQL array, with every element quoted."""
     match = _ARRAY.fullmatch(bare)
     if match is None or _bare(match[1]) in _NOT_IN_ARRAYS or _TIME.fullmatch(_bare(match[1])):
         return None
@@ -118,5 +119,5 @@ def _array(bare: str, value: str) -> tuple[str, str] | None:
 
 
 def _clean(value: str) -> str:
-    """Text that PostgreSQL takes: it has no NUL, and insists on valid UTF-8."""
+    """Text that PostgreSQL accepts: valid UTF-8 without NUL."""
     return f"replaceAll(toValidUTF8(toString({value})), '\\0', '')"

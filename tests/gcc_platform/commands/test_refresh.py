@@ -13,9 +13,9 @@ import pytest
 
 from tests.dbt_project import dbt
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 _MARTS = ("mart_leaderboard", "mart_post_timeseries", "mart_profile_growth", "mart_profile_timeseries")
-_REFRESH = "from gcc_platform.refresh import refresh_command; refresh_command()"
+_REFRESH = "from gcc_platform.commands.refresh import refresh_command; refresh_command()"
 
 
 def refresh(environment: Mapping[str, str], home: Path) -> subprocess.CompletedProcess[str]:
@@ -134,10 +134,9 @@ def test_the_api_reads_its_views(raw_tables: Mapping[str, str], refreshed: subpr
 def test_rows_that_are_missing_fail_the_parity_check(
     platform: Mapping[str, str], refreshed: subprocess.CompletedProcess[str]
 ) -> None:
+    from gcc_platform.defs.resources import ClickHouseResource, PostgresResource
     from gcc_platform.defs.serving.assets import served_marts
     from gcc_platform.defs.serving.checks import row_parity
-    from gcc_platform.resources.clickhouse import ClickHouseResource
-    from gcc_platform.resources.postgres import PostgresResource
 
     with psycopg.connect(platform["POSTGRES_URL"]) as sync:
         [(table,)] = sync.execute(

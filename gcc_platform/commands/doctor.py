@@ -10,8 +10,8 @@ import click
 import psycopg
 from aio_pika.exceptions import ChannelNotFoundEntity
 
-from gcc_platform import insert_conditions
-from gcc_platform.finding import Finding
+from gcc_platform.commands import insert_conditions
+from gcc_platform.commands.finding import Finding
 from gcc_platform.resources import clickhouse, postgres
 from gcc_platform.resources.clickhouse import ClickHouse, ClickHouseFailed
 from gcc_platform.resources.dbt_environment import BadUrl as BadDbtUrl
