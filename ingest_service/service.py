@@ -16,7 +16,7 @@ from ingest_service.broker.transport import Reader
 from ingest_service.clickhouse import client as clickhouse
 from ingest_service.clickhouse.client import ClickHouse
 from ingest_service.clickhouse.unavailable import ClickHouseUnavailable
-from ingest_service.dead_letters.queue import DeadLetters
+from ingest_service.dead_letters.queue import DeadLetterQueue
 from ingest_service.events.contract import EventType
 from ingest_service.observability import http_server
 from ingest_service.observability.health import Health, TypeHealth
@@ -24,7 +24,7 @@ from ingest_service.observability.metrics import Metrics
 from ingest_service.pipeline.buffer import Limits
 from ingest_service.pipeline.memory_bound import MemoryBound
 from ingest_service.pipeline.pipeline import Pipeline
-from ingest_service.pipeline.sinker import Sinker, Terms
+from ingest_service.pipeline.sinker import Sinker, SinkerSettings
 from ingest_service.settings import Settings
 from ingest_service.supervisor import Supervisor, wait_to_retry
 
@@ -44,7 +44,7 @@ class Service:
         )
         self._metrics = Metrics(self._health)
         self._backoff = Backoff(settings.retry_first_seconds, settings.retry_most_seconds)
-        self._terms = Terms(settings.bounds(), settings.hold_seconds, settings.dead_letter_share)
+        self._sinker_settings = SinkerSettings(settings.bounds(), settings.hold_seconds, settings.dead_letter_share)
         self._memory = MemoryBound(settings.max_held_bytes, len(self._types))
         self._stopping = asyncio.Event()
 
@@ -121,9 +121,9 @@ class Service:
     def _pipeline(self, event_type: EventType, publisher: Publisher, warehouse: ClickHouse) -> Pipeline:
         settings = self._settings
         health = self._health.types[event_type.name]
-        letters = DeadLetters(event_type, publisher)
+        letters = DeadLetterQueue(event_type, publisher)
         sinker = Sinker(
-            event_type, warehouse, letters, self._backoff, self._terms, health, self._metrics, time.monotonic
+            event_type, warehouse, letters, self._backoff, self._sinker_settings, health, self._metrics, time.monotonic
         )
         limits = Limits(settings.flush_rows, settings.flush_bytes, settings.flush_seconds, settings.linger_seconds)
         return Pipeline(event_type, sinker, limits, settings, self._memory, health, self._stopping, time.monotonic)

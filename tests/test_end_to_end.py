@@ -17,10 +17,9 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from tests import oracle
-from tests.dbt_project import dbt
-from tests.ingest_service.emptied import empty
-from tests.ingest_service.running import Table, eventually, query, run, service
+from tests.dbt_project import dbt, oracle
+from tests.harness.emptied import empty
+from tests.harness.running import Table, eventually, query, run, service
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "youtube_trending_in.ndjson.gz"
 Environment = Mapping[str, str]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gcc_platform.local_stack.ports import pick_free
-from tests.ingest_service.running import eventually, query
+from tests.harness.running import eventually, query
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

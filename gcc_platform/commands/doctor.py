@@ -19,18 +19,17 @@ from gcc_platform.resources.dbt_environment import dbt_environment
 from gcc_platform.resources.dbt_project import DBT
 from gcc_platform.resources.postgres import PostgresUnavailable
 from gcc_platform.settings import Settings
-from ingest_service.archive.table import LETTERS, REPLAYS
+from ingest_service.broker import topology
 from ingest_service.broker.confirms import confirming
 from ingest_service.broker.connection import BrokerUnavailable, connected
 from ingest_service.broker.published import Message
-from ingest_service.broker.topology import UNROUTABLE_QUEUE
 from ingest_service.events.registry import EVENT_TYPES
+from ingest_service.schema.inventory import LEDGER_VIEWS, TABLES
 from ingest_service.settings import Settings as IngestSettings
 from ingest_service.urls import BadUrl, MissingUrl
 
 _OLDEST_CLICKHOUSE = (25, 3)
 _OLDEST_POSTGRES = 14
-_BESIDE_RAW = ("_e.ingest_batches", LETTERS, REPLAYS)
 _ALARM_SECONDS = 2
 _INIT = "run gcc-ingest init"
 _ROLES = "apply gcc_platform/local_stack/roles.sql as a superuser"
@@ -88,9 +87,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
 
 
 def _broker(_settings: Settings) -> Iterator[Finding]:
-    names = [UNROUTABLE_QUEUE]
-    for event_type in EVENT_TYPES.values():
-        names += [event_type.queue, event_type.error_queue]
+    names = list(topology.queues(EVENT_TYPES.values()))
     url = IngestSettings().amqp()
     missing = asyncio.run(_missing_queues(url, names))
     yield Finding("RabbitMQ", True, "reached")
@@ -129,8 +126,8 @@ def _ingest(_settings: Settings) -> Iterator[Finding]:
         oldest = ".".join(map(str, _OLDEST_CLICKHOUSE))
         yield Finding(subject, new_enough, f"version {version}", f"upgrade to {oldest} or newer")
         there = {f"_e.{row[0]}" for row in server.rows("SELECT name FROM system.tables WHERE database = '_e'")}
-        tables = [*(event_type.table for event_type in EVENT_TYPES.values()), *_BESIDE_RAW]
-        yield _all_there(subject, "tables", tables, [name for name in tables if name not in there])
+        tables = [*TABLES, *LEDGER_VIEWS]
+        yield _all_there(subject, "tables and views", tables, [name for name in tables if name not in there])
         yield _granted(server, subject, "INSERT ON _e.*")
         yield from insert_conditions.examine(server, subject, IngestSettings().clickhouse_cluster)
 

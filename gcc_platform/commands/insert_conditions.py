@@ -8,7 +8,8 @@ from gcc_platform.commands.finding import Finding
 from gcc_platform.resources.clickhouse import ClickHouse
 from ingest_service.clickhouse.inserts import INSERT_SETTINGS, NEWER_INSERT_SETTINGS
 from ingest_service.events.registry import EVENT_TYPES
-from ingest_service.schema.apply import ledger_view, table_settings
+from ingest_service.schema.dialect import table_settings
+from ingest_service.schema.inventory import ledger_view
 
 _TABLE_SETTING = re.compile(r"(\w+) = (\d+)")
 

@@ -7,8 +7,8 @@ import structlog
 from aio_pika.abc import AbstractConnection
 
 from ingest_service.archive.archiver import Archiver
-from ingest_service.archive.files import Files
-from ingest_service.archive.table import LetterTable
+from ingest_service.archive.files import ArchiveFiles
+from ingest_service.archive.table import DeadLetterTable
 from ingest_service.backoff import Backoff
 from ingest_service.broker.cancellation import cancelled
 from ingest_service.broker.connection import CONNECTION_ERRORS, BrokerUnavailable, connected
@@ -32,7 +32,7 @@ class Archive:
         """Raises BadArchiveUrl or MissingSetting."""
         self._settings = settings
         self._types: Sequence[EventType] = tuple(event_types)
-        self._files = Files(settings.archive())
+        self._files = ArchiveFiles(settings.archive())
         self._memory = MemoryBound(settings.max_held_bytes // _COPIES, len(self._types))
         self._turn = asyncio.Lock()
         self._stopping = asyncio.Event()
@@ -108,5 +108,5 @@ class Archive:
 
     def _archiver(self, event_type: EventType, server: clickhouse.ClickHouse, backoff: Backoff | None) -> Archiver:
         seconds = self._settings.archive_seconds
-        table = LetterTable(server)
+        table = DeadLetterTable(server)
         return Archiver(event_type, self._files, table, seconds, backoff, self._memory, self._turn, self._stopping)

@@ -5,27 +5,28 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
+from itertools import count
 from uuid import uuid4
 
 import structlog
 from aio_pika.abc import AbstractConnection
 
-from ingest_service.archive.files import Files, NotWritten
-from ingest_service.archive.records import Letter, read
-from ingest_service.archive.table import LetterTable
+from ingest_service.archive.files import ArchiveFiles, NotWritten
+from ingest_service.archive.records import DeadLetterRecord, read
+from ingest_service.archive.table import DeadLetterTable
 from ingest_service.backoff import Backoff
 from ingest_service.broker.consumer import Consumer, consuming
-from ingest_service.broker.lease import Deliveries, Lease
+from ingest_service.broker.lease import Deliveries, Lease, LeaseLost
 from ingest_service.broker.prefetch import Prefetch
 from ingest_service.broker.queue_depth import depth, is_empty
-from ingest_service.broker.transport import ReadConnection, Stream
+from ingest_service.broker.transport import ReadConnection
 from ingest_service.clickhouse.errors import InsertFailed
 from ingest_service.clickhouse.unavailable import ClickHouseUnavailable
 from ingest_service.dead_letters.headers import all_headers
 from ingest_service.events.contract import EventType
 from ingest_service.pipeline.buffer import Batch, Buffer, Limits
+from ingest_service.pipeline.flow_control import FlowControl
 from ingest_service.pipeline.memory_bound import MemoryBound
-from ingest_service.pipeline.sinker import LeaseLost
 
 LETTERS = 250  # in one file at most, and unacknowledged per queue
 BYTES = 16 * 2**20
@@ -38,8 +39,8 @@ class Archiver:
     def __init__(
         self,
         event_type: EventType,
-        files: Files,
-        table: LetterTable,
+        files: ArchiveFiles,
+        table: DeadLetterTable,
         seconds: float,
         backoff: Backoff | None,
         memory: MemoryBound,
@@ -55,9 +56,8 @@ class Archiver:
         self._buffer = Buffer(Limits(LETTERS, BYTES, seconds), time.monotonic)
         self._wake = asyncio.Event()
         self._turn = turn
-        self._memory = memory
-        self._held = memory.share(self._read_on)
-        self._stream: Stream | None = None
+        self._flow = FlowControl(memory)
+        self._prefetch = Prefetch(LETTERS, memory.own)
         self._log = structlog.get_logger().bind(type=event_type.name, queue=event_type.error_queue)
         self.archived = 0
 
@@ -92,21 +92,14 @@ class Archiver:
         """It does not consume now; the log says so."""
 
     def _consuming(self, connection: ReadConnection) -> AbstractAsyncContextManager[Consumer]:
-        self._stream = connection.stream
-        prefetch = Prefetch(LETTERS, self._memory.own)
-        return consuming(connection, self._type.error_queue, prefetch, self._receive, all_headers, self._wake.set)
+        self._flow.attach(connection.stream)
+        self._prefetch.restart()
+        return consuming(connection, self._type.error_queue, self._prefetch, self._receive, all_headers, self._wake.set)
 
     def _receive(self, deliveries: Deliveries) -> None:
-        if self._held.take(self._buffer.add(deliveries)):
-            assert self._stream is not None, "it consumes"
-            self._stream.hold()
+        self._flow.hold(self._buffer.add(deliveries))
+        if self._flow.paused or self._buffer.trigger() or len(self._buffer) == len(deliveries.tags):
             self._wake.set()
-        if self._buffer.trigger() or len(self._buffer) == len(deliveries.tags):
-            self._wake.set()
-
-    def _read_on(self) -> None:
-        if self._stream is not None:
-            self._stream.release()
 
     async def _unless_lost(self, archiving: Awaitable[None]) -> None:
         try:
@@ -115,11 +108,11 @@ class Archiver:
             self._log.info("channel lost, its letters come again")
         finally:
             self._buffer.clear()
-            self._held.give_back(self._held.held)
+            self._flow.release_all()
 
     async def _archive_until_end(self, consumer: Consumer) -> None:
         while consumer.lease.alive and not self._stopping.is_set():
-            if self._buffer.trigger() or self._is_held():
+            if self._is_due():
                 await self._archive(self._buffer.take())
             else:
                 await self._sleep(self._buffer.seconds_left())
@@ -127,14 +120,14 @@ class Archiver:
         while consumer.lease.alive and len(self._buffer):
             await self._archive(self._buffer.take())
 
-    def _is_held(self) -> bool:
-        """Whether nothing comes until some letters are archived."""
-        return self._stream is not None and self._stream.held and len(self._buffer) > 0
+    def _is_due(self) -> bool:
+        """Whether to archive: the buffer's limits are reached, or no message comes before some are archived."""
+        return self._buffer.trigger() is not None or (self._flow.paused and len(self._buffer) > 0)
 
     async def _archive_until_empty(self, consumer: Consumer, asking: AbstractConnection) -> None:
         left: int | None = 1
         while consumer.lease.alive and not self._stopping.is_set() and (left or len(self._buffer)):
-            if self._buffer.trigger() or self._is_held() or (len(self._buffer) and not left):
+            if self._is_due() or (len(self._buffer) and not left):
                 await self._archive(self._buffer.take())
             else:
                 await self._sleep(_LOOK_SECONDS)
@@ -157,19 +150,17 @@ class Archiver:
         await self._insist(batch.lease, lambda: self._table.insert(letters, self._files.url(path), token))
         if not await batch.lease.ack(batch.last_tag, multiple=True):
             raise LeaseLost
-        self._held.give_back(batch.size)
+        self._flow.release(batch.size)
         self.archived += len(letters)
         self._log.info("archived", letters=len(letters), file=self._files.url(path))
 
-    def _read(self, batch: Batch, now: datetime) -> list[Letter]:
+    def _read(self, batch: Batch, now: datetime) -> list[DeadLetterRecord]:
         return [
             read(self._type, body, batch.headers.get(position, {}), now) for position, body in enumerate(batch.bodies)
         ]
 
     async def _insist(self, lease: Lease, act: Callable[[], Awaitable[None]]) -> None:
-        attempt = 0
-        while True:
-            attempt += 1
+        for attempt in count(1):
             try:
                 await act()
             except (ClickHouseUnavailable, InsertFailed, NotWritten) as error:

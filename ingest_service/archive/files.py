@@ -12,7 +12,7 @@ from backports import zstd
 from fsspec.implementations.local import LocalFileSystem
 
 from ingest_service.archive import private_folders
-from ingest_service.archive.records import Letter
+from ingest_service.archive.records import DeadLetterRecord
 from ingest_service.errors import UserError
 
 WRITE_SECONDS = 120
@@ -28,7 +28,7 @@ class BadArchiveUrl(UserError):
     """GCC_ARCHIVE_URL cannot be used; the message never holds the URL, which may have a password in it."""
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ArchiveLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line of a file. A body that is not UTF-8 is in base64; either way its bytes are what was received."""
 
     letter_id: UUID
@@ -39,7 +39,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     body_base64: bytes | None = None
 
 
-class Files:
+class ArchiveFiles:
     """The archive at an fsspec URL."""
 
     def __init__(self, url: str) -> None:
@@ -72,7 +72,7 @@ class Files:
         """A path as it is told to others."""
         return str(self._storage.unstrip_protocol(path))
 
-    async def write(self, path: str, letters: Sequence[Letter]) -> None:
+    async def write(self, path: str, letters: Sequence[DeadLetterRecord]) -> None:
         """Return when the file is whole and durable. Raises NotWritten."""
         try:
             async with asyncio.timeout(WRITE_SECONDS):
@@ -84,7 +84,7 @@ class Files:
                 f"GCC_ARCHIVE_URL: {self.url(path)} cannot be written ({type(error).__name__}: {error})"
             ) from error
 
-    def _write(self, path: str, letters: Sequence[Letter]) -> None:
+    def _write(self, path: str, letters: Sequence[DeadLetterRecord]) -> None:
         compressor = zstd.ZstdCompressor()  # one line at a time: letters may be megabytes each
         data = b"".join((*(compressor.compress(_line(letter)) for letter in letters), compressor.flush()))
         if self._local:
@@ -93,12 +93,12 @@ class Files:
             self._storage.pipe_file(path, data)
 
 
-def _line(letter: Letter) -> bytes:
+def _line(letter: DeadLetterRecord) -> bytes:
     try:
         text, encoded = letter.body.decode(), None
     except UnicodeDecodeError:
         text, encoded = None, letter.body
-    line = Line(
+    line = ArchiveLine(
         letter_id=letter.letter_id,
         event_type=letter.event_type,
         archived_at=letter.archived_at,

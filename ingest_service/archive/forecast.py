@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from ingest_service.archive.replay import destination
-from ingest_service.archive.table import Kept, LetterTable, Selection
+from ingest_service.archive.table import DeadLetterTable, Selection, StoredDeadLetter
 from ingest_service.events.contract import EventType
 from ingest_service.events.validation import Reason, Validator
 from ingest_service.settings import Settings
@@ -36,12 +36,12 @@ class Forecasts:
         self._validators: dict[str, Validator] = {}
         self._found: dict[tuple[str, str], Forecast] = defaultdict(Forecast)
 
-    async def read(self, table: LetterTable, selection: Selection) -> None:
+    async def read(self, table: DeadLetterTable, selection: Selection) -> None:
         """Look at every selected letter. Raises ClickHouseUnavailable."""
         async for page in table.pages(selection, _PAGE):
             self.add(page)
 
-    def add(self, letters: Sequence[Kept]) -> None:
+    def add(self, letters: Sequence[StoredDeadLetter]) -> None:
         """Look at some letters, in the order of their types."""
         for event_type, group in groupby(letters, key=lambda letter: destination(letter, self._to)):
             alike = list(group)
@@ -64,7 +64,7 @@ class Forecasts:
             total.elsewhere += each.elsewhere
         return total
 
-    def _add(self, event_type: EventType, letters: Sequence[Kept]) -> None:
+    def _add(self, event_type: EventType, letters: Sequence[StoredDeadLetter]) -> None:
         refused = self._refused(event_type, [letter.body for letter in letters])
         for position, letter in enumerate(letters):
             found = self._found[letter.event_type, letter.reason]

@@ -8,7 +8,7 @@ import msgspec
 
 from ingest_service.broker.headers import Headers, shown, text
 from ingest_service.dead_letters import headers
-from ingest_service.dead_letters.headers import Past, moment, moment_text
+from ingest_service.dead_letters.headers import DeadLetterHistory, format_timestamp, parse_timestamp
 from ingest_service.dead_letters.ids import belongs_to
 from ingest_service.events.contract import EXCHANGE, EventType
 
@@ -20,7 +20,7 @@ _NAME, _DETAIL = 255, 1_000  # characters at most; AMQP's names of exchanges and
 _FIRST_REJECTED_BEFORE = "x-gcc-rejected-at"  # the one time that earlier versions told
 
 
-class Letter(msgspec.Struct, frozen=True, kw_only=True):
+class DeadLetterRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One dead letter, with all it came with."""
 
     letter_id: UUID
@@ -37,19 +37,19 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     archived_at: datetime
 
 
-def read(event_type: EventType, body: bytes, own: Headers, now: datetime) -> Letter:
+def read(event_type: EventType, body: bytes, own: Headers, now: datetime) -> DeadLetterRecord:
     """The letter that a message in a type's error queue is, whoever put it there."""
-    past = Past.of(own)
-    before = moment(own.get(_FIRST_REJECTED_BEFORE))
-    first = past.first_rejected_at or before or UNKNOWN_TIME
-    return Letter(
-        letter_id=_letter_id(event_type.name, body, past.letter_id, first),
+    history = DeadLetterHistory.from_headers(own)
+    before = parse_timestamp(own.get(_FIRST_REJECTED_BEFORE))
+    first = history.first_rejected_at or before or UNKNOWN_TIME
+    return DeadLetterRecord(
+        letter_id=_letter_id(event_type.name, body, history.letter_id, first),
         event_type=event_type.name,
         reason=text(own.get(headers.REASON, UNKNOWN_REASON), _NAME),
         detail=text(own.get(headers.DETAIL, ""), _DETAIL),
-        attempts=max(1, past.attempts),
+        attempts=max(1, history.attempts),
         first_rejected_at=first,
-        last_rejected_at=moment(own.get(headers.LAST_REJECTED_AT)) or before or now,
+        last_rejected_at=parse_timestamp(own.get(headers.LAST_REJECTED_AT)) or before or now,
         original_exchange=text(own.get(headers.ORIGINAL_EXCHANGE, EXCHANGE), _NAME),
         original_routing_key=text(own.get(headers.ORIGINAL_ROUTING_KEY, event_type.routing_key), _NAME),
         headers={name: shown(value) for name, value in own.items()},
@@ -66,6 +66,6 @@ def _letter_id(event_type: str, body: bytes, told: UUID | None, first_rejected_a
     """
     if told is not None and belongs_to(told, event_type, body):
         return told
-    digest = hashlib.sha256(f"{event_type}\0{moment_text(first_rejected_at)}\0".encode())
+    digest = hashlib.sha256(f"{event_type}\0{format_timestamp(first_rejected_at)}\0".encode())
     digest.update(body)
     return UUID(bytes=digest.digest()[:16], version=5)

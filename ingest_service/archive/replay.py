@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from uuid import uuid4
 
-from ingest_service.archive.table import Kept, LetterTable, Selection
+from ingest_service.archive.table import DeadLetterTable, Selection, StoredDeadLetter
 from ingest_service.broker.publisher import Publisher
-from ingest_service.dead_letters.headers import Past
+from ingest_service.dead_letters.headers import DeadLetterHistory
 from ingest_service.events.contract import EXCHANGE, EventType
 from ingest_service.events.registry import EVENT_TYPES
 
@@ -22,7 +22,7 @@ class Replay:
     once more does no harm: events are told apart by their event_id.
     """
 
-    def __init__(self, url: str, table: LetterTable, rate: float | None, to: EventType | None = None) -> None:
+    def __init__(self, url: str, table: DeadLetterTable, rate: float | None, to: EventType | None = None) -> None:
         """`url` is the broker's, `rate` in letters a second; `to` is the event type they are published as, if not each
         as its own.
         """
@@ -48,23 +48,23 @@ class Replay:
                     if self._rate:
                         await asyncio.sleep(started + count / self._rate - time.monotonic())
 
-    def _chunks(self, page: Sequence[Kept]) -> Iterator[Sequence[Kept]]:
+    def _chunks(self, page: Sequence[StoredDeadLetter]) -> Iterator[Sequence[StoredDeadLetter]]:
         """A second's letters each, or the page."""
         size = max(1, int(self._rate)) if self._rate else _PAGE
         return (page[start : start + size] for start in range(0, len(page), size))
 
-    async def _publish(self, publisher: Publisher, letters: Sequence[Kept]) -> None:
+    async def _publish(self, publisher: Publisher, letters: Sequence[StoredDeadLetter]) -> None:
         for event_type, each in groupby(letters, key=lambda letter: destination(letter, self._to)):
             assert event_type is not None
             alike = list(each)
-            headers = [self._past(letter).told() for letter in alike]
+            headers = [self._history(letter).to_headers() for letter in alike]
             await publisher.publish(event_type.routing_key, [letter.body for letter in alike], headers)
 
-    def _past(self, letter: Kept) -> Past:
-        return Past(letter.attempts, letter.first_rejected_at, str(self.id), letter.letter_id)
+    def _history(self, letter: StoredDeadLetter) -> DeadLetterHistory:
+        return DeadLetterHistory(letter.attempts, letter.first_rejected_at, str(self.id), letter.letter_id)
 
 
-def destination(letter: Kept, to: EventType | None) -> EventType | None:
+def destination(letter: StoredDeadLetter, to: EventType | None) -> EventType | None:
     """The event type that a letter is published as: `to`, or else its own.
 
     None where its headers name another address than its own type's. Anybody who can publish may have written them, and

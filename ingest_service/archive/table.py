@@ -7,12 +7,11 @@ from uuid import UUID, uuid4
 
 import msgspec
 
-from ingest_service.archive.records import Letter
+from ingest_service.archive.records import DeadLetterRecord
 from ingest_service.clickhouse.client import ClickHouse
 from ingest_service.errors import UserError
+from ingest_service.schema.inventory import DEAD_LETTER_REPLAYS, DEAD_LETTERS
 
-LETTERS = "_e.dead_letter_events"
-REPLAYS = "_e.dead_letter_replays"
 PAGE_BYTES = 16 * 2**20
 """Bodies that are read at a time: a page of letters may have gigabytes of them."""
 
@@ -21,7 +20,7 @@ _Key = tuple[str, str]
 _COMMENT: Mapping[str, str | int] = {"service": "gcc-ingest", "type": "dead letters"}
 
 
-class NoSuchLetter(UserError):
+class NoSuchDeadLetter(UserError):
     """The table does not have the letter that was asked for."""
 
 
@@ -65,7 +64,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
         return " AND ".join(clauses[name] for name in given), {name: _parameter(value) for name, value in given.items()}
 
 
-class Group(msgspec.Struct, frozen=True):
+class DeadLetterCount(msgspec.Struct, frozen=True):
     """The letters of one type and reason, counted by state."""
 
     event_type: str
@@ -81,7 +80,7 @@ class Group(msgspec.Struct, frozen=True):
     newest_detail: str
 
 
-class Kept(msgspec.Struct, frozen=True):
+class StoredDeadLetter(msgspec.Struct, frozen=True):
     """A letter as the table has it, and how it stands."""
 
     letter_id: UUID
@@ -102,7 +101,7 @@ class Kept(msgspec.Struct, frozen=True):
     body: bytes
 
 
-class LetterTable:
+class DeadLetterTable:
     """Reads and writes the tables."""
 
     def __init__(self, clickhouse: ClickHouse) -> None:
@@ -112,10 +111,10 @@ class LetterTable:
         """Returns if ClickHouse answers. Raises ClickHouseUnavailable."""
         await self._clickhouse.ping()
 
-    async def insert(self, letters: Sequence[Letter], archive_file: str, token: str) -> None:
+    async def insert(self, letters: Sequence[DeadLetterRecord], archive_file: str, token: str) -> None:
         """Make archived letters durable; a letter that is there already is replaced. Raises InsertFailed."""
         await self._clickhouse.insert(
-            LETTERS, [_row(letter, archive_file) for letter in letters], token, _COMMENT, _COLUMNS
+            DEAD_LETTERS, [_row(letter, archive_file) for letter in letters], token, _COMMENT, _COLUMNS
         )
 
     async def now(self) -> datetime:
@@ -123,7 +122,7 @@ class LetterTable:
         (answer,) = await self._clickhouse.rows("SELECT now64(3, 'UTC') AS now")
         return msgspec.json.decode(answer, type=dict[str, datetime])["now"]
 
-    async def groups(self, selection: Selection) -> list[Group]:
+    async def groups(self, selection: Selection) -> list[DeadLetterCount]:
         """Counts by type and reason. Raises ClickHouseUnavailable."""
         condition, parameters = selection.condition()
         rows = await self._clickhouse.rows(
@@ -138,9 +137,9 @@ class LetterTable:
             """,  # noqa: S608  the condition is ours, its values are parameters
             parameters,
         )
-        return [msgspec.json.decode(row, type=Group) for row in rows]
+        return [msgspec.json.decode(row, type=DeadLetterCount) for row in rows]
 
-    async def pages(self, selection: Selection, size: int) -> AsyncIterator[list[Kept]]:
+    async def pages(self, selection: Selection, size: int) -> AsyncIterator[list[StoredDeadLetter]]:
         """The letters, each once, however they change meanwhile: so many at a time, and bodies of PAGE_BYTES or one.
 
         Raises ClickHouseUnavailable.
@@ -164,25 +163,27 @@ class LetterTable:
         )
         return [((key.event_type, key.letter_id), key.size) for key in map(_sized, rows)]
 
-    async def _between(self, selection: Selection, first: tuple[str, str], last: tuple[str, str]) -> list[Kept]:
+    async def _between(
+        self, selection: Selection, first: tuple[str, str], last: tuple[str, str]
+    ) -> list[StoredDeadLetter]:
         condition, parameters = selection.condition()
         states = _states(
             "(event_type, letter_id) >= ({first_type:String}, {first_id:UUID})"
             " AND (event_type, letter_id) <= ({last_type:String}, {last_id:UUID})"
         )
         rows = await self._clickhouse.rows(
-            f"SELECT {_KEPT_COLUMNS} FROM ({states}) WHERE {condition}"  # noqa: S608  its values are parameters
+            f"SELECT {_STORED_COLUMNS} FROM ({states}) WHERE {condition}"  # noqa: S608  its values are parameters
             " ORDER BY event_type, letter_id",
             {**parameters, "first_type": first[0], "first_id": first[1], "last_type": last[0], "last_id": last[1]},
         )
-        return [msgspec.json.decode(row, type=Kept) for row in rows]
+        return [msgspec.json.decode(row, type=StoredDeadLetter) for row in rows]
 
-    async def record(self, replay_id: UUID, letters: Sequence[Kept]) -> None:
+    async def record(self, replay_id: UUID, letters: Sequence[StoredDeadLetter]) -> None:
         """Note that letters were published again. Raises InsertFailed."""
         rows = [
             {"letter_id": letter.letter_id, "attempts": letter.attempts, "replay_id": replay_id} for letter in letters
         ]
-        await self._clickhouse.insert(REPLAYS, list(map(msgspec.json.encode, rows)), str(uuid4()), _COMMENT)
+        await self._clickhouse.insert(DEAD_LETTER_REPLAYS, list(map(msgspec.json.encode, rows)), str(uuid4()), _COMMENT)
 
 
 def _states(keys: str = "1") -> str:
@@ -192,12 +193,12 @@ def _states(keys: str = "1") -> str:
     """
     return f"""
         SELECT *, multiIf(replayed_attempts >= attempts, 'replayed', attempts > 1, 'failed_again', 'waiting') AS state
-        FROM (SELECT * FROM {LETTERS} FINAL WHERE {keys}) AS letters
+        FROM (SELECT * FROM {DEAD_LETTERS} FINAL WHERE {keys}) AS letters
         LEFT JOIN
         (
             SELECT letter_id, max(attempts) AS replayed_attempts, max(replayed_at) AS last_replayed_at,
                 count() AS replays
-            FROM {REPLAYS} FINAL
+            FROM {DEAD_LETTER_REPLAYS} FINAL
             GROUP BY letter_id
         ) AS replays USING (letter_id)
     """  # noqa: S608  constants
@@ -223,11 +224,13 @@ class _Sized(msgspec.Struct):
 
 _sized = msgspec.json.Decoder(_Sized).decode
 
-_COLUMNS = (*(name for name in Letter.__struct_fields__ if name != "body"), "body_base64", "archive_file")
-_KEPT_COLUMNS = ", ".join("base64Encode(body) AS body" if name == "body" else name for name in Kept.__struct_fields__)
+_COLUMNS = (*(name for name in DeadLetterRecord.__struct_fields__ if name != "body"), "body_base64", "archive_file")
+_STORED_COLUMNS = ", ".join(
+    "base64Encode(body) AS body" if name == "body" else name for name in StoredDeadLetter.__struct_fields__
+)
 
 
-def _row(letter: Letter, archive_file: str) -> bytes:
+def _row(letter: DeadLetterRecord, archive_file: str) -> bytes:
     """msgspec writes bytes as base64."""
     fields = {name: getattr(letter, name) for name in letter.__struct_fields__}
     fields["body_base64"] = fields.pop("body")

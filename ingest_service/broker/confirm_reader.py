@@ -21,7 +21,7 @@ _BLOCKED, _UNBLOCKED = b"\x00\x0a\x00\x3c", b"\x00\x0a\x00\x3d"
 _MOST_FRAME = 2**29  # RabbitMQ's limit for a whole message
 
 
-class Flight:
+class PublishBatch:
     """Messages with consecutive delivery tags that wait for their confirms."""
 
     def __init__(self, messages: Sequence[Message], first_tag: int, done: "asyncio.Future[None]") -> None:
@@ -85,7 +85,7 @@ class ConfirmReader:
     """Takes the confirms of one channel out of a connection's stream, and sees what ends or blocks it."""
 
     def __init__(self) -> None:
-        self.flights: deque[Flight] = deque()
+        self.batches_in_flight: deque[PublishBatch] = deque()
         self.blocked: str | None = None
         """Why the broker takes nothing at the moment; None when it does."""
         self.over = ""
@@ -149,7 +149,7 @@ class ConfirmReader:
 
     def _settle(self, payload: bytes, outcome: Outcome) -> None:
         tag, bits = _TAG(payload, 4)
-        for flight in self.flights:
+        for flight in self.batches_in_flight:
             if flight.first_tag > tag:
                 break
             flight.settle(tag, bool(bits & 1), outcome)
@@ -169,7 +169,7 @@ class ConfirmReader:
             returning.missing -= len(payload)
         if not returning.missing:
             self._returning = None
-            for flight in self.flights:
+            for flight in self.batches_in_flight:
                 if flight.return_(returning.routing_key, b"".join(returning.parts)):
                     flight.trouble = returning.said
                     return

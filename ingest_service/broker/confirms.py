@@ -8,10 +8,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
-from ingest_service.broker.confirm_reader import ConfirmReader, Flight
+from ingest_service.broker.confirm_reader import ConfirmReader, PublishBatch
 from ingest_service.broker.connection import CONNECTION_ERRORS, BrokerUnavailable, close, connect
 from ingest_service.broker.publish_frames import publish_frames
-from ingest_service.broker.published import Message, Outcome, Published
+from ingest_service.broker.published import Message, Outcome, PublishResult
 from ingest_service.events.contract import EXCHANGE
 
 OPEN_SECONDS = 10
@@ -59,7 +59,7 @@ class ConfirmingChannel:
         if self._over:
             return
         self._over = why or "the connection was lost"
-        for flight in self._reader.flights:
+        for flight in self._reader.batches_in_flight:
             if not flight.done.done():
                 flight.done.set_result(None)
         self._look()
@@ -67,22 +67,22 @@ class ConfirmingChannel:
             call()
         self._when_closed.clear()
 
-    async def publish(self, messages: Sequence[Message], seconds: float) -> Published:
+    async def publish(self, messages: Sequence[Message], seconds: float) -> PublishResult:
         """Publish messages together; what became of each, known at the latest after some seconds.
 
         Ends at once when the channel does. While the broker is blocked nothing is written: what would be is UNKNOWN.
         Raises nothing for the broker's sake.
         """
         if not messages:
-            return Published((), "")
-        flight: Flight | None = None
+            return PublishResult((), "")
+        flight: PublishBatch | None = None
         trouble = ""
         try:
             async with asyncio.timeout(seconds):
                 async with self._writing:
                     await self._takes_something()
                     if self.closed:
-                        return Published([Outcome.UNKNOWN] * len(messages), self._over)
+                        return PublishResult([Outcome.UNKNOWN] * len(messages), self._over)
                     flight = self._start(messages)
                     await self._write(flight)
                 await flight.done
@@ -92,28 +92,28 @@ class ConfirmingChannel:
             trouble = f"the connection was lost ({type(error).__name__})"
         finally:
             if flight is not None:
-                self._reader.flights.remove(flight)
+                self._reader.batches_in_flight.remove(flight)
         outcomes = [Outcome.UNKNOWN] * len(messages) if flight is None else flight.outcomes
         if Outcome.UNKNOWN in outcomes:
             blocked = self.blocked and f"the broker takes no messages: {self.blocked}"
             trouble = self._over or blocked or trouble
         elif flight is not None:
             trouble = flight.trouble
-        return Published(outcomes, trouble)
+        return PublishResult(outcomes, trouble)
 
     async def _takes_something(self) -> None:
         while self.blocked is not None and not self.closed:
             self._changed.clear()
             await self._changed.wait()
 
-    def _start(self, messages: Sequence[Message]) -> Flight:
+    def _start(self, messages: Sequence[Message]) -> PublishBatch:
         done = asyncio.get_running_loop().create_future()
-        flight = Flight(messages, self._tag + 1, done)
+        flight = PublishBatch(messages, self._tag + 1, done)
         self._tag += len(messages)
-        self._reader.flights.append(flight)
+        self._reader.batches_in_flight.append(flight)
         return flight
 
-    async def _write(self, flight: Flight) -> None:
+    async def _write(self, flight: PublishBatch) -> None:
         """Write all frames, as the socket takes them. A flight that is cut short here takes the channel with it."""
         piece: list[bytes] = []
         size = written = 0

@@ -7,6 +7,10 @@ from typing import Protocol
 from ingest_service.broker.headers import Headers
 
 
+class LeaseLost(Exception):
+    """The channel of a message has closed: the message is the broker's again and can no longer be acknowledged."""
+
+
 class Lease(Protocol):
     """One incarnation of a channel.
 

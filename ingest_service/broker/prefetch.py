@@ -1,8 +1,8 @@
-"""How many messages the broker may have sent and not had acknowledged, so that they are about so many bytes.
+"""How many unacknowledged messages the broker may send, so that they stay within a number of bytes.
 
-AMQP counts messages, and RabbitMQ knows no limit in bytes. Whoever asks for 20,000 messages and gets them at 1 MiB each
-has to stop reading, and RabbitMQ ends a connection that it could not write to for 30 s. So a consumer begins with a
-few, and asks for more while what comes is small.
+AMQP counts messages, and RabbitMQ knows no limit in bytes. A consumer that asks for 20,000 messages and gets them
+at 1 MiB each has to stop reading, and RabbitMQ closes a connection that it could not write to for 30 s. So a consumer
+begins with a few, and asks for more while messages are small.
 """
 
 _FIRST = 8
@@ -10,18 +10,22 @@ _GROWTH = 16
 
 
 class Prefetch:
-    """A count that follows the size of what comes."""
+    """A count that follows the size of the messages."""
 
     def __init__(self, most: int, target_bytes: int) -> None:
         self._most = most
         self._target = target_bytes
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin with a small count again, for a new consumer."""
         self._messages = self._bytes = 0
-        self.count = min(_FIRST, most)
+        self.count = min(_FIRST, self._most)
 
     def observe(self, messages: int, size: int) -> bool:
-        """Messages of so many bytes together have come; True where the count has changed.
+        """Note received messages and their bytes; True if the count has changed.
 
-        It grows step by step, each time as many messages as it allows have come, and falls at once.
+        It grows in steps, each after as many messages as it allows, and falls at once.
         """
         self._messages += messages
         self._bytes += size
@@ -31,7 +35,7 @@ class Prefetch:
         elif self._messages >= self.count:
             wanted = min(fitting, self.count * _GROWTH)
             if self.count < wanted < self.count * 2 and wanted < self._most:
-                wanted = self.count  # a new consumer for so little is not worth its while
+                wanted = self.count  # so small a change is not worth a new consumer
         else:
             return False
         self._messages = self._bytes = 0

@@ -23,7 +23,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PublishResult:
     """What the broker said about messages, by their position."""
 
     outcomes: Sequence[Outcome]

@@ -7,7 +7,7 @@ from types import TracebackType
 
 from ingest_service.broker.confirms import ConfirmingChannel, confirming
 from ingest_service.broker.connection import BrokerUnavailable
-from ingest_service.broker.published import Message, Outcome, Published
+from ingest_service.broker.published import Message, Outcome, PublishResult
 from ingest_service.errors import UserError
 from ingest_service.events.contract import EXCHANGE
 
@@ -50,12 +50,12 @@ class Publisher:
         """Why the broker takes nothing at the moment, in its words; None when it does or was not asked."""
         return self._channel.blocked if self._channel is not None and not self._channel.closed else None
 
-    async def send(self, messages: Sequence[Message]) -> Published:
+    async def send(self, messages: Sequence[Message]) -> PublishResult:
         """Publish messages together; what became of each. While the broker is away all are UNKNOWN."""
         try:
             channel = await self._ready()
         except BrokerUnavailable as error:
-            return Published([Outcome.UNKNOWN] * len(messages), str(error))
+            return PublishResult([Outcome.UNKNOWN] * len(messages), str(error))
         published = await channel.publish(messages, CONFIRM_SECONDS)
         if Outcome.REFUSED in published.outcomes:
             # RabbitMQ 3.10 goes on to nack on this channel after a queue's limit has been lifted.

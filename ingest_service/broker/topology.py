@@ -17,6 +17,11 @@ UNROUTABLE_QUEUE = "beat.unroutable_q"
 _QUORUM: ArgumentsType = {"x-queue-type": "quorum"}
 
 
+def queues(event_types: Iterable[EventType]) -> tuple[str, ...]:
+    """The names of all queues that `declare` creates."""
+    return (UNROUTABLE_QUEUE, *(name for each in event_types for name in (each.queue, each.error_queue)))
+
+
 @dataclass(frozen=True)
 class Declared:
     """What `declare` found and made."""

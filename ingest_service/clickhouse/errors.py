@@ -8,7 +8,7 @@ from enum import StrEnum
 from ingest_service.errors import UserError
 
 
-class Verdict(StrEnum):
+class ErrorClass(StrEnum):
     """What to do with a batch whose insert failed."""
 
     TRANSIENT = "transient"
@@ -26,10 +26,10 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Meaning:
-    """A verdict, and the reason for it as logs, metrics and /status name it."""
+class Classification:
+    """What kind of error it is, and the reason as logs, metrics and /status name it."""
 
-    verdict: Verdict
+    error_class: ErrorClass
     reason: str
 
 
@@ -48,7 +48,7 @@ class InsertFailed(UserError):
         """As it was received; not to be shown."""
 
     def __str__(self) -> str:
-        shown = meaning(self).verdict in _SHOWN and failed_view(self) is None
+        shown = classify(self).error_class in _SHOWN and failed_view(self) is None
         return self.message if shown else _without_values(self)
 
 
@@ -60,8 +60,8 @@ class RowsMissing(InsertFailed):
 
 
 # The reasons are ClickHouse's own names of the codes: SELECT errorCodeToName(241).
-_TABLE: Mapping[Verdict, Mapping[int, str]] = {
-    Verdict.TRANSIENT: {
+_TABLE: Mapping[ErrorClass, Mapping[int, str]] = {
+    ErrorClass.TRANSIENT: {
         3: "unexpected_end_of_file",
         159: "timeout_exceeded",  # as 319: it may have landed
         198: "dns_error",
@@ -88,13 +88,13 @@ _TABLE: Mapping[Verdict, Mapping[int, str]] = {
         999: "keeper_exception",
         1000: "poco_exception",
     },
-    Verdict.PRESSURE: {
+    ErrorClass.PRESSURE: {
         201: "quota_exceeded",
         241: "memory_limit_exceeded",
         243: "not_enough_space",
         252: "too_many_parts",
     },
-    Verdict.ROW_FAULT: {
+    ErrorClass.ROW_FAULT: {
         6: "cannot_parse_text",
         25: "cannot_parse_escape_sequence",
         26: "cannot_parse_quoted_string",
@@ -118,7 +118,7 @@ _TABLE: Mapping[Verdict, Mapping[int, str]] = {
         467: "cannot_parse_bool",
         469: "violated_constraint",
     },
-    Verdict.CONFIG_FAULT: {
+    ErrorClass.CONFIG_FAULT: {
         10: "not_found_column_in_block",
         16: "no_such_column_in_table",
         20: "number_of_columns_doesnt_match",
@@ -140,16 +140,20 @@ _TABLE: Mapping[Verdict, Mapping[int, str]] = {
     },
 }
 
-_MEANINGS = {code: Meaning(verdict, reason) for verdict, reasons in _TABLE.items() for code, reason in reasons.items()}
-_TOO_MANY_PARTITIONS = Meaning(Verdict.TIME_FAULT, "too_many_partitions")
-_DROPPED_COLUMN = Meaning(Verdict.CONFIG_FAULT, "unknown_field")
-_ROWS_MISSING = Meaning(Verdict.CONFIG_FAULT, "rows_missing")
-VIEW_FAILED = Meaning(Verdict.CONFIG_FAULT, "view_failed")
-NO_ANSWER = Meaning(Verdict.TRANSIENT, "no_answer")
-TOO_LARGE_FOR_PROXY = Meaning(Verdict.CONFIG_FAULT, "too_large_for_proxy")
-OUT_OF_MEMORY = _MEANINGS[241]
+_CLASSIFICATIONS = {
+    code: Classification(error_class, reason)
+    for error_class, reasons in _TABLE.items()
+    for code, reason in reasons.items()
+}
+_TOO_MANY_PARTITIONS = Classification(ErrorClass.TIME_FAULT, "too_many_partitions")
+_DROPPED_COLUMN = Classification(ErrorClass.CONFIG_FAULT, "unknown_field")
+_ROWS_MISSING = Classification(ErrorClass.CONFIG_FAULT, "rows_missing")
+VIEW_FAILED = Classification(ErrorClass.CONFIG_FAULT, "view_failed")
+NO_ANSWER = Classification(ErrorClass.TRANSIENT, "no_answer")
+TOO_LARGE_FOR_PROXY = Classification(ErrorClass.CONFIG_FAULT, "too_large_for_proxy")
+OUT_OF_MEMORY = _CLASSIFICATIONS[241]
 
-_SHOWN = {Verdict.TRANSIENT, Verdict.PRESSURE, Verdict.CONFIG_FAULT}
+_SHOWN = {ErrorClass.TRANSIENT, ErrorClass.PRESSURE, ErrorClass.CONFIG_FAULT}
 """What their texts name is the server's: tables, settings, limits."""
 _AT_ROW = re.compile(r"\(at row (\d+)\)")
 _KEY = re.compile(r"while reading the value of key (\w{1,64})\)")
@@ -172,7 +176,7 @@ def failed_view(failure: InsertFailed) -> str | None:
     return found[1] if found else None
 
 
-def meaning(failure: InsertFailed) -> Meaning:
+def classify(failure: InsertFailed) -> Classification:
     """What a failed insert means."""
     if isinstance(failure, RowsMissing):
         return _ROWS_MISSING
@@ -185,8 +189,8 @@ def meaning(failure: InsertFailed) -> Meaning:
         # Incorrect data, it says; but admission lets only fields of the contract through, so the column is missing.
         means = _DROPPED_COLUMN
     else:
-        means = _MEANINGS.get(failure.code) or Meaning(Verdict.UNKNOWN, f"code_{failure.code}")
-    if means.verdict in (Verdict.ROW_FAULT, Verdict.UNKNOWN) and failed_view(failure) is not None:
+        means = _CLASSIFICATIONS.get(failure.code) or Classification(ErrorClass.UNKNOWN, f"code_{failure.code}")
+    if means.error_class in (ErrorClass.ROW_FAULT, ErrorClass.UNKNOWN) and failed_view(failure) is not None:
         return VIEW_FAILED  # whatever it is that the view cannot do: the rows are in the table
     return means
 

@@ -13,7 +13,7 @@ import aiohttp.payload
 from aiohttp.abc import AbstractStreamWriter
 
 from ingest_service import urls
-from ingest_service.clickhouse.errors import InsertFailed, RowsMissing, Verdict, meaning
+from ingest_service.clickhouse.errors import ErrorClass, InsertFailed, RowsMissing, classify
 from ingest_service.clickhouse.unavailable import refusal
 
 CONNECT_SECONDS = 5
@@ -22,7 +22,7 @@ _PIECE = 256 * 1024
 _MOST_OF_AN_ANSWER = 64 * 1024
 _IDLE_SECONDS = 8  # less than the 10 after which ClickHouse closes an idle connection
 _UNKNOWN_SETTING = 115
-_OF_ROWS = (Verdict.ROW_FAULT, Verdict.TIME_FAULT)
+_OF_ROWS = (ErrorClass.ROW_FAULT, ErrorClass.TIME_FAULT)
 
 Settings = Mapping[str, str | int]
 
@@ -155,7 +155,7 @@ class Inserter:
         if code == _UNKNOWN_SETTING:
             self._known = None  # another server than the one that was asked
         failure = InsertFailed(code, refusal(self._shown, code, said))
-        if answered is None and meaning(failure).verdict in _OF_ROWS:
+        if answered is None and classify(failure).error_class in _OF_ROWS:
             return self._not_ours()  # what a server says before it has looked at the rows has no id, and is not of them
         return failure
 

@@ -9,7 +9,7 @@ _AGO = re.compile(r"(\d+)\s*([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-def moment(text: str) -> datetime:
+def parse_time(text: str) -> datetime:
     """In UTC: `2026-11-24`, `2026-11-24T03:00` with an offset or without, or `90m`, `2h`, `7d` ago."""
     try:
         if ago := _AGO.fullmatch(text.strip()):
@@ -18,5 +18,5 @@ def moment(text: str) -> datetime:
         return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
     except (ValueError, OverflowError):
         raise click.BadParameter(
-            f"{text!r} is no moment: 2026-11-24, 2026-11-24T03:00 (UTC), or 90m, 2h, 7d ago"
+            f"invalid time {text!r}, expected 2026-11-24, 2026-11-24T03:00 (UTC), or 90m, 2h, 7d ago"
         ) from None

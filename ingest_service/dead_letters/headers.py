@@ -1,4 +1,4 @@
-"""The headers of dead letters and replays: their names, and what a message's own headers say about its past."""
+"""The headers of dead letters and replays: their names, and a message's history as a dead letter read from them."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,10 +24,10 @@ UNDECODABLE = "x-gcc-undecodable-properties"
 """Ours alone, never sent: the bytes of properties that could not be read, so that an archived message keeps them."""
 
 HISTORY_HEADERS = frozenset({ATTEMPTS, FIRST_REJECTED_AT, LETTER_ID, REPLAY})
-"""The headers that `Past` reads. The service keeps no others."""
+"""The headers that make up a `DeadLetterHistory`. The service keeps no others."""
 
 MOST_TEXT = 100
-"""Characters of a header of `HISTORY_HEADERS`; what is longer is none of ours."""
+"""Characters of a header of `HISTORY_HEADERS`; a longer one was not written by us."""
 
 _FIRST_YEAR, _LAST_YEAR = 1970, 2199  # what ClickHouse's DateTime64 holds, with room to spare
 _MOST_ATTEMPTS = 2**31
@@ -37,41 +37,41 @@ _PREFIX = PREFIX.encode()
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
-    """What has become of a message before, by its own headers. Without any, and without sense in them: nothing."""
+class DeadLetterHistory:
+    """A message's history as a dead letter, from its headers; empty where they are missing or malformed."""
 
     attempts: int = 0
-    """How many times it has been dead-lettered."""
+    """How many times it was dead-lettered."""
     first_rejected_at: datetime | None = None
     replay: str | None = None
-    """The replay that it came with."""
+    """The id of the replay that published it."""
     letter_id: UUID | None = None
-    """The letter that it has been before."""
+    """The id of the dead letter that it was."""
 
     @classmethod
-    def of(cls, headers: Headers) -> "Past":
-        """Read it from headers, of which nothing is believed that cannot be."""
+    def from_headers(cls, headers: Headers) -> "DeadLetterHistory":
+        """Parse headers defensively: anybody may have written them, and what cannot be right is left out."""
         replay = headers.get(REPLAY)
         return cls(
             _attempts(headers.get(ATTEMPTS)),
-            moment(headers.get(FIRST_REJECTED_AT)),
+            parse_timestamp(headers.get(FIRST_REJECTED_AT)),
             replay if isinstance(replay, str) and len(replay) <= MOST_TEXT else None,
             _uuid(headers.get(LETTER_ID)),
         )
 
-    def told(self) -> dict[str, str | int]:
-        """The headers that hand it on."""
-        told: dict[str, str | int] = {ATTEMPTS: self.attempts}
+    def to_headers(self) -> dict[str, str | int]:
+        """The headers that carry it to the next queue."""
+        headers: dict[str, str | int] = {ATTEMPTS: self.attempts}
         if self.first_rejected_at is not None:
-            told[FIRST_REJECTED_AT] = moment_text(self.first_rejected_at)
+            headers[FIRST_REJECTED_AT] = format_timestamp(self.first_rejected_at)
         if self.replay is not None:
-            told[REPLAY] = self.replay
+            headers[REPLAY] = self.replay
         if self.letter_id is not None:
-            told[LETTER_ID] = str(self.letter_id)
-        return told
+            headers[LETTER_ID] = str(self.letter_id)
+        return headers
 
 
-NO_PAST = Past()
+NO_HISTORY = DeadLetterHistory()
 
 
 def history_headers(encoded: bytes) -> Headers:
@@ -96,8 +96,8 @@ def _is_ours(name: str) -> bool:
     return name.startswith(PREFIX)
 
 
-def moment(value: object) -> datetime | None:
-    """A header's time to the millisecond, in UTC; None if it is none that a table could hold."""
+def parse_timestamp(value: object) -> datetime | None:
+    """A header's time in UTC, in whole milliseconds; None if it is no time or out of range for the tables."""
     if not isinstance(value, str | datetime):
         return None
     try:
@@ -105,17 +105,17 @@ def moment(value: object) -> datetime | None:
         read = read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-    return milliseconds(read) if _FIRST_YEAR <= read.year <= _LAST_YEAR else None
+    return truncate_to_millis(read) if _FIRST_YEAR <= read.year <= _LAST_YEAR else None
 
 
-def milliseconds(moment: datetime) -> datetime:
-    """The moment without what is finer: headers and tables hold milliseconds."""
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+def truncate_to_millis(time: datetime) -> datetime:
+    """Truncate to milliseconds, which is what headers and tables hold."""
+    return time.replace(microsecond=time.microsecond // 1000 * 1000)
 
 
-def moment_text(moment: datetime) -> str:
-    """A time as headers and files say it."""
-    return moment.isoformat(timespec="milliseconds")
+def format_timestamp(time: datetime) -> str:
+    """A time as headers and archive files have it: ISO 8601, in milliseconds."""
+    return time.isoformat(timespec="milliseconds")
 
 
 def _attempts(value: object) -> int:

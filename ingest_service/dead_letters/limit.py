@@ -1,29 +1,39 @@
-"""How many of a type's recent messages are dead letters: beyond a share it is the publisher that is broken."""
+"""Limits the share of a type's recent messages that are dead letters: beyond it, the publisher is broken."""
 
 from collections import deque
+from dataclasses import dataclass
 
 _WINDOW = 1_000
-_FEW = 100
-"""So many dead letters are no pattern yet, whatever their share."""
+_ALWAYS_ALLOWED = 100
+"""So many dead letters in the window are allowed, whatever their share."""
 
 
-class DeadShare:
+@dataclass(frozen=True, slots=True)
+class LimitExceeded:
+    """How many of the recent messages are dead letters."""
+
+    letters: int
+    messages: int
+
+
+class DeadLetterLimit:
     """Counts over the newest batches that together have at least a thousand messages."""
 
-    def __init__(self, limit: float) -> None:
-        self._limit = limit
+    def __init__(self, share: float) -> None:
+        """`share` is the largest share of dead letters that is allowed, from 0 to 1."""
+        self._share = share
         self._batches: deque[tuple[int, int]] = deque()
 
-    def too_many(self, messages: int, letters: int) -> str | None:
-        """What to say where a batch with so many dead letters would go over the limit."""
+    def exceeded(self, messages: int, letters: int) -> LimitExceeded | None:
+        """The counts, if a batch with so many messages and dead letters would exceed the limit."""
         all_messages = messages + sum(count for count, _ in self._batches)
         all_letters = letters + sum(count for _, count in self._batches)
-        if all_letters <= _FEW or all_letters <= self._limit * all_messages:
+        if all_letters <= _ALWAYS_ALLOWED or all_letters <= self._share * all_messages:
             return None
-        return f"{all_letters} of the last {all_messages} messages cannot be stored"
+        return LimitExceeded(all_letters, all_messages)
 
     def add(self, messages: int, letters: int) -> None:
-        """Count a batch that was settled."""
+        """Count a settled batch."""
         self._batches.append((messages, letters))
         while sum(count for count, _ in self._batches) - self._batches[0][0] >= _WINDOW:
             self._batches.popleft()

@@ -35,9 +35,9 @@ class Event(Struct, kw_only=True, gc=False, forbid_unknown_fields=True):
     """When it happened, by the publisher's clock; without a zone it is UTC."""
 
 
-def utc(moment: datetime) -> datetime:
+def utc(time: datetime) -> datetime:
     """A time of an event as a moment: without a zone it is UTC."""
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 class SourcedEvent(Event, kw_only=True, gc=False, forbid_unknown_fields=True):

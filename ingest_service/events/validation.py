@@ -136,13 +136,13 @@ class Validator:
                 continue
             for position, body in enumerate(chunk, start):
                 try:
-                    row, moment = self._validate(body, latest)
+                    row, time = self._validate(body, latest)
                 except _Rejected as error:
                     rejected.append((position, error.rejection))
                 else:
                     rows.append(row)
                     positions.append(position)
-                    times.append(moment)
+                    times.append(time)
         return Validated(rows, positions, times, rejected)
 
     def look_again(self, rows: Sequence[bytes], positions: Sequence[int], times: Sequence[datetime]) -> Validated:
@@ -242,17 +242,17 @@ class Validator:
             if getattr(event, name) > _MOST_UINT64:
                 raise _Rejected(Reason.INVALID_FIELD, f"Expected `int` of at most 64 bits - at `$.{name}`")
         for name in self._other_times:
-            moment = getattr(event, name)
-            if moment is not None and not _are_between(_FIRST, [moment], _LAST):
-                raise _Rejected(Reason.IMPLAUSIBLE_TIME, f"{name} {moment.isoformat()} is no time that a table holds")
-        moment = utc(event.event_timestamp)
-        if not self._bounds.earliest <= moment <= latest:
+            time = getattr(event, name)
+            if time is not None and not _are_between(_FIRST, [time], _LAST):
+                raise _Rejected(Reason.IMPLAUSIBLE_TIME, f"{name} {time.isoformat()} is out of range for DateTime64")
+        time = utc(event.event_timestamp)
+        if not self._bounds.earliest <= time <= latest:
             raise _Rejected(
                 Reason.IMPLAUSIBLE_TIME,
-                f"event_timestamp {moment.isoformat()} is not between {self._bounds.earliest.isoformat()} "
+                f"event_timestamp {time.isoformat()} is not between {self._bounds.earliest.isoformat()} "
                 f"and {latest.isoformat(timespec='seconds')}",
             )
-        return moment
+        return time
 
 
 def _is_utf8(text: bytes) -> bool:
@@ -263,13 +263,13 @@ def _is_utf8(text: bytes) -> bool:
     return True
 
 
-def _are_between(first: datetime, moments: Iterable[datetime], last: datetime) -> bool:
-    """Whether all of them are; not, too, where some have a time zone and others have none."""
-    moments = list(moments)
-    if not moments:
+def _are_between(first: datetime, times: Iterable[datetime], last: datetime) -> bool:
+    """Whether every time is within [first, last]; False where naive and aware times are mixed."""
+    times = list(times)
+    if not times:
         return True
     try:
-        earliest, latest = min(moments), max(moments)
+        earliest, latest = min(times), max(times)
     except TypeError:
         return False
     return first <= utc(earliest) and utc(latest) <= last

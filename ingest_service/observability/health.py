@@ -1,7 +1,7 @@
 """Where each event type stands: what it does, why, and what has become of its messages."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
@@ -80,9 +80,34 @@ class TypeHealth:
         """It holds messages until someone mends something."""
         self.state, self.why = State.HALTED, why
 
-    def count_dead_letters(self, reason: str, count: int) -> None:
-        """Add confirmed dead letters."""
-        self.dead_lettered[reason] = self.dead_lettered.get(reason, 0) + count
+    def receive(self, count: int, redelivered: int, now: float) -> None:
+        """Add received messages, some of them redelivered."""
+        self.received += count
+        self.in_flight += count
+        self.redelivered += redelivered
+        if self.held_since is None:
+            self.held_since = now
+
+    def hold(self, held_bytes: int, *, reading: bool) -> None:
+        """Set how much is held in memory, and whether more is read."""
+        self.held_bytes = held_bytes
+        self.reading = reading
+
+    def settle(self, count: int, dead_lettered: Sequence[str], now: float) -> None:
+        """Count a settled batch of so many messages, and the reasons of those that are dead letters."""
+        self.landed += count - len(dead_lettered)
+        for reason in dead_lettered:
+            self.dead_lettered[reason] = self.dead_lettered.get(reason, 0) + 1
+        self.batches += 1
+        self.in_flight -= count
+        self.moved_at = now
+
+    def give_back(self) -> None:
+        """Count everything in flight as given back to the broker: nothing is held any more."""
+        self.given_back += self.in_flight
+        self.in_flight = 0
+        self.held_since = None
+        self.hold(0, reading=True)
 
     def count_retry(self, verdict: str, reason: str) -> None:
         """Add one failed attempt."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from ingest_service.pipeline.sinker import Settled
 
 
-class InFlight:
+class InFlightBatches:
     """A few batches of one lease, oldest first; `wake` is called whenever one is done."""
 
     def __init__(self, most: int, wake: Callable[[], None]) -> None:

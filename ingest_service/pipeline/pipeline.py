@@ -1,4 +1,4 @@
-"""One event type's way through the service: consumer, buffer, sinker. A broken table stops only its own."""
+"""One event type's way through the service: consumer, buffer, sinker. A broken table stops only its own type."""
 
 import asyncio
 import time
@@ -6,21 +6,22 @@ import time
 import structlog
 
 from ingest_service.broker.consumer import Consumer, consuming
-from ingest_service.broker.lease import Deliveries
+from ingest_service.broker.lease import Deliveries, LeaseLost
 from ingest_service.broker.prefetch import Prefetch
-from ingest_service.broker.transport import ReadConnection, Stream
+from ingest_service.broker.transport import ReadConnection
 from ingest_service.dead_letters.headers import history_headers
 from ingest_service.events.contract import EventType
 from ingest_service.observability.health import TypeHealth
 from ingest_service.pipeline.buffer import Buffer, Clock, Limits
-from ingest_service.pipeline.in_flight import InFlight
+from ingest_service.pipeline.flow_control import FlowControl
+from ingest_service.pipeline.in_flight import InFlightBatches
 from ingest_service.pipeline.memory_bound import MemoryBound
-from ingest_service.pipeline.sinker import LeaseLost, Settled, Sinker
+from ingest_service.pipeline.sinker import Sinker
 from ingest_service.settings import Settings
 
 
 class Pipeline:
-    """Consumes one event type's queue on one connection, until either ends or `stop` is called."""
+    """Consumes one event type's queue on one connection, until the connection ends or the service stops."""
 
     def __init__(
         self,
@@ -39,29 +40,27 @@ class Pipeline:
         self._buffer = Buffer(limits, clock)
         self._clock = clock
         self._wall = wall
-        self._settings = settings
+        self._inserts_in_flight = settings.inserts_in_flight
         self._health = health
         self._stopping = stopping
         self._wake = asyncio.Event()
-        self._memory = memory
-        self._held = memory.share(self._read_on)
+        self._flow = FlowControl(memory, self._note_held)
         self._prefetch = Prefetch(settings.prefetch, memory.own)
-        self._stream: Stream | None = None
         self._log = structlog.get_logger().bind(type=event_type.name)
 
     @property
     def name(self) -> str:
-        """The event type's."""
+        """The event type's name."""
         return self._type.name
 
     async def run(self, connection: ReadConnection) -> None:
-        """Settle what the queue has. Returns when the channel ends, or after a flush when the service stops.
+        """Settle the queue's messages. Returns when the channel ends, or after a flush when the service stops.
 
         Raises QueueMissing, or what aio-pika raises when the connection fails.
         """
-        in_flight = InFlight(self._settings.inserts_in_flight, self._wake.set)
-        self._stream = connection.stream
-        self._prefetch = Prefetch(self._settings.prefetch, self._memory.own)
+        in_flight = InFlightBatches(self._inserts_in_flight, self._wake.set)
+        self._prefetch.restart()
+        self._flow.attach(connection.stream)
         try:
             async with consuming(
                 connection, self._type.queue, self._prefetch, self._receive, history_headers, self._wake.set
@@ -70,49 +69,33 @@ class Pipeline:
                 self._log.debug("consuming", queue=self._type.queue)
                 await self._settle_until_end(consumer, in_flight)
         except LeaseLost:
-            self._log.info("channel lost, its messages come again", messages=self._health.in_flight)
+            self._log.info("channel lost, its messages will be redelivered", messages=self._health.in_flight)
         finally:
             await in_flight.abandon()
             self._buffer.clear()
-            self._health.given_back += self._health.in_flight
-            self._health.in_flight = 0
-            self._release(self._held.held)
-            self._health.held_since = None
-            self._health.reading = True
+            self._flow.release_all()
+            self._health.give_back()
 
     def wake(self) -> None:
-        """Look at the stop event now."""
+        """Check the stop event now."""
         self._wake.set()
 
     def waiting(self, why: str) -> None:
-        """It does not consume now."""
+        """Note that it does not consume at the moment."""
         self._health.waiting(why)
 
     def _receive(self, deliveries: Deliveries) -> None:
-        if self._held.take(self._buffer.add(deliveries)):
-            assert self._stream is not None, "it runs"
-            self._stream.hold()
-            self._health.reading = False
-            self._wake.set()
-        self._health.held_bytes = self._held.held
-        self._health.received += len(deliveries.tags)
-        self._health.in_flight += len(deliveries.tags)
-        self._health.redelivered += deliveries.redelivered
-        if self._health.held_since is None:
-            self._health.held_since = self._wall()
-        if self._is_due() or len(self._buffer) == len(deliveries.tags):
+        self._flow.hold(self._buffer.add(deliveries))
+        self._health.receive(len(deliveries.tags), deliveries.redelivered, self._wall())
+        self._note_held()
+        # The first message wakes the loop too: from then on its age is watched.
+        if self._flow.paused or self._is_due() or len(self._buffer) == len(deliveries.tags):
             self._wake.set()
 
-    def _read_on(self) -> None:
-        if self._stream is not None:
-            self._stream.release()
-            self._health.reading = True
+    def _note_held(self) -> None:
+        self._health.hold(self._flow.held, reading=not self._flow.paused)
 
-    def _release(self, size: int) -> None:
-        self._held.give_back(size)
-        self._health.held_bytes = self._held.held
-
-    async def _settle_until_end(self, consumer: Consumer, in_flight: InFlight) -> None:
+    async def _settle_until_end(self, consumer: Consumer, in_flight: InFlightBatches) -> None:
         while consumer.lease.alive and not self._stopping.is_set():
             self._wake.clear()
             await self._acknowledge(in_flight)
@@ -130,42 +113,38 @@ class Pipeline:
                 await self._sleep(None)
 
     def _is_due(self) -> bool:
-        """Whether a batch should go; also where nothing more comes until one has gone."""
+        """Whether to flush: the buffer's limits are reached, or no message comes before a batch is settled."""
         if self._buffer.trigger() is not None:
             return True
-        nothing_comes = not self._health.reading or self._health.in_flight >= self._prefetch.count
+        nothing_comes = self._flow.paused or self._health.in_flight >= self._prefetch.count
         return nothing_comes and len(self._buffer) > 0
 
-    def _start(self, in_flight: InFlight) -> None:
+    def _start(self, in_flight: InFlightBatches) -> None:
         batch = self._buffer.take()
         in_flight.start(self._sinker.settle(batch), batch.first_received)
 
-    async def _acknowledge(self, in_flight: InFlight) -> None:
-        """Acknowledge the batches that are settled up to the first that is not. Raises LeaseLost."""
+    async def _acknowledge(self, in_flight: InFlightBatches) -> None:
+        """Acknowledge the settled batches before the first unsettled one. Raises LeaseLost."""
         settled = in_flight.settled()
         if not settled:
             return
         if not await settled[-1].batch.lease.ack(settled[-1].batch.last_tag, multiple=True):
             raise LeaseLost
         for each in settled:
-            self._count(each)
+            self._flow.release(each.batch.size)
+            self._health.settle(len(each.batch.bodies), [letter.reason for letter in each.letters], self._wall())
+        self._note_held()
+        self._health.held_since = self._oldest(in_flight)
+
+    def _oldest(self, in_flight: InFlightBatches) -> float | None:
+        """When the oldest unsettled message was received, in epoch seconds."""
         oldest = in_flight.oldest()
         if oldest is None:
             oldest = self._buffer.oldest()
-        self._health.held_since = None if oldest is None else self._wall() - (self._clock() - oldest)
-
-    def _count(self, settled: Settled) -> None:
-        batch, letters = settled.batch, settled.letters
-        self._health.landed += len(batch.bodies) - len(letters)
-        for letter in letters:
-            self._health.count_dead_letters(letter.reason, 1)
-        self._health.batches += 1
-        self._health.in_flight -= len(batch.bodies)
-        self._release(batch.size)
-        self._health.moved_at = self._wall()
+        return None if oldest is None else self._wall() - (self._clock() - oldest)
 
     async def _sleep(self, seconds: float | None) -> None:
-        """Until there is something to look at."""
+        """Wait to be woken, at most so long."""
         try:
             async with asyncio.timeout(seconds):
                 await self._wake.wait()

@@ -11,9 +11,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ingest_service.publisher.bounded_queue import Line
+from ingest_service.publisher.bounded_queue import BoundedQueue
 from ingest_service.publisher.counters import Counters
-from ingest_service.publisher.rate_limited_log import Rarely
+from ingest_service.publisher.rate_limited_log import RateLimitedLog
 from ingest_service.publisher.record import Record
 from ingest_service.publisher.spool import Segment, Spool
 from ingest_service.publisher.spools import Place
@@ -27,7 +27,7 @@ _logger = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 
-class Spooling:
+class AsyncSpool:
     """Writes events to a spool in the background and reads them back.
 
     `changed` is called when an event has left memory or can be read from the spool. `look_seconds` is how often to look
@@ -37,7 +37,7 @@ class Spooling:
     def __init__(
         self,
         place: Place,
-        waiting: Line,
+        waiting: BoundedQueue,
         counters: Counters,
         changed: Callable[[], None],
         look_seconds: float | None,
@@ -50,7 +50,7 @@ class Spooling:
         self._look_seconds = look_seconds
         self._look_at = 0.0 if look_seconds is not None else float("inf")
         self._read_at = 0.0
-        self._say = Rarely(_logger)
+        self._say = RateLimitedLog(_logger)
         # One thread, so calls are made one after the other, in order.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="event-spool")
         self._writing: asyncio.Task[None] | None = None

@@ -7,7 +7,7 @@ from itertools import islice
 from ingest_service.publisher.record import Record
 
 
-class Line:
+class BoundedQueue:
     """A queue that says when it is full; whoever adds asks first."""
 
     def __init__(self, most_events: int, most_bytes: int) -> None:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ingest_service.publisher.event_publisher import EventPublisher
-from ingest_service.publisher.rate_limited_log import Rarely
+from ingest_service.publisher.rate_limited_log import RateLimitedLog
 from ingest_service.publisher.spool import SpoolUnusable
 
 URL_VARIABLE = "AMQP_URL"
@@ -31,8 +31,8 @@ _NOT_SENT = {"id", "timestamp"}
 """The row's own number, and a time without a zone on the crawler's clock: emit says the time instead, as Beat did."""
 
 _logger = logging.getLogger(__name__)
-_say = Rarely(_logger)
-_say_seldom = Rarely(_logger, seconds=600)
+_say = RateLimitedLog(_logger)
+_say_seldom = RateLimitedLog(_logger, seconds=600)
 
 
 class _OfLoop:

@@ -10,11 +10,11 @@ from typing import Any
 from weakref import WeakSet
 
 from ingest_service import urls
-from ingest_service.publisher.async_spool import Spooling
-from ingest_service.publisher.bounded_queue import Line
+from ingest_service.publisher.async_spool import AsyncSpool
+from ingest_service.publisher.bounded_queue import BoundedQueue
 from ingest_service.publisher.counters import Counters
 from ingest_service.publisher.payload import MOST_BYTES, NotOfItsType, record_of
-from ingest_service.publisher.rate_limited_log import Rarely
+from ingest_service.publisher.rate_limited_log import RateLimitedLog
 from ingest_service.publisher.record import Record
 from ingest_service.publisher.sender import Sender
 from ingest_service.publisher.spools import Directory, Place, Shared
@@ -62,21 +62,21 @@ class EventPublisher:
         self._max_event_bytes = max_event_bytes
         self._max_wait_seconds = max_wait_seconds
         self._exit_seconds = exit_seconds
-        self._say = Rarely(_logger)
+        self._say = RateLimitedLog(_logger)
         self._open = False
         self._closed_because = "the publisher is not entered, or left"
         self._room = asyncio.Event()
-        self._line = Line(memory_events, memory_bytes)
-        self._spooling: Spooling | None = None
+        self._line = BoundedQueue(memory_events, memory_bytes)
+        self._spooling: AsyncSpool | None = None
         place: Place | None = None
         if spool is not None:
             place = Directory(Path(spool), spool_bytes, segment_bytes)
         elif spools is not None:
             place = Shared(Path(spools), spool_bytes, segment_bytes)
         if place is not None:
-            waiting = Line(memory_events, memory_bytes)
+            waiting = BoundedQueue(memory_events, memory_bytes)
             look = None if spool is not None else look_seconds
-            self._spooling = Spooling(place, waiting, self.counters, self._changed, look)
+            self._spooling = AsyncSpool(place, waiting, self.counters, self._changed, look)
         self._sender = Sender(url, self._line, self._spooling, self.counters, self._changed, in_flight, confirm_seconds)
         self._sending: asyncio.Task[None] | None = None
 
@@ -142,7 +142,7 @@ class EventPublisher:
         """Put an event where it belongs now; False if there is no room."""
         if not self._open:
             return False
-        place: Line | Spooling = self._line
+        place: BoundedQueue | AsyncSpool = self._line
         if self._spooling is not None and (self._sender.away or self._line.full):
             place = self._spooling
         if place.full:

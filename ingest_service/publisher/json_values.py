@@ -88,8 +88,8 @@ def _left_by_decimal(number: Decimal, left: int) -> int:
     return left if number.is_finite() else -1
 
 
-def _left_by_moment(moment: datetime, left: int) -> int:
-    return left if moment.tzinfo is None or moment.tzinfo is UTC else -1
+def _left_by_datetime(value: datetime, left: int) -> int:
+    return left if value.tzinfo is None or value.tzinfo is UTC else -1
 
 
 _LENGTH = str.__len__
@@ -99,7 +99,7 @@ _LOOKS: Mapping[type, Callable[[Any, int], int]] = {
     list: _left_by_items,
     tuple: _left_by_items,
     Decimal: _left_by_decimal,
-    datetime: _left_by_moment,
+    datetime: _left_by_datetime,
 }
 """Other kinds that msgspec encodes exactly, some of their values at least."""
 
@@ -159,11 +159,11 @@ class _Copy:
             raise TooLarge
 
 
-def _iso(moment: date | time, place: str) -> str:
-    offset = moment.utcoffset() if isinstance(moment, datetime | time) else None
+def _iso(value: date | time, place: str) -> str:
+    offset = value.utcoffset() if isinstance(value, datetime | time) else None
     if offset is not None and offset % _MINUTE:
         raise NotExact(f"an offset from UTC that is not in whole minutes - at `{place}`")
-    return moment.isoformat()
+    return value.isoformat()
 
 
 def _key(key: object, place: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 _MOST_KEYS = 1_000
 
 
-class Rarely:
+class RateLimitedLog:
     """A logger for what can happen thousands of times a second."""
 
     def __init__(

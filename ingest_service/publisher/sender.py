@@ -15,10 +15,10 @@ from ingest_service.broker.confirms import ConfirmingChannel, confirming
 from ingest_service.broker.connection import BrokerUnavailable
 from ingest_service.broker.published import Message, Outcome
 from ingest_service.events.contract import EXCHANGE
-from ingest_service.publisher.async_spool import Spooling
-from ingest_service.publisher.bounded_queue import Line, first
+from ingest_service.publisher.async_spool import AsyncSpool
+from ingest_service.publisher.bounded_queue import BoundedQueue, first
 from ingest_service.publisher.counters import Counters
-from ingest_service.publisher.rate_limited_log import Rarely
+from ingest_service.publisher.rate_limited_log import RateLimitedLog
 from ingest_service.publisher.record import Record
 from ingest_service.publisher.spool import Segment
 
@@ -26,14 +26,14 @@ _RECONNECT = Backoff(first=0.2, most=15.0)
 _REFUSED = Backoff(first=0.1, most=1.0)
 """Short: events of other types wait behind those that the broker refuses."""
 
-_FLIGHT_BYTES = 4 * 2**20
+_BATCH_BYTES = 4 * 2**20
 _LOOK_SECONDS = 0.2
 """How often to look whether a broker that took nothing does again."""
 
 _logger = logging.getLogger(__name__)
 
 
-class _Flight:
+class _RecordBatch:
     """Events published together. Until the broker answers, the outcome of each is UNKNOWN."""
 
     def __init__(self, records: Sequence[Record]) -> None:
@@ -64,8 +64,8 @@ class Sender:
     def __init__(
         self,
         url: str,
-        line: Line,
-        spooling: Spooling | None,
+        line: BoundedQueue,
+        spooling: AsyncSpool | None,
         counters: Counters,
         changed: Callable[[], None],
         at_once: int,
@@ -78,7 +78,7 @@ class Sender:
         self._changed = changed
         self._at_once = at_once
         self._confirm_seconds = confirm_seconds
-        self._say = Rarely(_logger)
+        self._say = RateLimitedLog(_logger)
         self._work = asyncio.Event()
         self._segment: Segment | None = None
         """The segment that is being sent. It is deleted when each of its events is confirmed or in another one."""
@@ -172,8 +172,8 @@ class Sender:
     def _memory_next(self) -> bool:
         return self._line.full or (self._turn_of_memory and len(self._line) > 0)
 
-    async def _send_line(self, channel: ConfirmingChannel) -> _Flight:
-        flight = _Flight(self._line.first(self._at_once, _FLIGHT_BYTES))
+    async def _send_line(self, channel: ConfirmingChannel) -> _RecordBatch:
+        flight = _RecordBatch(self._line.first(self._at_once, _BATCH_BYTES))
         try:
             await flight.fly(channel, self._confirm_seconds)
         finally:
@@ -203,8 +203,8 @@ class Sender:
         self._segment, self._left = segment, list(segment.records)
         return True
 
-    async def _send_spooled(self, channel: ConfirmingChannel) -> _Flight:
-        flight = _Flight(first(self._left, self._at_once, _FLIGHT_BYTES))
+    async def _send_spooled(self, channel: ConfirmingChannel) -> _RecordBatch:
+        flight = _RecordBatch(first(self._left, self._at_once, _BATCH_BYTES))
         try:
             await flight.fly(channel, self._confirm_seconds)
         finally:
@@ -213,7 +213,7 @@ class Sender:
             self._counters.spool_sent(len(flight.of(Outcome.CONFIRMED)))
         return flight
 
-    async def _slow_down(self, flight: _Flight | None) -> None:
+    async def _slow_down(self, flight: _RecordBatch | None) -> None:
         """Wait a little after a flight of which the broker refused something."""
         if flight is None:
             return

@@ -17,8 +17,8 @@ from gcc_platform.local_stack.server import Server
 from gcc_platform.local_stack.stack import Stack
 from tests.benchmarks.events import TABLES
 from tests.benchmarks.processes import Meter
-from tests.ingest_service import emptied
-from tests.ingest_service.running import Service, eventually, query, run, service
+from tests.harness import emptied
+from tests.harness.running import Service, eventually, query, run, service
 
 _NAMES = ", ".join(f"'{table.partition('.')[2]}'" for table in TABLES)
 DEFAULT_TIMERS = {"GCC_FLUSH_SECONDS": "5", "GCC_RETRY_MOST_SECONDS": "30"}

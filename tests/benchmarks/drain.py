@@ -11,7 +11,7 @@ from tests.benchmarks.bench import Bench
 from tests.benchmarks.events import by_type, mixed, parts
 from tests.benchmarks.load import publish
 from tests.benchmarks.processes import Meter, peak_megabytes
-from tests.ingest_service.running import Service, eventually
+from tests.harness.running import Service, eventually
 
 SETTINGS = {"GCC_FLUSH_SECONDS": "0.5"}
 """What is left in the end, fewer than 1,000 rows of each type, waits so long."""

@@ -21,7 +21,7 @@ from gcc_platform.local_stack.stack import Stack
 from ingest_service.broker.publisher import Publisher
 from ingest_service.commands.simulator import Simulator
 from ingest_service.events.registry import EVENT_TYPES
-from tests.ingest_service.running import GCC_INGEST, Service, eventually, query, run
+from tests.harness.running import GCC_INGEST, Service, eventually, query, run
 
 _MIB = 2**20
 _AT_ONCE = 8

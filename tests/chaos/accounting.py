@@ -13,7 +13,7 @@ from ingest_service.broker.connection import connected
 from ingest_service.events.registry import EVENT_TYPES
 from tests.chaos.field import Field
 from tests.chaos.publishing import TYPES, Publishing
-from tests.ingest_service.running import eventually
+from tests.harness.running import eventually
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import json
 
 from ingest_service.commands.simulator import Simulator
 from tests.chaos.field import Field
-from tests.ingest_service.running import run
+from tests.harness.running import run
 
 
 def publish(field: Field, name: str, lines: list[bytes]) -> None:

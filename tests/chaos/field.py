@@ -18,9 +18,9 @@ from gcc_platform.local_stack.ports import Ports
 from gcc_platform.local_stack.rabbitmq import RabbitMQ
 from gcc_platform.local_stack.server import Server
 from tests.chaos.tmpfs import Tmpfs
-from tests.ingest_service.lying_front import Lie, LyingFront
-from tests.ingest_service.proxy import Proxy
-from tests.ingest_service.running import Service, query, run
+from tests.harness.lying_front import Lie, LyingFront
+from tests.harness.proxy import Proxy
+from tests.harness.running import Service, query, run
 
 _RABBITMQCTL = "/usr/lib/rabbitmq/bin/rabbitmqctl"
 

@@ -9,7 +9,7 @@ from tests.chaos.accounting import drained
 from tests.chaos.events import good, publish
 from tests.chaos.field import Field, opened
 from tests.chaos.publishing import TYPES
-from tests.ingest_service.running import eventually
+from tests.harness.running import eventually
 
 _EVENTS = 300
 

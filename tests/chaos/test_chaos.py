@@ -17,7 +17,7 @@ from tests.chaos.accounting import Account, Accounting, drained
 from tests.chaos.faults import FAULTS, Fault
 from tests.chaos.field import Field, opened
 from tests.chaos.publishing import TYPES, Publishing
-from tests.ingest_service.running import eventually
+from tests.harness.running import eventually
 
 SEED = int(os.environ.get("GCC_CHAOS_SEED", str(random.randrange(2**32))))
 SECONDS = float(os.environ.get("GCC_CHAOS_SECONDS", "0"))

@@ -11,7 +11,7 @@ from ingest_service.events.registry import EVENT_TYPES
 from tests.chaos.accounting import Accounting, drained
 from tests.chaos.field import Field, opened
 from tests.chaos.publishing import TYPES, Publishing
-from tests.ingest_service.running import eventually
+from tests.harness.running import eventually
 
 _PREFETCH = 2_000
 _MEGABYTES = 40

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from tests import oracle
+from tests.dbt_project import oracle
 from tests.dbt_project import dbt
 from tests.dbt_project.histories import forget, land
 

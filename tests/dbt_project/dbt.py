@@ -13,8 +13,8 @@ from pydantic import SecretStr
 
 from gcc_platform.resources.dbt_environment import dbt_environment
 from gcc_platform.settings import Settings
-from tests import clocks
-from tests.ingest_service.running import query
+from tests.harness import clocks
+from tests.harness.running import query
 
 WAREHOUSE = Path(__file__).parents[2] / "dbt_project" / "warehouse"
 

@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 
 from ingest_service.clickhouse import client as clickhouse
 from ingest_service.schema import apply
-from tests import oracle
+from tests.dbt_project import oracle
 
 Event = dict[str, Any]
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.dbt_project import dbt
 from tests.dbt_project.histories import forget, land
-from tests.ingest_service.running import query
+from tests.harness.running import query
 
 PLATFORM = "ABSURD"
 ABSURD = (-1, "12", "many", 2**63, 1e300, True, [1])

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests import operations_oracle
+from tests.dbt_project import operations_oracle
 from tests.dbt_project import dbt
 from tests.dbt_project.histories import EVENTS, forget, histories, land
-from tests.ingest_service.running import eventually, query
+from tests.harness.running import eventually, query
 
 SEED = 5
 HISTORIES = 20

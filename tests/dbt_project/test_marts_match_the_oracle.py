@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests import oracle
+from tests.dbt_project import oracle
 from tests.dbt_project.conftest import Build
 
 

@@ -11,7 +11,7 @@ from uuid import UUID, uuid5
 
 import pytest
 
-from tests import oracle
+from tests.dbt_project import oracle
 from tests.dbt_project import dbt
 from tests.dbt_project.histories import forget, land
 

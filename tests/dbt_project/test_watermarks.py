@@ -9,10 +9,10 @@ import pytest
 
 from ingest_service.clickhouse import client as clickhouse
 from ingest_service.schema import apply
-from tests import clocks
+from tests.harness import clocks
 from tests.dbt_project import dbt
 from tests.dbt_project.histories import EVENTS, forget, land
-from tests.ingest_service.running import query
+from tests.harness.running import query
 
 BEFORE = """
 CREATE TABLE warehouse.refresh_watermarks (model String, arrived_until DateTime64(3, 'UTC'), invocation String)

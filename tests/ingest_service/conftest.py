@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from tests.ingest_service import emptied, running
+from tests.harness import emptied, running
 
 
 @pytest.fixture(scope="session")

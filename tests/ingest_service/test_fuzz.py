@@ -16,20 +16,20 @@ from json.decoder import scanstring
 from typing import Any
 
 from ingest_service.backoff import Backoff
-from ingest_service.broker.published import Message, Outcome, Published
+from ingest_service.broker.published import Message, Outcome, PublishResult
 from ingest_service.clickhouse import client as clickhouse
 from ingest_service.commands.simulator import Simulator
-from ingest_service.dead_letters.queue import DeadLetters
+from ingest_service.dead_letters.queue import DeadLetterQueue
 from ingest_service.events.registry import EVENT_TYPES
 from ingest_service.events.validation import Bounds
 from ingest_service.observability.health import Health, TypeHealth
 from ingest_service.observability.metrics import Metrics
 from ingest_service.pipeline.buffer import Batch
-from ingest_service.pipeline.sinker import Sinker, Terms
-from tests.ingest_service.amqp import Anything, Sent, delivery
+from ingest_service.pipeline.sinker import Sinker, SinkerSettings
+from tests.harness.amqp import Anything, Sent, delivery
+from tests.harness.leases import RememberingLease
+from tests.harness.running import query
 from tests.ingest_service.broker.ways import Taken, cut, fast, plain
-from tests.ingest_service.leases import RememberingLease
-from tests.ingest_service.running import query
 
 BODIES = int(os.environ.get("GCC_FUZZ_BODIES", "6000"))
 SEED = int(os.environ.get("GCC_FUZZ_SEED", "7"))
@@ -57,13 +57,13 @@ class Collected:
         self.bodies: list[bytes] = []
         self.reasons: set[str] = set()
 
-    async def send(self, messages: Sequence[Message]) -> Published:
+    async def send(self, messages: Sequence[Message]) -> PublishResult:
         for message in messages:
             assert message.routing_key == TYPE.error_queue
             assert message.headers["x-gcc-detail"]
             self.bodies.append(message.body)
             self.reasons.add(str(message.headers["x-gcc-reason"]))
-        return Published([Outcome.CONFIRMED] * len(messages), "")
+        return PublishResult([Outcome.CONFIRMED] * len(messages), "")
 
 
 def mutated(chance: random.Random, body: bytes) -> bytes:
@@ -195,7 +195,7 @@ def canonical(row: dict[str, Any]) -> str:
 async def settle(url: str, bodies: Sequence[bytes], letters: Collected) -> None:
     async with clickhouse.connected(url, 60) as warehouse:
         sinker = Sinker(
-            TYPE, warehouse, DeadLetters(TYPE, letters), Backoff(0.01, 0.1), Terms(Bounds(), 600, 1.0),
+            TYPE, warehouse, DeadLetterQueue(TYPE, letters), Backoff(0.01, 0.1), SinkerSettings(Bounds(), 600, 1.0),
             TypeHealth(TYPE.name), Metrics(Health()), time.monotonic,
         )  # fmt: skip
         lease, chance = RememberingLease(), random.Random(SEED)

@@ -9,9 +9,9 @@ import pytest
 
 from ingest_service.commands.simulator import Simulator
 from ingest_service.events.registry import EVENT_TYPES
-from tests.ingest_service.amqp import MICROSECONDS, RawPublisher, Sent, field, long_text, nested, properties, short_text
-from tests.ingest_service.letters.archiving import archive_once, body_of, files, lines, rows, waiting
-from tests.ingest_service.running import Table, eventually, service
+from tests.harness.amqp import MICROSECONDS, RawPublisher, Sent, field, long_text, nested, properties, short_text
+from tests.harness.archiving import archive_once, body_of, files, lines, rows, waiting
+from tests.harness.running import Table, eventually, service
 
 TYPE = EVENT_TYPES["post_log"]
 TIME = struct.pack(">Q", MICROSECONDS)

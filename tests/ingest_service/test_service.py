@@ -4,7 +4,6 @@ import signal
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
@@ -17,18 +16,11 @@ from ingest_service.broker.topology import UNROUTABLE_QUEUE
 from ingest_service.commands.simulator import Simulator
 from ingest_service.events.contract import EXCHANGE
 from ingest_service.events.registry import EVENT_TYPES
-from tests.ingest_service.proxy import Proxy
-from tests.ingest_service.running import Table, eventually, run, service
+from tests.harness.orders import order, publish
+from tests.harness.proxy import Proxy, through
+from tests.harness.running import Table, eventually, run, service
 
 Environment = Mapping[str, str]
-
-
-def publish(environment: Environment, routing_key: str, *bodies: bytes) -> None:
-    async def send() -> None:
-        async with Publisher(environment["AMQP_URL"], "tests") as publisher:
-            await publisher.publish(routing_key, bodies)
-
-    asyncio.run(send())
 
 
 def messages(environment: Environment, queue: str) -> list[AbstractIncomingMessage]:
@@ -51,20 +43,6 @@ def ready_in_queue(environment: Environment, queue: str) -> int:
             return (await channel.declare_queue(queue, passive=True)).declaration_result.message_count or 0
 
     return asyncio.run(declare())
-
-
-def order(number: int, **changes: Any) -> bytes:
-    event = {
-        "event_id": f"00000000-0000-4000-8000-{number:012d}",
-        "source": "shopify_api",
-        "platform": "SHOPIFY",
-        "platform_order_id": f"O{number}",
-        "store": "one",
-        "event_timestamp": "2026-01-15 09:30:00",
-        "metrics": {"amount": number},
-        "dimensions": {},
-    }
-    return json.dumps({**event, **changes}).encode()
 
 
 def test_every_event_type_lands_in_its_table(environment: Environment, tmp_path: Path) -> None:
@@ -311,11 +289,6 @@ def test_sigkill_with_a_full_buffer_loses_nothing(environment: Environment, tmp_
         running.wait_ready()
         eventually(lambda: table.count() == 100)
         assert running.status("order_log")["redelivered"] == 100
-
-
-def through(proxy: Proxy, url: str) -> str:
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{proxy.port}"))
 
 
 @pytest.mark.parametrize("variable", ["AMQP_URL", "CLICKHOUSE_URL"])

@@ -9,7 +9,7 @@ import msgspec
 
 from ingest_service.archive.forecast import Forecasts
 from ingest_service.archive.records import UNKNOWN_TIME
-from ingest_service.archive.table import Group, Selection, State
+from ingest_service.archive.table import DeadLetterCount, Selection, State
 from ingest_service.commands.dead_letters.selected import letter_table, selecting
 from ingest_service.commands.errors import exit_on_error
 from ingest_service.observability import safe_text
@@ -54,7 +54,9 @@ def list_(selection: Selection, check: bool | None, as_json: bool) -> None:
         )
 
 
-async def _look(settings: Settings, selection: Selection, check: bool | None) -> tuple[list[Group], Forecasts | None]:
+async def _look(
+    settings: Settings, selection: Selection, check: bool | None
+) -> tuple[list[DeadLetterCount], Forecasts | None]:
     async with letter_table(settings) as table:
         groups = await table.groups(selection)
         if check is None:
@@ -67,7 +69,7 @@ async def _look(settings: Settings, selection: Selection, check: bool | None) ->
         return groups, forecasts
 
 
-def _with_forecast(group: Group, forecasts: Forecasts | None) -> dict[str, object]:
+def _with_forecast(group: DeadLetterCount, forecasts: Forecasts | None) -> dict[str, object]:
     """As JSON has it; null where the bodies were not read."""
     found = forecasts.of(group.event_type, group.reason) if forecasts else None
     return {
@@ -78,7 +80,7 @@ def _with_forecast(group: Group, forecasts: Forecasts | None) -> dict[str, objec
     }
 
 
-def described(groups: Sequence[Group], forecasts: Forecasts | None) -> Iterator[str]:
+def described(groups: Sequence[DeadLetterCount], forecasts: Forecasts | None) -> Iterator[str]:
     """A paragraph for each group, of lines that fit a narrow terminal: an id that is cut is of no use."""
     if not groups:
         yield "no dead letters"
@@ -96,6 +98,6 @@ def described(groups: Sequence[Group], forecasts: Forecasts | None) -> Iterator[
         yield f"  newest {group.newest}"
 
 
-def time_text(moment: datetime) -> str:
+def time_text(time: datetime) -> str:
     """A letter's time in UTC, to the second."""
-    return "unknown" if moment == UNKNOWN_TIME else f"{moment:%Y-%m-%d %H:%M:%S}Z"
+    return "unknown" if time == UNKNOWN_TIME else f"{time:%Y-%m-%d %H:%M:%S}Z"

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ingest_service.archive.forecast import Forecasts
 from ingest_service.archive.replay import Replay
-from ingest_service.archive.table import Group, Selection, State
+from ingest_service.archive.table import DeadLetterCount, Selection, State
 from ingest_service.commands.dead_letters.list_ import described
 from ingest_service.commands.dead_letters.selected import EVENT_TYPE, letter_table, selecting
 from ingest_service.commands.errors import exit_on_error
@@ -79,7 +79,7 @@ class Plan:
     selection: Selection
     to: EventType | None
     """The event type that all are published as, if not each as its own."""
-    groups: Sequence[Group]
+    groups: Sequence[DeadLetterCount]
     replayed: int
     """Left out, because they were published again already."""
     failed_again: int

@@ -8,9 +8,9 @@ from uuid import UUID
 
 import click
 
-from ingest_service.archive.table import LetterTable, Selection
+from ingest_service.archive.table import DeadLetterTable, Selection
 from ingest_service.clickhouse import client as clickhouse
-from ingest_service.commands.time_option import moment
+from ingest_service.commands.time_option import parse_time
 from ingest_service.events.registry import EVENT_TYPES
 from ingest_service.settings import Settings
 
@@ -21,8 +21,8 @@ _OPTIONS = (
     click.option("--type", "types", multiple=True, type=EVENT_TYPE, metavar="TYPE",
                  help="Of this event type; may be repeated."),
     click.option("--reason", "reasons", multiple=True, help="With this x-gcc-reason; may be repeated."),
-    click.option("--since", type=moment, metavar="TIME", help="Rejected last then or later; 2h and 7d are ago."),
-    click.option("--until", type=moment, metavar="TIME", help="Rejected last before then."),
+    click.option("--since", type=parse_time, metavar="TIME", help="Rejected last then or later; 2h and 7d are ago."),
+    click.option("--until", type=parse_time, metavar="TIME", help="Rejected last before then."),
 )  # fmt: skip
 
 
@@ -48,7 +48,7 @@ def selecting(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @asynccontextmanager
-async def letter_table(settings: Settings) -> AsyncIterator[LetterTable]:
+async def letter_table(settings: Settings) -> AsyncIterator[DeadLetterTable]:
     """The table of letters. Raises MissingUrl or BadUrl."""
     async with clickhouse.connected(settings.clickhouse(), _QUERY_SECONDS) as server:
-        yield LetterTable(server)
+        yield DeadLetterTable(server)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import click
 
-from ingest_service.archive.table import Kept, NoSuchLetter, Selection
+from ingest_service.archive.table import NoSuchDeadLetter, Selection, StoredDeadLetter
 from ingest_service.commands.dead_letters.list_ import time_text
 from ingest_service.commands.dead_letters.selected import letter_table
 from ingest_service.commands.errors import exit_on_error
@@ -37,11 +37,11 @@ def show(letter: UUID, only_body: bool) -> None:
         sys.stdout.buffer.write(kept.body)
 
 
-async def _one(settings: Settings, letter: UUID) -> Kept:
+async def _one(settings: Settings, letter: UUID) -> StoredDeadLetter:
     async with letter_table(settings) as table:
         async for (kept,) in table.pages(Selection(ids=(str(letter),)), 1):
             return kept
-    raise NoSuchLetter(
+    raise NoSuchDeadLetter(
         f"there is no archived dead letter {letter}: gcc-ingest dead-letters list shows some; "
         "gcc-ingest archive --once archives what is in the error queues"
     )
@@ -54,7 +54,7 @@ def _show_body(body: bytes) -> None:
         click.echo("escaped, because this is a terminal: a file or a pipe gets the bytes themselves", err=True)
 
 
-def whole(kept: Kept) -> str:
+def whole(kept: StoredDeadLetter) -> str:
     """All there is to know of a letter, in lines: every field in one of its own, then the body."""
     fields = {
         "letter": kept.letter_id,

@@ -3,9 +3,9 @@
 import signal
 from collections.abc import Sequence
 
-from tests import clocks
 from tests.chaos.faults.fault import Act, Fault
 from tests.chaos.field import Field
+from tests.harness import clocks
 
 _TARGET = "service"
 _SKEW_SECONDS = 1_200

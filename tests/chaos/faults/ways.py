@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tests.chaos.faults.fault import Fault
-from tests.ingest_service import lying_front
+from tests.harness import lying_front
 
 _TO_THE_BROKER, _TO_CLICKHOUSE = "way to the broker", "way to ClickHouse"
 _NO_ANSWER = "transient/no_answer"

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.ingest_service.running import query, run
+from tests.harness.running import query, run
 
 COMMAND = [str(Path(sys.executable).with_name("gcc-platform")), "dbt", "warehouse"]
 

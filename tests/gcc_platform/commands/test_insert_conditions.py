@@ -15,7 +15,7 @@ from gcc_platform.local_stack.ports import Ports
 from gcc_platform.resources import clickhouse
 from ingest_service.clickhouse.client import connected
 from ingest_service.schema.apply import apply
-from tests.ingest_service.running import query
+from tests.harness.running import query
 
 _SUBJECT = "ClickHouse, ingest"
 

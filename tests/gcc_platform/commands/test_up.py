@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from gcc_platform.local_stack.ports import Ports, pick_free
-from tests.ingest_service.running import eventually, query
+from tests.harness.running import eventually, query
 
 GCC_PLATFORM = Path(sys.executable).with_name("gcc-platform")
 SERVERS = ("AMQP_URL", "CLICKHOUSE_URL", "POSTGRES_URL")

@@ -10,8 +10,14 @@ from hypothesis import strategies as st
 from ingest_service.broker.delivery_frames import DeliveryReader
 from ingest_service.broker.framing import FrameError
 from ingest_service.broker.headers import HeaderReader, Headers, shown, size
-from ingest_service.dead_letters.headers import HISTORY_HEADERS, UNDECODABLE, Past, all_headers, history_headers
-from tests.ingest_service.amqp import (
+from ingest_service.dead_letters.headers import (
+    HISTORY_HEADERS,
+    UNDECODABLE,
+    DeadLetterHistory,
+    all_headers,
+    history_headers,
+)
+from tests.harness.amqp import (
     HEADERS,
     MICROSECONDS,
     Anything,
@@ -22,8 +28,8 @@ from tests.ingest_service.amqp import (
     nested,
     properties,
 )
+from tests.harness.work import calls
 from tests.ingest_service.broker.ways import cut, fast, plain
-from tests.ingest_service.work import calls
 
 MOST_CALLS = 25_000
 FRAME = 131_064
@@ -66,7 +72,7 @@ def test_whatever_is_in_its_properties_each_message_comes_once_with_its_body_on_
                 else kept.keys() <= HISTORY_HEADERS & headers.keys()
             )
         for kept in taken.headers.values():
-            Past.of(kept)
+            DeadLetterHistory.from_headers(kept)
             assert size(kept) >= len(kept)
     assert repr(ways[0].headers) == repr(ways[1].headers)
 
@@ -104,7 +110,7 @@ def test_no_properties_cost_more_than_a_bound_in_work_and_memory(crafted: bytes,
         assert {name: shown(value) for name, value in kept[0].items()}.keys() == kept[0].keys()
     else:
         assert size(kept[0]) < 1_000
-    Past.of(kept[0])
+    DeadLetterHistory.from_headers(kept[0])
 
 
 def test_properties_that_cannot_be_read_are_kept_for_the_archive_with_what_they_say_of_the_letter() -> None:

@@ -15,7 +15,7 @@ from pamqp import commands, frame
 from pamqp.body import ContentBody
 from pamqp.header import ContentHeader
 
-from ingest_service.broker.confirm_reader import ConfirmReader, Flight
+from ingest_service.broker.confirm_reader import ConfirmReader, PublishBatch
 from ingest_service.broker.confirms import confirming
 from ingest_service.broker.connection import connected
 from ingest_service.broker.published import Message, Outcome
@@ -55,8 +55,8 @@ async def test_any_answers_cut_anywhere_are_each_messages_own_and_what_is_not_an
 
     reader = ConfirmReader()
     reader.watch(1)
-    flight = Flight(messages, 1, asyncio.get_running_loop().create_future())
-    reader.flights.append(flight)
+    flight = PublishBatch(messages, 1, asyncio.get_running_loop().create_future())
+    reader.batches_in_flight.append(flight)
     left = b"".join(reader.feed(piece) for piece in cut(stream, cuts))
 
     assert flight.outcomes == expected

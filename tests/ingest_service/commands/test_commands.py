@@ -7,7 +7,7 @@ import pytest
 
 from ingest_service.commands.simulator import Simulator
 from ingest_service.events.registry import EVENT_TYPES
-from tests.ingest_service.running import Table, eventually, run, service
+from tests.harness.running import Table, eventually, run, service
 
 Environment = Mapping[str, str]
 UNREACHABLE = {"AMQP_URL": "amqp://u:s3cret@127.0.0.1:1/", "CLICKHOUSE_URL": "http://u:s3cret@127.0.0.1:1"}

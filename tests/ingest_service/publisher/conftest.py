@@ -14,7 +14,7 @@ from aio_pika.abc import AbstractIncomingMessage
 from ingest_service.broker.connection import connected
 from ingest_service.broker.topology import declare
 from ingest_service.events.registry import EVENT_TYPES
-from tests.ingest_service.proxy import Proxy
+from tests.harness.proxy import Proxy
 
 
 class Broker:

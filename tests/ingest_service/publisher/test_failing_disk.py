@@ -10,7 +10,7 @@ import pytest
 
 from ingest_service.publisher import EventPublisher
 from tests.ingest_service.publisher.conftest import Broker, Proxied, until
-from tests.ingest_service.publisher.test_publishing import NOWHERE, always_adding_up, emit, numbers, segments
+from tests.ingest_service.publisher.emitting import NOWHERE, always_adding_up, emit, numbers, segments
 
 
 @pytest.fixture

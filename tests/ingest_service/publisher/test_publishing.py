@@ -6,8 +6,6 @@ import os
 import re
 import textwrap
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,54 +16,14 @@ from ingest_service.events.contract import EXCHANGE
 from ingest_service.publisher import Counters, EventPublisher, SpoolInUse, sender
 from ingest_service.publisher.segment import TAIL_BYTES
 from tests.ingest_service.publisher.conftest import Alarm, Broker, Proxied, until
+from tests.ingest_service.publisher.emitting import NOWHERE, adds_up, always_adding_up, emit, numbers, segments
 
 README = (Path(__file__).parents[3] / "README.md").read_text()
-NOWHERE = "amqp://user:s3cret@127.0.0.1:1/"
-
-
-def order(number: int, **more: object) -> dict[str, Any]:
-    return {"source": "s", "platform": "SHOPIFY", "platform_order_id": str(number), "store": "s", **more}
-
-
-def segments(spool: Path) -> list[Path]:
-    return list(spool.glob("*.spool"))
 
 
 def kept_aside(spool: Path) -> bytes:
     (damaged,) = spool.glob("*.damaged")
     return damaged.read_bytes()
-
-
-def numbers(events: list[dict[str, Any]]) -> list[int]:
-    return [int(each["platform_order_id"]) for each in events]
-
-
-def adds_up(counters: Counters) -> bool:
-    places = (counters.sent, counters.in_memory, counters.in_spool, counters.dropped)
-    return min(places) >= 0 and counters.accepted == sum(places)
-
-
-@asynccontextmanager
-async def always_adding_up(counters: Counters) -> AsyncIterator[None]:
-    """Looks at the counters in every turn of the loop."""
-
-    async def look() -> None:
-        while True:
-            assert adds_up(counters), counters
-            await asyncio.sleep(0)
-
-    looking = asyncio.create_task(look())
-    try:
-        yield
-    finally:
-        looking.cancel()
-        await asyncio.wait([looking])
-        assert looking.cancelled()
-
-
-async def emit(publisher: EventPublisher, first: int, end: int) -> None:
-    for number in range(first, end):
-        await publisher.emit("order_log", order(number))
 
 
 async def test_every_event_arrives_once_in_order_and_is_confirmed(broker: Broker) -> None:

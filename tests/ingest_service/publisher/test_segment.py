@@ -1,8 +1,5 @@
 """The form of a spool file: what is whole comes back in order, nothing else does, and what is lost is counted."""
 
-import struct
-from zlib import crc32
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,6 +18,7 @@ from ingest_service.publisher.segment import (
     packed,
     read,
 )
+from tests.ingest_service.publisher.earlier_format import of_the_first_form
 
 BODIES = st.lists(st.binary(max_size=200), max_size=12)
 BLOCK = 300
@@ -139,16 +137,6 @@ def test_the_last_bytes_tell_how_many_records_there_are() -> None:
 @pytest.mark.parametrize("mark", [HEAD_MARK, TAIL_MARK])
 def test_no_event_can_hold_a_mark(mark: bytes) -> None:
     assert mark.startswith(b"\xff")  # which is nowhere in UTF-8
-
-
-def of_the_first_form(records: list[Record]) -> bytes:
-    """A file as earlier versions wrote it."""
-    parts = [OLD_MAGIC]
-    for record in records:
-        inside = b"%b\n%b" % (record.routing_key.encode(), record.body)
-        length = struct.pack(">I", len(inside))
-        parts += (length, struct.pack(">I", crc32(inside, crc32(length))), inside)
-    return b"".join(parts)
 
 
 @settings(max_examples=60)

@@ -16,7 +16,7 @@ from ingest_service.publisher.record import Record
 from ingest_service.publisher.segment import TAIL_BYTES
 from ingest_service.publisher.spool import Spool, SpoolInUse, SpoolUnusable
 from ingest_service.publisher.spools import Shared
-from tests.ingest_service.publisher.test_segment import of_the_first_form
+from tests.ingest_service.publisher.earlier_format import of_the_first_form
 
 RECORDS = st.lists(
     st.builds(Record, st.from_regex(r"[a-z_]{1,20}", fullmatch=True), st.binary(max_size=200)), max_size=12

@@ -1,1 +1,0 @@
-ALTER TABLE _e.post_log_events $on_cluster ADD INDEX IF NOT EXISTS arrival insert_timestamp TYPE minmax

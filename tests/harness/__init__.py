@@ -1,0 +1,1 @@
+"""What several test folders use: running services, faulty peers, oracles of work."""
