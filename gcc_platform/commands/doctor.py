@@ -1,4 +1,4 @@
-"""gcc-platform doctor: every server, version, right and setting that the platform needs, and what to do about it."""
+"""gcc-platform doctor: checks the servers, versions, privileges and settings that the platform needs, with advice."""
 
 import asyncio
 import json
@@ -10,10 +10,10 @@ import click
 import psycopg
 from aio_pika.exceptions import ChannelNotFoundEntity
 
-from gcc_platform.commands import insert_conditions
+from gcc_platform.commands import insert_conditions, privileges
 from gcc_platform.commands.finding import Finding
 from gcc_platform.resources import clickhouse, postgres
-from gcc_platform.resources.clickhouse import ClickHouse, ClickHouseFailed
+from gcc_platform.resources.clickhouse import ClickHouseFailed
 from gcc_platform.resources.dbt_environment import BadUrl as BadDbtUrl
 from gcc_platform.resources.dbt_environment import dbt_environment
 from gcc_platform.resources.dbt_project import DBT
@@ -32,7 +32,6 @@ _OLDEST_CLICKHOUSE = (25, 3)
 _OLDEST_POSTGRES = 14
 _ALARM_SECONDS = 2
 _INIT = "run gcc-ingest init"
-_ROLES = "apply gcc_platform/local_stack/roles.sql as a superuser"
 
 _UNUSABLE = (
     BadDbtUrl,
@@ -44,14 +43,13 @@ _UNUSABLE = (
     psycopg.Error,
 )
 
-
-Look = Callable[[Settings], Iterator[Finding]]
+Check = Callable[[Settings], Iterator[Finding]]
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON array on stdout.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 def doctor(as_json: bool) -> None:
-    """Check what the platform needs of its servers, and say what to do. Exits with 1 where something is wrong.
+    """Check servers, versions, privileges and settings, and advise on each problem. Exits with 1 if a check failed.
 
     \b
     Examples:
@@ -69,8 +67,8 @@ def doctor(as_json: bool) -> None:
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
-    """Everything there is to check; a server that cannot be reached is one finding."""
-    looks: dict[str, Look] = {
+    """Run every check. A server that cannot be reached is one finding."""
+    checks: dict[str, Check] = {
         "RabbitMQ": _broker,
         "ClickHouse, ingest": _ingest,
         "ClickHouse, dbt": _dbt_clickhouse,
@@ -79,9 +77,9 @@ def examine(settings: Settings) -> Iterator[Finding]:
         "PostgreSQL, dbt": _dbt_postgres,
         "dbt": _dbt,
     }
-    for subject, look in looks.items():
+    for subject, check in checks.items():
         try:
-            yield from look(settings)
+            yield from check(settings)
         except _UNUSABLE as error:
             yield Finding(subject, False, str(error).strip(), "check the URL and that the server runs")
 
@@ -91,9 +89,9 @@ def _broker(_settings: Settings) -> Iterator[Finding]:
     url = IngestSettings().amqp()
     missing = asyncio.run(_missing_queues(url, names))
     yield Finding("RabbitMQ", True, "reached")
-    yield _all_there("RabbitMQ", "queues", names, missing)
+    yield _all_exist("RabbitMQ", "queues", names, missing)
     blocked = asyncio.run(_blocked(url))
-    yield Finding("RabbitMQ", not blocked, blocked or "takes messages", "give it memory or disk: rabbitmqctl status")
+    yield Finding("RabbitMQ", not blocked, blocked or "accepts messages", "free memory or disk: see rabbitmqctl status")
 
 
 async def _missing_queues(url: str, names: list[str]) -> list[str]:
@@ -109,9 +107,9 @@ async def _missing_queues(url: str, names: list[str]) -> list[str]:
 
 
 async def _blocked(url: str) -> str:
-    """Why the broker takes no messages, if it takes none: it tells only those who publish.
+    """The broker's reason for blocking publishers; empty if it does not. Only a connection that publishes learns it.
 
-    What is published has no queue and comes back, or is refused for want of the right to; either is an answer.
+    The message has no queue, so the broker returns it, or refuses it for lack of permission; either is an answer.
     """
     async with confirming(url, "gcc-platform doctor", exchange="") as channel:
         published = await channel.publish([Message("gcc-platform doctor", b"{}")], _ALARM_SECONDS)
@@ -121,35 +119,25 @@ async def _blocked(url: str) -> str:
 def _ingest(_settings: Settings) -> Iterator[Finding]:
     subject = "ClickHouse, ingest"
     with clickhouse.connect(IngestSettings().clickhouse(), {"command": "doctor"}) as server:
-        version = str(_value(server, "SELECT version()"))
+        [[version]] = server.rows("SELECT version()")
         new_enough = tuple(map(int, version.split(".")[:2])) >= _OLDEST_CLICKHOUSE
         oldest = ".".join(map(str, _OLDEST_CLICKHOUSE))
         yield Finding(subject, new_enough, f"version {version}", f"upgrade to {oldest} or newer")
-        there = {f"_e.{row[0]}" for row in server.rows("SELECT name FROM system.tables WHERE database = '_e'")}
+        existing = {f"_e.{row[0]}" for row in server.rows("SELECT name FROM system.tables WHERE database = '_e'")}
         tables = [*TABLES, *LEDGER_VIEWS]
-        yield _all_there(subject, "tables and views", tables, [name for name in tables if name not in there])
-        yield _granted(server, subject, "INSERT ON _e.*")
+        yield _all_exist(subject, "tables and views", tables, [name for name in tables if name not in existing])
+        yield from privileges.of_clickhouse(server, subject, "ingest")
         yield from insert_conditions.examine(server, subject, IngestSettings().clickhouse_cluster)
 
 
 def _dbt_clickhouse(settings: Settings) -> Iterator[Finding]:
     with clickhouse.connect(settings.url("dbt_clickhouse"), {"command": "doctor"}) as server:
-        for right in ("SELECT ON _e.*", "CREATE TABLE ON warehouse.*", "INSERT ON warehouse.*"):
-            yield _granted(server, "ClickHouse, dbt", right)
+        yield from privileges.of_clickhouse(server, "ClickHouse, dbt", "dbt")
 
 
 def _sync_clickhouse(settings: Settings) -> Iterator[Finding]:
     with clickhouse.connect(settings.url("sync_clickhouse"), {"command": "doctor"}) as server:
-        for right in ("SELECT ON _e.*", "SELECT ON warehouse.*"):
-            yield _granted(server, "ClickHouse, sync", right)
-
-
-def _granted(server: ClickHouse, subject: str, right: str) -> Finding:
-    return Finding(subject, str(_value(server, f"CHECK GRANT {right}")) == "1", right, f"GRANT {right} TO this user")
-
-
-def _value(server: ClickHouse, query: str) -> object:
-    return next(iter(server.rows(query)))[0]
+        yield from privileges.of_clickhouse(server, "ClickHouse, sync", "sync")
 
 
 def _sync_postgres(settings: Settings) -> Iterator[Finding]:
@@ -159,23 +147,12 @@ def _sync_postgres(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             subject, version >= _OLDEST_POSTGRES, f"version {version}", f"upgrade to {_OLDEST_POSTGRES} or newer"
         )
-        for schema in ("serving", "serving_data"):
-            yield _may_create(connection, subject, schema)
+        yield from privileges.of_postgres(connection, subject, "sync")
 
 
 def _dbt_postgres(settings: Settings) -> Iterator[Finding]:
     with postgres.connect(settings.url("dbt_postgres"), "gcc-platform doctor") as connection:
-        yield _may_create(connection, "PostgreSQL, dbt", "api")
-
-
-def _may_create(connection: psycopg.Connection, subject: str, schema: str) -> Finding:
-    """In a schema that exists, or by making it."""
-    row = connection.execute(
-        "SELECT coalesce((SELECT has_schema_privilege(oid, 'CREATE') FROM pg_namespace WHERE nspname = %s),"
-        " has_database_privilege(current_database(), 'CREATE'))",
-        [schema],
-    ).fetchone()
-    return Finding(subject, bool(row and row[0]), f"may create in the schema {schema}", _ROLES)
+        yield from privileges.of_postgres(connection, "PostgreSQL, dbt", "dbt")
 
 
 def _dbt(settings: Settings) -> Iterator[Finding]:
@@ -183,13 +160,13 @@ def _dbt(settings: Settings) -> Iterator[Finding]:
     yield Finding("dbt", DBT.exists(), "installed beside this Python", "run make setup, or pip install '.[platform]'")
 
 
-def _all_there(subject: str, what: str, names: list[str], missing: list[str]) -> Finding:
+def _all_exist(subject: str, what: str, names: list[str], missing: list[str]) -> Finding:
     if missing:
         return Finding(subject, False, f"{len(missing)} of {len(names)} {what} are missing: {missing[0]} ...", _INIT)
-    return Finding(subject, True, f"all {len(names)} {what} are there")
+    return Finding(subject, True, f"all {len(names)} {what} exist")
 
 
 def _line(finding: Finding) -> str:
     mark = click.style("ok  ", fg="green") if finding.ok else click.style("FAIL", fg="red")
-    way_out = "" if finding.ok else f"\n     -> {finding.advice}"
-    return f"{mark} {finding.subject}: {finding.said}{way_out}"
+    advice = "" if finding.ok else f"\n     -> {finding.advice}"
+    return f"{mark} {finding.subject}: {finding.message}{advice}"

@@ -1,13 +1,13 @@
-"""What one look at a server found."""
+"""The result of one check of the doctor."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found, and the way out where it is not well."""
+    """What a check found, with advice if it failed."""
 
     subject: str
     ok: bool
-    said: str
+    message: str
     advice: str = ""

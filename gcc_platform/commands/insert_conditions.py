@@ -1,4 +1,4 @@
-"""Whether ClickHouse lets inserts be what the ingest service makes them: its settings, the raw tables, their views."""
+"""Checks of ClickHouse that concern inserts: the user's settings, the raw tables' settings, the views on them."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,30 +16,30 @@ _TABLE_SETTING = re.compile(r"(\w+) = (\d+)")
 
 @dataclass(frozen=True)
 class Effective:
-    """A setting as the server has it for this user, and what its profile permits."""
+    """A setting's value for this user, and the constraints of the user's profile."""
 
     name: str
     value: str
     readonly: bool
-    least: str | None
-    most: str | None
+    minimum: str | None
+    maximum: str | None
     disallowed: Sequence[str]
 
     def forbids(self, wanted: str) -> str:
-        """The constraint that stands against another value, in words; empty where none does."""
+        """Describe the constraint that forbids a value; empty if none does."""
         if self.readonly:
-            return "the profile lets nobody change it (const, or readonly)"
-        if self.least is not None and _number(wanted) < _number(self.least):
-            return f"the profile's min is {self.least}"
-        if self.most is not None and _number(wanted) > _number(self.most):
-            return f"the profile's max is {self.most}"
+            return "the profile makes it constant (const, or readonly)"
+        if self.minimum is not None and _number(wanted) < _number(self.minimum):
+            return f"the profile's min is {self.minimum}"
+        if self.maximum is not None and _number(wanted) > _number(self.maximum):
+            return f"the profile's max is {self.maximum}"
         if wanted in self.disallowed:
             return f"the profile disallows {', '.join(self.disallowed)}"
         return ""
 
 
 def examine(server: ClickHouse, subject: str, cluster: str | None) -> Iterator[Finding]:
-    """What may stand against inserts of the user that is connected. Raises ClickHouseFailed."""
+    """Check the conditions of the connected user's inserts. Raises ClickHouseFailed."""
     yield from _settings(subject, _effective(server))
     yield from _tables(server, subject, cluster)
     yield from _views(server, subject)
@@ -51,30 +51,30 @@ def _effective(server: ClickHouse) -> Mapping[str, Effective]:
 
 
 def _settings(subject: str, effective: Mapping[str, Effective]) -> Iterator[Finding]:
-    """Inserts say these settings themselves. A profile may have others, unless it also forbids to change them."""
+    """Inserts set these settings themselves. A profile may have other values, unless it forbids changing them."""
     wrong = list(_forbidden(subject, effective))
     yield from wrong
     if (readonly := effective["readonly"].value) != "0":
-        wrong.append(Finding(subject, False, f"readonly = {readonly}: inserts are refused", _mend("readonly", "0")))
+        wrong.append(Finding(subject, False, f"readonly = {readonly}: inserts are refused", _advice("readonly", "0")))
         yield wrong[-1]
     if not wrong:
-        yield Finding(subject, True, f"inserts may say all {len(INSERT_SETTINGS)} settings that they need")
+        yield Finding(subject, True, f"inserts may set all {len(INSERT_SETTINGS)} settings that they need")
 
 
 def _forbidden(subject: str, effective: Mapping[str, Effective]) -> Iterator[Finding]:
     for name, value in {**INSERT_SETTINGS, **NEWER_INSERT_SETTINGS}.items():
         wanted, found = str(value), effective.get(name)
         if found is None and name in NEWER_INSERT_SETTINGS:
-            continue  # inserts say it only where the server knows it
+            continue  # inserts set it only if the server knows it
         if found is None:
-            said = f"there is no setting {name}: inserts say {name} = {wanted} and are refused"
-            yield Finding(subject, False, said, "use a newer ClickHouse")
+            message = f"the server has no setting {name}: inserts set {name} = {wanted} and are refused"
+            yield Finding(subject, False, message, "use a newer ClickHouse")
         elif not _same(found.value, wanted) and (constraint := found.forbids(wanted)):
-            said = f"{name} = {found.value}, inserts need {wanted} and are refused: {constraint}"
-            yield Finding(subject, False, said, _mend(name, wanted))
+            message = f"{name} = {found.value}, inserts need {wanted} and are refused: {constraint}"
+            yield Finding(subject, False, message, _advice(name, wanted))
 
 
-def _mend(name: str, wanted: str) -> str:
+def _advice(name: str, wanted: str) -> str:
     return (
         f"give this user a profile with {name} = {wanted}, or without a constraint on {name} "
         "(its CREATE SETTINGS PROFILE, or users.xml)"
@@ -82,7 +82,7 @@ def _mend(name: str, wanted: str) -> str:
 
 
 def _tables(server: ClickHouse, subject: str, cluster: str | None) -> Iterator[Finding]:
-    """Windows in which an insert's token is known, and whether acknowledged rows are on disk."""
+    """Check how long insert tokens are remembered, and whether acknowledged rows are on disk."""
     defaults: dict[str, str] = {row[0]: row[1] for row in server.rows(_DEFAULTS)}
     tables = {f"_e.{name}": engine for name, engine in server.rows(_ENGINES)}
     raw = [event_type.table for event_type in EVENT_TYPES.values() if event_type.table in tables]
@@ -92,12 +92,12 @@ def _tables(server: ClickHouse, subject: str, cluster: str | None) -> Iterator[F
         if not less:
             continue
         table, value = next(iter(less.items()))
-        said = f"{name} = {value} on {_some(less)}, where gcc-ingest init says {wanted}: "
+        message = f"{name} = {value} on {_some(less)}, gcc-ingest init sets {wanted}: "
         advice = f"ALTER TABLE {table} MODIFY SETTING {name} = {wanted}"
         if name.startswith("fsync"):  # documented as a choice
-            yield Finding(subject, True, said + "a crash of the machine may lose the last seconds of it")
+            yield Finding(subject, True, message + "a crash of the machine may lose its last seconds")
         else:
-            yield Finding(subject, False, said + "an insert that is tried again may be there twice", advice)
+            yield Finding(subject, False, message + "a retried insert may be stored twice", advice)
 
 
 _DEFAULTS = "SELECT name, value FROM system.merge_tree_settings"
@@ -110,7 +110,7 @@ def _table_setting(engine: str, name: str, defaults: Mapping[str, str]) -> str:
 
 
 def _views(server: ClickHouse, subject: str) -> Iterator[Finding]:
-    """ClickHouse inserts into every view of a table in the same insert: where one fails, all of it does."""
+    """ClickHouse inserts into every view of a table within the same insert: one that fails, fails the insert."""
     ours = {event_type.table: ledger_view(event_type) for event_type in EVENT_TYPES.values()}
     views = {f"_e.{name}": list(map(".".join, zip(databases, names, strict=True)))
              for name, databases, names in server.rows(_DEPENDENTS)}  # fmt: skip
@@ -120,8 +120,8 @@ def _views(server: ClickHouse, subject: str) -> Iterator[Finding]:
     for table, found in views.items():
         for view in found:
             if view not in ours.values():
-                said = f"the view {view} of {table} is not ours: whenever it fails, inserts into {table} halt"
-                yield Finding(subject, True, said)
+                message = f"the view {view} of {table} is not ours: if it fails, inserts into {table} halt"
+                yield Finding(subject, True, message)
 
 
 _DEPENDENTS = "SELECT name, dependencies_database, dependencies_table FROM system.tables WHERE database = '_e'"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from gcc_platform.local_stack import clickhouse_engine
-from gcc_platform.local_stack.clickhouse_configuration import GRANTS, server_xml, users_xml
+from gcc_platform.local_stack.clickhouse_configuration import USERS, server_xml, users_xml
 from gcc_platform.local_stack.errors import StackError
 from gcc_platform.local_stack.ports import LOOPBACK, answers
 from gcc_platform.local_stack.private_files import write_private
@@ -23,7 +23,7 @@ class ClickHouse(Server):
 
     name: ClassVar[str] = "ClickHouse"
     variable: ClassVar[str] = "CLICKHOUSE_URL"
-    users: ClassVar[tuple[str, ...]] = tuple(GRANTS)
+    users: ClassVar[tuple[str, ...]] = USERS
     port_names: ClassVar[tuple[str, ...]] = ("clickhouse_http", "clickhouse_tcp")
 
     def logs(self) -> tuple[Path, ...]:

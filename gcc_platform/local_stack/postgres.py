@@ -13,6 +13,7 @@ from typing import ClassVar
 import psycopg
 from psycopg import sql
 
+from gcc_platform import grants
 from gcc_platform.local_stack import unprivileged
 from gcc_platform.local_stack.errors import StackError
 from gcc_platform.local_stack.ports import LOOPBACK
@@ -23,14 +24,13 @@ from gcc_platform.local_stack.server import Server
 DATABASE = "gcc"
 SUPERUSER = "postgres"
 ROLES = ("sync", "dbt", "api")
-ROLES_SQL = Path(__file__).with_name("roles.sql")
 
 # Nothing survives a power cut like this, and nothing has to in a test.
 _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
 class Postgres(Server):
-    """One server with the database gcc and one role for each duty, as roles.sql has them."""
+    """One server with the database gcc and one role for each duty, of deploy/grants/postgres.sql."""
 
     name: ClassVar[str] = "PostgreSQL"
     variable: ClassVar[str] = "POSTGRES_URL"
@@ -85,7 +85,7 @@ class Postgres(Server):
             if not connection.execute("SELECT FROM pg_database WHERE datname = %s", [DATABASE]).rowcount:
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
         with self._connect(DATABASE) as connection, connection.transaction():
-            connection.execute(ROLES_SQL.read_bytes())
+            connection.execute(grants.postgres_file().read_bytes())
             for role in ROLES:
                 connection.execute(
                     sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(role), self.passwords[role])

@@ -1,4 +1,4 @@
-"""What the doctor says of a ClickHouse whose settings, tables or views stand against inserts."""
+"""The doctor names the settings, tables and views of ClickHouse that hinder inserts."""
 
 import asyncio
 import re
@@ -54,11 +54,11 @@ def profile(inside: str) -> Callable[[str], str]:
 
 
 @pytest.mark.parametrize(
-    ("inside", "said"),
+    ("inside", "message"),
     [
         (
             "<async_insert>1</async_insert><constraints><async_insert><const/></async_insert></constraints>",
-            "async_insert = 1, inserts need 0 and are refused: the profile lets nobody change it (const, or readonly)",
+            "async_insert = 1, inserts need 0 and are refused: the profile makes it constant (const, or readonly)",
         ),
         (
             "<max_execution_time>60</max_execution_time>"
@@ -69,13 +69,13 @@ def profile(inside: str) -> Callable[[str], str]:
     ],
 )
 def test_a_profile_that_forbids_what_inserts_need_is_named_with_its_value_its_constraint_and_the_way_out(
-    constrained: Constrained, inside: str, said: str
+    constrained: Constrained, inside: str, message: str
 ) -> None:
     constrained.change = profile(inside)  # type: ignore[method-assign]
     constrained.start(threading.Event())
     wrong = [finding for finding in findings(constrained.environment()) if not finding.ok]
-    assert [finding.said for finding in wrong] == [said]
-    assert f"give this user a profile with {said.split(maxsplit=1)[0]} = 0" in wrong[0].advice
+    assert [finding.message for finding in wrong] == [message]
+    assert f"give this user a profile with {message.split(maxsplit=1)[0]} = 0" in wrong[0].advice
 
 
 def test_a_profile_with_other_settings_than_inserts_need_is_well_as_long_as_they_may_be_changed(
@@ -88,7 +88,9 @@ def test_a_profile_with_other_settings_than_inserts_need_is_well_as_long_as_they
     assert [finding for finding in findings(constrained.environment()) if not finding.ok] == []
 
 
-def test_tables_that_do_not_know_a_token_are_named_and_how_to_mend_them(raw_tables: Mapping[str, str]) -> None:
+def test_tables_that_do_not_remember_tokens_are_named_with_the_statement_that_fixes_them(
+    raw_tables: Mapping[str, str],
+) -> None:
     url, table = raw_tables["CLICKHOUSE_URL"], "_e.order_log_events"
     setting = "non_replicated_deduplication_window"
     query(url, f"ALTER TABLE {table} MODIFY SETTING {setting} = 0, fsync_after_insert = 0")
@@ -97,14 +99,14 @@ def test_tables_that_do_not_know_a_token_are_named_and_how_to_mend_them(raw_tabl
     finally:
         query(url, f"ALTER TABLE {table} MODIFY SETTING {setting} = 1000, fsync_after_insert = 1")
     (wrong,) = [finding for finding in found if not finding.ok]
-    assert wrong.said.startswith(f"{setting} = 0 on {table}, where gcc-ingest init says 1000")
+    assert wrong.message.startswith(f"{setting} = 0 on {table}, gcc-ingest init sets 1000")
     assert wrong.advice == f"ALTER TABLE {table} MODIFY SETTING {setting} = 1000"
-    assert any(finding.said.startswith(f"fsync_after_insert = 0 on {table}") for finding in found)
+    assert any(finding.message.startswith(f"fsync_after_insert = 0 on {table}") for finding in found)
     query(url, "SELECT 1")
     assert all(finding.ok for finding in findings(raw_tables))
 
 
-def test_a_view_that_is_not_ours_is_said_and_a_missing_view_of_the_ledger_is_wrong(
+def test_a_view_that_is_not_ours_is_reported_and_a_missing_view_of_the_ledger_is_wrong(
     raw_tables: Mapping[str, str],
 ) -> None:
     url, table = raw_tables["CLICKHOUSE_URL"], "_e.order_log_events"
@@ -115,9 +117,9 @@ def test_a_view_that_is_not_ours_is_said_and_a_missing_view_of_the_ledger_is_wro
     finally:
         query(url, "DROP VIEW _e.of_an_analyst SYNC")
         asyncio.run(_init(url))
-    said = f"the view _e.of_an_analyst of {table} is not ours: whenever it fails, inserts into {table} halt"
-    assert Finding(_SUBJECT, True, said) in found
-    assert [(each.said, each.advice) for each in found if not each.ok] == [
+    message = f"the view _e.of_an_analyst of {table} is not ours: if it fails, inserts into {table} halt"
+    assert Finding(_SUBJECT, True, message) in found
+    assert [(each.message, each.advice) for each in found if not each.ok] == [
         (f"the ledger has no view of {table}", "run gcc-ingest init")
     ]
 

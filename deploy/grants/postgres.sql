@@ -1,9 +1,10 @@
--- The roles of the serving database and what each may do. Idempotent; run it as a superuser (or as a role with
--- CREATEROLE that owns the database) in the database that serves, production's too:
+-- The roles of the serving database and their privileges. Idempotent. Run it in the serving database as a superuser, or
+-- as a role with CREATEROLE that owns the database:
 --
---     psql --set ON_ERROR_STOP=1 --file roles.sql "postgresql://admin@host/gcc"
+--     psql --set ON_ERROR_STOP=1 --file deploy/grants/postgres.sql "postgresql://admin@host/gcc"
 --
--- It sets no passwords. Set them apart: ALTER ROLE sync PASSWORD '...', likewise dbt and api.
+-- It sets no passwords. Set them afterwards: ALTER ROLE sync PASSWORD '...', likewise for dbt and api.
+-- The local stack runs this file, and `gcc-platform doctor` checks the grants on the database and on schemas in it.
 --
 --     sync   owns serving_data (tables) and serving (views over them)
 --     dbt    reads serving, owns api
@@ -26,7 +27,7 @@ $$;
 
 ALTER ROLE api SET default_transaction_read_only = on;
 
--- A role may give a schema to another only where it is a member of it; a superuser may anyway.
+-- Only a member of a role, or a superuser, may create a schema that the role owns.
 DO $$
 BEGIN
     IF NOT (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user) THEN
@@ -39,7 +40,7 @@ CREATE SCHEMA IF NOT EXISTS serving_data AUTHORIZATION sync;
 CREATE SCHEMA IF NOT EXISTS serving AUTHORIZATION sync;
 CREATE SCHEMA IF NOT EXISTS api AUTHORIZATION dbt;
 
--- Views read their tables with their owner's rights: nobody but sync needs any in serving_data.
+-- A view reads its tables with its owner's rights: only sync needs any in serving_data.
 GRANT USAGE ON SCHEMA serving TO dbt, api;
 GRANT SELECT ON ALL TABLES IN SCHEMA serving TO dbt, api;
 ALTER DEFAULT PRIVILEGES FOR ROLE sync IN SCHEMA serving GRANT SELECT ON TABLES TO dbt, api;
