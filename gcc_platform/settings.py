@@ -4,8 +4,6 @@ Each server has one URL per duty, so that every duty can have a user with no mor
 URL is not set uses the server's main URL.
 """
 
-from pathlib import Path
-
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -37,16 +35,6 @@ class Settings(BaseSettings):
 
     http_port: int = Field(8081, alias="GCC_HTTP_PORT", description="the ingest service's HTTP port")
     dagster_port: int = Field(3000, alias="GCC_DAGSTER_PORT")
-
-    local_dir: Path = Field(Path(".local"), alias="GCC_LOCAL_DIR", description="the local stack's data")
-    local_amqp_port: int = Field(5673, alias="GCC_LOCAL_AMQP_PORT")
-    local_management_port: int = Field(15673, alias="GCC_LOCAL_MANAGEMENT_PORT")
-    local_clickhouse_http_port: int = Field(8124, alias="GCC_LOCAL_CLICKHOUSE_HTTP_PORT")
-    local_clickhouse_tcp_port: int = Field(9124, alias="GCC_LOCAL_CLICKHOUSE_TCP_PORT")
-    local_postgres_port: int = Field(5433, alias="GCC_LOCAL_POSTGRES_PORT")
-    local_free_ports: str = Field("12000-31999", alias="GCC_LOCAL_FREE_PORTS")
-    """Where free ports are searched: below the kernel's ephemeral range (32768 and up), of which outgoing connections
-    take ports by chance."""
 
     def url(self, duty: str) -> str:
         """The URL for a duty: amqp, clickhouse, postgres, dbt_clickhouse, sync_clickhouse or dbt_postgres.

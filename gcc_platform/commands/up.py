@@ -21,13 +21,14 @@ from rich.table import Table
 
 from gcc_platform import project
 from gcc_platform.dagster_home import dagster_home
-from gcc_platform.local_stack.commands import directory_option, exits_on_stack_error, stack_of
+from gcc_platform.local_stack.commands import directory_option, stack_of
 from gcc_platform.local_stack.errors import StackError
 from gcc_platform.local_stack.ports import LOOPBACK, is_free
+from gcc_platform.local_stack.private_files import make_private_folder
 from gcc_platform.local_stack.process import Command, Process
 from gcc_platform.local_stack.stack import Stack
 from gcc_platform.settings import Settings
-from ingest_service.archive import private_folders
+from ingest_service.commands.errors import exit_on_error
 from ingest_service.urls import redacted
 
 PROGRAMS = Path(sys.executable).parent
@@ -53,7 +54,7 @@ class Service:
 
     def start(self, environment: Mapping[str, str]) -> None:
         """Start it. One that an `up` that was killed has left behind is stopped first."""
-        private_folders.make(self.process.directory)
+        make_private_folder(self.process.directory)
         self.stop()
         self.process.start(Command(self.argv, environment))
 
@@ -74,7 +75,7 @@ class Service:
     "--simulate", type=click.FloatRange(min=0.1), metavar="RATE", help="Publish made-up events, so many a second."
 )
 @directory_option
-@exits_on_stack_error
+@exit_on_error()
 def up(simulate: float | None, directory: Path | None) -> None:
     """Run everything: RabbitMQ, ClickHouse, PostgreSQL, the ingest service and Dagster.
 
