@@ -1,12 +1,13 @@
 """Everything the platform reads from its environment, in one place.
 
-Each server has one URL per duty, so that every duty can have a user with no more rights than it needs. A duty whose
+Each server has one URL per role, so that each role can have a user with no more privileges than it needs. A role whose
 URL is not set uses the server's main URL.
 """
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from ingest_service import urls
 from ingest_service.settings import local_environment
 from ingest_service.urls import MissingUrl
 
@@ -29,20 +30,58 @@ class Settings(BaseSettings):
     dbt_clickhouse_url: SecretStr | None = Field(None, alias="GCC_DBT_CLICKHOUSE_URL")
     """dbt's: reads ``_e.*``, owns ``warehouse``."""
     sync_clickhouse_url: SecretStr | None = Field(None, alias="GCC_SYNC_CLICKHOUSE_URL")
-    """The sync's and the observers': reads ``_e.*`` and ``warehouse.*``."""
+    """The sync's, the sensor's and the checks': reads ``_e.*`` and ``warehouse.*``."""
     dbt_postgres_url: SecretStr | None = Field(None, alias="GCC_DBT_POSTGRES_URL")
     """dbt's: reads ``serving.*``, owns ``api``."""
 
     http_port: int = Field(8081, alias="GCC_HTTP_PORT", description="the ingest service's HTTP port")
     dagster_port: int = Field(3000, alias="GCC_DAGSTER_PORT")
 
-    def url(self, duty: str) -> str:
-        """The URL for a duty: amqp, clickhouse, postgres, dbt_clickhouse, sync_clickhouse or dbt_postgres.
+    @property
+    def urls(self) -> "Urls":
+        """The URL of each role."""
+        return Urls(self)
 
-        Raises MissingUrl where neither the duty's own variable nor its server's main one is set.
-        """
-        server = duty.rpartition("_")[2]
-        secret: SecretStr | None = getattr(self, f"{duty}_url") or getattr(self, f"{server}_url")
-        if secret is None:
-            raise MissingUrl(f"{server.upper()}_URL")
-        return secret.get_secret_value()
+
+class Urls:
+    """The URL of each role, checked when it is read: every property raises MissingUrl and BadUrl."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    @property
+    def dbt_clickhouse(self) -> str:
+        """ClickHouse for dbt."""
+        own = ("GCC_DBT_CLICKHOUSE_URL", self._settings.dbt_clickhouse_url)
+        return _first(urls.CLICKHOUSE, own, ("CLICKHOUSE_URL", self._settings.clickhouse_url))
+
+    @property
+    def sync_clickhouse(self) -> str:
+        """ClickHouse for the sync, the sensor and the checks."""
+        own = ("GCC_SYNC_CLICKHOUSE_URL", self._settings.sync_clickhouse_url)
+        return _first(urls.CLICKHOUSE, own, ("CLICKHOUSE_URL", self._settings.clickhouse_url))
+
+    @property
+    def dbt_postgres(self) -> str:
+        """PostgreSQL for dbt."""
+        own = ("GCC_DBT_POSTGRES_URL", self._settings.dbt_postgres_url)
+        return _first(urls.POSTGRES, own, ("POSTGRES_URL", self._settings.postgres_url))
+
+    @property
+    def sync_postgres(self) -> str:
+        """PostgreSQL for the sync and the checks."""
+        return _first(urls.POSTGRES, ("POSTGRES_URL", self._settings.postgres_url))
+
+    def check(self) -> None:
+        """Raise MissingUrl or BadUrl for the first role whose URL is missing or malformed."""
+        _ = (self.dbt_clickhouse, self.sync_clickhouse, self.dbt_postgres, self.sync_postgres)
+
+
+def _first(schemes: tuple[str, ...], *candidates: tuple[str, SecretStr | None]) -> str:
+    """The first URL that is set, of variables and their values. The last variable is the server's main one."""
+    for name, secret in candidates:
+        if secret is not None:
+            url = secret.get_secret_value()
+            urls.parse(url, name, schemes)
+            return url
+    raise MissingUrl(candidates[-1][0])

@@ -1,20 +1,21 @@
-"""dbt by hand, with the rights and the environment that a refresh gives it: `gcc-platform dbt`."""
+"""`gcc-platform dbt`: runs dbt by hand, with the privileges and the environment of a refresh."""
 
 import os
 
 import click
 
-from gcc_platform.resources.dbt_environment import BadUrl, dbt_environment
+from gcc_platform.resources.dbt_environment import dbt_environment
 from gcc_platform.resources.dbt_project import DBT, folder, output_environment
 from gcc_platform.settings import Settings
-from ingest_service.urls import MissingUrl
+from ingest_service.commands.errors import exit_on_error
 
 
 @click.command("dbt", context_settings={"ignore_unknown_options": True})
 @click.argument("project", type=click.Choice(["warehouse", "serving"]))
 @click.argument("arguments", nargs=-1, required=True, type=click.UNPROCESSED)
+@exit_on_error()
 def dbt_command(project: str, arguments: tuple[str, ...]) -> None:
-    """Run dbt's ARGUMENTS on a PROJECT, as its own user on the configured servers.
+    """Run dbt with ARGUMENTS on a PROJECT, as dbt's user on the configured servers.
 
     \b
     Examples:
@@ -22,10 +23,7 @@ def dbt_command(project: str, arguments: tuple[str, ...]) -> None:
       gcc-platform dbt warehouse show --select mart_leaderboard
       gcc-platform dbt serving docs generate
     """
-    try:
-        environment = output_environment(project) | os.environ | dbt_environment(Settings())
-    except (MissingUrl, BadUrl) as error:
-        raise click.ClickException(str(error)) from None
+    environment = output_environment(project) | os.environ | dbt_environment(Settings())
     source = str(folder(project))
-    # Not a child: signals and the exit code are dbt's own.
+    # Replaces this process, so that dbt gets the signals and gives the exit code.
     os.execve(DBT, [str(DBT), *arguments, "--project-dir", source, "--profiles-dir", source], environment)  # noqa: S606

@@ -13,41 +13,31 @@ from aio_pika.exceptions import ChannelNotFoundEntity
 from gcc_platform.commands import insert_conditions, privileges
 from gcc_platform.commands.finding import Finding
 from gcc_platform.resources import clickhouse, postgres
-from gcc_platform.resources.clickhouse import ClickHouseFailed
-from gcc_platform.resources.dbt_environment import BadUrl as BadDbtUrl
 from gcc_platform.resources.dbt_environment import dbt_environment
 from gcc_platform.resources.dbt_project import DBT
-from gcc_platform.resources.postgres import PostgresUnavailable
 from gcc_platform.settings import Settings
 from ingest_service.broker import topology
 from ingest_service.broker.confirms import confirming
-from ingest_service.broker.connection import BrokerUnavailable, connected
+from ingest_service.broker.connection import connected
 from ingest_service.broker.published import Message
+from ingest_service.commands.errors import exit_on_error
+from ingest_service.errors import UserError
 from ingest_service.events.registry import EVENT_TYPES
 from ingest_service.schema.inventory import LEDGER_VIEWS, TABLES
 from ingest_service.settings import Settings as IngestSettings
-from ingest_service.urls import BadUrl, MissingUrl
 
 _OLDEST_CLICKHOUSE = (25, 3)
 _OLDEST_POSTGRES = 14
 _ALARM_SECONDS = 2
 _INIT = "run gcc-ingest init"
 
-_UNUSABLE = (
-    BadDbtUrl,
-    BadUrl,
-    BrokerUnavailable,
-    ClickHouseFailed,
-    MissingUrl,
-    PostgresUnavailable,
-    psycopg.Error,
-)
 
 Check = Callable[[Settings], Iterator[Finding]]
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
+@exit_on_error()
 def doctor(as_json: bool) -> None:
     """Check servers, versions, privileges and settings, and advise on each problem. Exits with 1 if a check failed.
 
@@ -80,7 +70,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     for subject, check in checks.items():
         try:
             yield from check(settings)
-        except _UNUSABLE as error:
+        except (UserError, psycopg.Error) as error:
             yield Finding(subject, False, str(error).strip(), "check the URL and that the server runs")
 
 
@@ -131,18 +121,18 @@ def _ingest(_settings: Settings) -> Iterator[Finding]:
 
 
 def _dbt_clickhouse(settings: Settings) -> Iterator[Finding]:
-    with clickhouse.connect(settings.url("dbt_clickhouse"), {"command": "doctor"}) as server:
+    with clickhouse.connect(settings.urls.dbt_clickhouse, {"command": "doctor"}) as server:
         yield from privileges.of_clickhouse(server, "ClickHouse, dbt", "dbt")
 
 
 def _sync_clickhouse(settings: Settings) -> Iterator[Finding]:
-    with clickhouse.connect(settings.url("sync_clickhouse"), {"command": "doctor"}) as server:
+    with clickhouse.connect(settings.urls.sync_clickhouse, {"command": "doctor"}) as server:
         yield from privileges.of_clickhouse(server, "ClickHouse, sync", "sync")
 
 
 def _sync_postgres(settings: Settings) -> Iterator[Finding]:
     subject = "PostgreSQL, sync"
-    with postgres.connect(settings.url("postgres"), "gcc-platform doctor") as connection:
+    with postgres.connect(settings.urls.sync_postgres, "gcc-platform doctor") as connection:
         version = connection.info.server_version // 10_000
         yield Finding(
             subject, version >= _OLDEST_POSTGRES, f"version {version}", f"upgrade to {_OLDEST_POSTGRES} or newer"
@@ -151,7 +141,7 @@ def _sync_postgres(settings: Settings) -> Iterator[Finding]:
 
 
 def _dbt_postgres(settings: Settings) -> Iterator[Finding]:
-    with postgres.connect(settings.url("dbt_postgres"), "gcc-platform doctor") as connection:
+    with postgres.connect(settings.urls.dbt_postgres, "gcc-platform doctor") as connection:
         yield from privileges.of_postgres(connection, "PostgreSQL, dbt", "dbt")
 
 

@@ -1,4 +1,4 @@
-"""The 15-minute job once, in this process: `gcc-platform refresh`."""
+"""`gcc-platform refresh`: runs the 15-minute job once, in this process."""
 
 import logging
 import os
@@ -12,22 +12,19 @@ import click
 import dagster as dg
 
 from gcc_platform.dagster_home import dagster_home
-from gcc_platform.resources.dbt_environment import dbt_environment
 from gcc_platform.settings import Settings
-from ingest_service.urls import MissingUrl
+from ingest_service.commands.errors import exit_on_error
 
-# Dagster's own log repeats every event with its stack trace; what went wrong is told below, in a line each.
+# Dagster's own log repeats every event with its stack trace; this command prints one line per failure.
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 def refresh(settings: Settings) -> int:
-    """Build and check everything, and say how it went. 0: all well; 1: a step or an ERROR check failed.
+    """Build and check everything, and print the results. Returns 1 if a step or a check of severity ERROR failed.
 
-    Raises MissingUrl before anything runs.
+    Raises MissingUrl and BadUrl before anything runs.
     """
-    for duty in ("sync_clickhouse", "postgres"):
-        settings.url(duty)
-    dbt_environment(settings)
+    settings.urls.check()
     started = time.monotonic()
     with dg.DagsterInstance.from_config(str(dagster_home())) as instance:
         result = _run(instance)
@@ -41,28 +38,31 @@ def refresh(settings: Settings) -> int:
 
 
 @click.command("refresh")
+@exit_on_error()
 def refresh_command() -> None:
-    """Build and check everything once: raw tables -> marts -> PostgreSQL. The exit code tells."""
-    try:
-        sys.exit(refresh(Settings()))
-    except MissingUrl as error:
-        raise click.ClickException(str(error)) from None
+    """Build and check everything once: raw tables -> marts -> PostgreSQL. Exits with 1 on failure.
+
+    \b
+    Example:
+      gcc-platform refresh
+    """
+    sys.exit(refresh(Settings()))
 
 
 def _run(instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
-    # Loaded here, not above: it parses dbt projects, and `gcc-platform --help` should not.
+    # Imported here because it parses the dbt projects, which `gcc-platform refresh --help` should not.
     from gcc_platform.definitions import defs  # noqa: PLC0415
 
-    # dagster-dbt repeats what dbt prints, line by line; it is in dbt's own log as well.
-    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+    # dagster-dbt repeats dbt's output line by line; dbt's own log has it too.
+    with Path(os.devnull).open("w") as devnull, redirect_stdout(devnull):
         return defs.resolve_job_def("refresh").execute_in_process(
             instance=instance, raise_on_error=False, run_config=_QUIET
         )
 
 
 def _lines(result: dg.ExecuteInProcessResult) -> Iterator[tuple[str, bool]]:
-    """What to say, and whether it is a failure."""
+    """The lines to print, each with whether it is a failure."""
     missing = set(result.job_def.asset_layer.executable_asset_keys)
     for event in result.all_events:
         if event.is_step_materialization and event.asset_key is not None:
@@ -71,9 +71,9 @@ def _lines(result: dg.ExecuteInProcessResult) -> Iterator[tuple[str, bool]]:
         elif event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             yield from _checked(event)
         elif event.is_step_failure:
-            yield f"  FAILED   {event.step_key}: {_why(event)}", True
+            yield f"  FAILED   {event.step_key}: {_reason(event)}", True
     for key in sorted(missing):
-        yield f"  skipped  {key.to_user_string()}: what it is made of failed", False
+        yield f"  skipped  {key.to_user_string()}: upstream failed", False
 
 
 def _materialized(event: dg.DagsterEvent) -> str:
@@ -83,7 +83,7 @@ def _materialized(event: dg.DagsterEvent) -> str:
 
 
 def _checked(event: dg.DagsterEvent) -> Iterator[tuple[str, bool]]:
-    """Only what failed: there are many checks."""
+    """Only the checks that failed: there are many."""
     check = event.asset_check_evaluation_data
     if check.passed:
         return
@@ -94,17 +94,17 @@ def _checked(event: dg.DagsterEvent) -> Iterator[tuple[str, bool]]:
 
 
 def _failed_rows(check: dg.AssetCheckEvaluation) -> str:
-    """dbt's tests tell how many rows did not pass, and no more."""
+    """The result of a dbt test, which has a number of rows and no description."""
     rows = check.metadata.get("dagster_dbt/failed_row_count")
-    return f"rows that do not pass: {rows.value}" if rows else "see its metadata"
+    return f"failed rows: {rows.value}" if rows else "see its metadata"
 
 
-def _why(event: dg.DagsterEvent) -> str:
-    """The innermost cause, without the stack."""
+def _reason(event: dg.DagsterEvent) -> str:
+    """The innermost cause, without its stack trace."""
     data = event.step_failure_data
     if data.user_failure_data and data.user_failure_data.description:
         return data.user_failure_data.description
     error = data.error
     while error and error.cause:
         error = error.cause
-    return error.message.strip() if error else "no reason was given"
+    return error.message.strip() if error else "unknown reason"

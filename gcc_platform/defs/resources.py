@@ -17,7 +17,7 @@ class ClickHouseResource(dg.ConfigurableResource[ClickHouse]):
     @contextmanager
     def connect(self, **comment: str) -> Iterator[ClickHouse]:
         """Connect to GCC_SYNC_CLICKHOUSE_URL. Raises MissingUrl, BadUrl and ClickHouseFailed."""
-        with clickhouse.connect(Settings().url("sync_clickhouse"), comment) as connection:
+        with clickhouse.connect(Settings().urls.sync_clickhouse, comment) as connection:
             yield connection
 
 
@@ -27,5 +27,5 @@ class PostgresResource(dg.ConfigurableResource[psycopg.Connection]):
     @contextmanager
     def connect(self, application_name: str) -> Iterator[psycopg.Connection]:
         """Connect to POSTGRES_URL under a name. Raises MissingUrl, BadUrl and PostgresUnavailable."""
-        with postgres.connect(Settings().url("postgres"), application_name) as connection:
+        with postgres.connect(Settings().urls.sync_postgres, application_name) as connection:
             yield connection

@@ -69,7 +69,7 @@ def test_a_refresh_says_what_it_built(refreshed: subprocess.CompletedProcess[str
 @pytest.mark.slow
 def test_a_refresh_warns_of_absurd_numbers(refreshed: subprocess.CompletedProcess[str]) -> None:
     """One row for each metric and source that brought any."""
-    warning = "warning  staging/stg_beat_post_log counts_are_counts__stg_beat_post_log: rows that do not pass: 1"
+    warning = "warning  staging/stg_beat_post_log counts_are_counts__stg_beat_post_log: failed rows: 1"
     assert warning in refreshed.stdout
 
 

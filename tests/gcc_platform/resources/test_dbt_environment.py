@@ -4,10 +4,10 @@ import pytest
 import yaml
 
 from gcc_platform import project
-from gcc_platform.resources.dbt_environment import BadUrl, dbt_environment
+from gcc_platform.resources.dbt_environment import dbt_environment
 from gcc_platform.settings import Settings
 from ingest_service.settings import Settings as IngestSettings
-from ingest_service.urls import MissingUrl
+from ingest_service.urls import BadUrl, MissingUrl
 
 CLICKHOUSE = "http://dbt:secret@clickhouse:8124"
 POSTGRES = "postgresql://dbt:secret@postgres:5433/gcc"
@@ -76,7 +76,7 @@ def test_sslmode_comes_from_the_query() -> None:
     assert environment(postgres=f"{POSTGRES}?sslmode=require")["DBT_POSTGRES_SSLMODE"] == "require"
 
 
-def test_dbts_duty_falls_back_to_the_servers_main_url() -> None:
+def test_dbts_role_falls_back_to_the_servers_main_url() -> None:
     settings = Settings(_env_file=None, clickhouse_url="http://main", postgres_url=POSTGRES)
     assert dbt_environment(settings)["DBT_CLICKHOUSE_HOST"] == "main"
 
@@ -99,3 +99,4 @@ def test_an_unusable_url_is_refused_without_repeating_its_password(clickhouse: s
     with pytest.raises(BadUrl) as refusal:
         environment(clickhouse, postgres)
     assert "hush" not in str(refusal.value)
+    assert "GCC_DBT_" in str(refusal.value)
