@@ -1,4 +1,4 @@
-"""Everything Dagster knows of this platform: the folders below defs/, merged, and the servers they use."""
+"""The code location: the definitions of the folders below defs/, and their resources."""
 
 import dagster as dg
 
@@ -14,7 +14,7 @@ from gcc_platform.resources.dbt import dbt_resource
 
 defs = dg.Definitions.merge(
     dg.Definitions(
-        assets=raw_assets.raw_tables,
+        assets=[raw_assets.raw_tables],
         asset_checks=[raw_checks.raw_checks],
         sensors=[raw_sensors.raw_arrivals],
     ),

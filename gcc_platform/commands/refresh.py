@@ -63,11 +63,13 @@ def _run(instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
 
 def _lines(result: dg.ExecuteInProcessResult) -> Iterator[tuple[str, bool]]:
     """The lines to print, each with whether it is a failure."""
-    missing = set(result.job_def.asset_layer.executable_asset_keys)
+    layer = result.job_def.asset_layer
+    built = set(layer.executable_asset_keys) & set(layer.asset_graph.materializable_asset_keys)
+    missing = set(built)
     for event in result.all_events:
         if event.is_step_materialization and event.asset_key is not None:
             missing.discard(event.asset_key)
-            yield _materialized(event), False
+            yield _materialized(event, "built  " if event.asset_key in built else "arrived"), False
         elif event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             yield from _checked(event)
         elif event.is_step_failure:
@@ -76,10 +78,10 @@ def _lines(result: dg.ExecuteInProcessResult) -> Iterator[tuple[str, bool]]:
         yield f"  skipped  {key.to_user_string()}: upstream failed", False
 
 
-def _materialized(event: dg.DagsterEvent) -> str:
+def _materialized(event: dg.DagsterEvent, word: str) -> str:
     rows = event.materialization.metadata.get("dagster/row_count")
     key = event.asset_key.to_user_string() if event.asset_key else ""
-    return f"  built    {key}" + (f" ({rows.value} rows)" if rows else "")
+    return f"  {word}  {key}" + (f" ({rows.value} rows)" if rows else "")
 
 
 def _checked(event: dg.DagsterEvent) -> Iterator[tuple[str, bool]]:

@@ -37,8 +37,8 @@ def _served_asset(mart: Mart) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult[Any]:
         version = new_version()
         with (
-            clickhouse.connect(mart=mart.name, version=version, run_id=context.run_id) as source,
-            postgres.connect(f"sync {mart.name} {context.run_id[:8]}") as target,
+            clickhouse.connect(mart=mart.name, version=version, run_id=context.run.run_id) as source,
+            postgres.connect(f"sync {mart.name} {context.run.run_id[:8]}") as target,
         ):
             snapshot = sync(source, target, mart, version)
         if snapshot.dropped_views:

@@ -24,7 +24,7 @@ def warehouse(context: dg.AssetExecutionContext, dbt_warehouse: Dbt, clickhouse:
     """Build the warehouse and test it."""
 
     def row_counts(keys: Sequence[dg.AssetKey]) -> Mapping[dg.AssetKey, int]:
-        return _row_counts(clickhouse, context.run_id, keys)
+        return _row_counts(clickhouse, context.run.run_id, keys)
 
     yield from build(context, "warehouse", dbt_warehouse, row_counts)
 

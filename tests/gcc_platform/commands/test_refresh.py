@@ -67,6 +67,17 @@ def test_a_refresh_says_what_it_built(refreshed: subprocess.CompletedProcess[str
 
 
 @pytest.mark.slow
+def test_a_refresh_reports_the_raw_tables_that_have_new_rows(
+    refreshed: subprocess.CompletedProcess[str], home: Path
+) -> None:
+    assert "arrived  raw/post_log_events (50 rows)" in refreshed.stdout
+    assert "raw/order_log_events" not in refreshed.stdout
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        for name in ("post_log_events", "profile_log_events"):
+            assert len(instance.fetch_materializations(dg.AssetKey(["raw", name]), limit=10).records) == 1
+
+
+@pytest.mark.slow
 def test_a_refresh_warns_of_absurd_numbers(refreshed: subprocess.CompletedProcess[str]) -> None:
     """One row for each metric and source that brought any."""
     warning = "warning  staging/stg_beat_post_log counts_are_counts__stg_beat_post_log: failed rows: 1"

@@ -1,4 +1,4 @@
-"""What has arrived in the raw tables: one query for all of them, which opens no older parts than it must."""
+"""Statistics of the raw tables, each from one query for all tables, which reads no older parts than it must."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from gcc_platform.resources.clickhouse import ClickHouse, quoted
 
 _DATABASE = "_e"
 _SLACK = timedelta(minutes=5)
-"""Clocks differ, and a part is visible a little after its time."""
+"""For clocks that differ, and for parts that become visible a little after their modification time."""
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class Arrivals:
-    """One raw table as it is now. Both times are None where nothing arrived since the time asked about."""
+    """A raw table's present rows. Both times are None if nothing arrived since the time in question."""
 
     rows: int
     newest_insert: datetime | None
@@ -26,20 +26,20 @@ class Arrivals:
 
 
 @dataclass(frozen=True)
-class Copies:
-    """How many of a table's recent rows there are, and how many distinct events they are."""
+class Duplicates:
+    """The numbers of a table's recent rows, and of distinct events among them."""
 
     rows: int
     events: int
 
     @property
     def share(self) -> float:
-        """The part of the rows that are copies of others."""
+        """The share of the rows that repeat an event."""
         return 1 - self.events / self.rows if self.rows else 0.0
 
 
 def arrivals(clickhouse: ClickHouse, since: Mapping[dg.AssetKey, datetime]) -> Mapping[dg.AssetKey, Arrivals]:
-    """What arrived since a time of each table's own; tables that do not exist are left out."""
+    """The arrivals in each table since a time of its own. Omits tables that do not exist."""
     rows = _existing(clickhouse, since)
     slack = {key: max(since[key] - _SLACK, BEGINNING) for key in rows}
     found = _union(clickhouse, slack, "max(insert_timestamp), max(event_timestamp), count()")
@@ -49,15 +49,17 @@ def arrivals(clickhouse: ClickHouse, since: Mapping[dg.AssetKey, datetime]) -> M
     }
 
 
-def copies(clickhouse: ClickHouse, tables: Iterable[dg.AssetKey], window: timedelta) -> Mapping[dg.AssetKey, Copies]:
-    """How often recent events are there twice; tables that do not exist are left out."""
+def duplicates(
+    clickhouse: ClickHouse, tables: Iterable[dg.AssetKey], window: timedelta
+) -> Mapping[dg.AssetKey, Duplicates]:
+    """The duplicates among the rows of the last `window`. Omits tables that do not exist."""
     since = dict.fromkeys(_existing(clickhouse, tables), datetime.now(UTC) - window)
     found = _union(clickhouse, since, "count(), uniqExact(event_id)")
-    return {key: Copies(rows, events) for key, (rows, events) in found.items()}
+    return {key: Duplicates(rows, events) for key, (rows, events) in found.items()}
 
 
 def _existing(clickhouse: ClickHouse, tables: Iterable[dg.AssetKey]) -> dict[dg.AssetKey, int]:
-    """The tables that exist, with their row counts."""
+    """The row counts of the tables that exist."""
     by_name = {key.path[-1]: key for key in tables}
     rows = clickhouse.rows(
         "SELECT name, ifNull(total_rows, 0) FROM system.tables "
@@ -70,9 +72,9 @@ def _existing(clickhouse: ClickHouse, tables: Iterable[dg.AssetKey]) -> dict[dg.
 def _union(
     clickhouse: ClickHouse, since: Mapping[dg.AssetKey, datetime], aggregates: str
 ) -> Mapping[dg.AssetKey, Sequence[Any]]:
-    """The aggregates over what was inserted into each table since its own time.
+    """The aggregates over the rows that were inserted into each table since its own time.
 
-    insert_timestamp is in no index; the parts' times are, and an insert makes a part: old ones are not opened.
+    Restricted to the parts modified since then: an insert creates a part, so older parts have no such rows.
     """
     queries = []
     for number, key in enumerate(since):
