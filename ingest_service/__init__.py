@@ -1,1 +1,1 @@
-"""The always-on service: crawl events from RabbitMQ into ClickHouse, in batches, losing nothing."""
+"""The ingest service: writes crawl events from RabbitMQ to ClickHouse in batches and loses none."""

@@ -1,4 +1,4 @@
-"""The service as a whole: one pipeline per event type, one connection for dead letters, and an orderly end."""
+"""The service: one pipeline per event type, one connection for dead letters, and an orderly shutdown."""
 
 import asyncio
 import time
@@ -49,12 +49,12 @@ class Service:
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
-        """Stop consuming, flush, acknowledge and let `run` return; a second call changes nothing."""
+        """Stop consuming, flush, acknowledge and let `run` return; idempotent."""
         _log.info("stopping", in_flight=sum(each.in_flight for each in self._health.types.values()))
         self._stopping.set()
 
     async def run(self) -> None:
-        """Consume until stopped. Raises PortTaken or MissingUrl; a server that is away is waited for."""
+        """Consume until stopped. Waits for unavailable servers. Raises PortTaken or MissingUrl."""
         settings = self._settings
         amqp_url = settings.amqp()
         server = await http_server.start(self._health, self._metrics, settings.http_host, settings.http_port)
@@ -104,7 +104,7 @@ class Service:
         self._health.broker = state
 
     async def _watch_depths(self, url: str) -> None:
-        """Ask now and then how much waits in the queues, over a connection of its own, for as long as it lives."""
+        """Query the depth of the queues periodically, over a connection of its own."""
         while True:
             try:
                 async with connected(url, "gcc-ingest queue depths") as connection:
@@ -113,7 +113,7 @@ class Service:
                             self._health.types[each.name].queue_depth = await depth(connection, each.queue)
                         await asyncio.sleep(_DEPTH_SECONDS)
             except BrokerUnavailable as error:
-                _log.debug("queue depths are not known", why=str(error))
+                _log.debug("queue depths are unknown", why=str(error))
             for health in self._health.types.values():
                 health.queue_depth = None
             await asyncio.sleep(_DEPTH_SECONDS)

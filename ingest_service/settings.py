@@ -1,4 +1,4 @@
-"""Everything the ingest service reads from its environment, in one place."""
+"""The ingest service's settings, all read from the environment."""
 
 import os
 from datetime import UTC, date, datetime, time, timedelta
@@ -15,7 +15,7 @@ from ingest_service.urls import MissingUrl
 
 
 def local_environment() -> tuple[Path, ...]:
-    """Files of NAME=value lines for what the environment does not set: ``.env``, then the local stack's own."""
+    """Files of NAME=value lines for settings that the environment lacks: ``.env``, then the local stack's."""
     return (_local_dir() / "env", Path(".env"))
 
 
@@ -41,24 +41,23 @@ class Settings(BaseSettings):
     flush_rows: PositiveInt = Field(10_000, alias="GCC_FLUSH_ROWS")
     flush_bytes: PositiveInt = Field(16 * 2**20, alias="GCC_FLUSH_BYTES")
     flush_seconds: PositiveFloat = Field(5.0, alias="GCC_FLUSH_SECONDS")
-    """A batch goes when it is full, or its oldest message has waited this long."""
+    """A batch is flushed when it is full, or its oldest message has waited this long."""
     linger_seconds: PositiveFloat = Field(0.25, alias="GCC_LINGER_SECONDS")
-    """A batch of at least 1,000 rows waits only this long for more: so batches grow with the load."""
+    """A batch of at least 1,000 rows waits only this long for more, so batches grow with the load."""
     inserts_in_flight: PositiveInt = Field(2, alias="GCC_INSERTS_IN_FLIGHT")
-    """Batches of one event type under way to ClickHouse at a time."""
+    """Concurrent inserts per event type."""
     delivery: Literal["fast", "aio-pika"] = Field("fast", alias="GCC_DELIVERY")
-    """How messages are received: past aio-pika, or, ten times slower, through it."""
+    """How messages are received: directly from the stream, or through aio-pika, which is ten times slower."""
     prefetch: PositiveInt = Field(20_000, alias="GCC_PREFETCH", le=65_535)
-    """Unacknowledged messages the broker hands over per event type at most; fewer where they are large."""
+    """Unacknowledged messages per event type at most; fewer if they are large."""
     max_held_bytes: PositiveInt = Field(256 * 2**20, alias="GCC_MAX_HELD_BYTES")
-    """Bodies held in memory, of all event types together; beyond it the service reads no further until some are
-    stored."""
+    """Bytes of bodies held in memory by all event types together; beyond it reading pauses until some are stored."""
 
     retry_first_seconds: PositiveFloat = Field(0.2, alias="GCC_RETRY_FIRST_SECONDS")
     retry_most_seconds: PositiveFloat = Field(30.0, alias="GCC_RETRY_MOST_SECONDS")
     insert_timeout_seconds: PositiveFloat = Field(120.0, alias="GCC_INSERT_TIMEOUT_SECONDS")
     stop_seconds: PositiveFloat = Field(20.0, alias="GCC_STOP_SECONDS")
-    """How long SIGTERM may take to flush what is in flight before it is given back to the broker."""
+    """How long a flush after SIGTERM may take; the rest is given back to the broker."""
 
     max_body_bytes: PositiveInt = Field(4 * 2**20, alias="GCC_MAX_BODY_BYTES")
     earliest_event: date = Field(date(2005, 1, 1), alias="GCC_EARLIEST_EVENT")
@@ -67,20 +66,20 @@ class Settings(BaseSettings):
     dead_letter_share: float = Field(0.5, alias="GCC_DEAD_LETTER_SHARE", ge=0, le=1)
     """A type halts when more than this share of its recent messages cannot be stored."""
     hold_seconds: PositiveFloat = Field(1_500.0, alias="GCC_HOLD_SECONDS")
-    """How long messages are held for a server that is ill before they are given back: less than consumer_timeout."""
+    """How long messages are held for a failing server before they are given back: less than consumer_timeout."""
     archive_url: SecretStr | None = Field(None, alias="GCC_ARCHIVE_URL")
     """Where dead letters are archived: a folder, or a URL that fsspec knows (s3://bucket/prefix).
 
     Without a default, except beside a local stack: a folder chosen for a container may not outlive it."""
     archive_seconds: PositiveFloat = Field(30.0, alias="GCC_ARCHIVE_SECONDS")
-    """A file is written when it is full, or its oldest letter has waited this long."""
+    """An archive file is written when it is full, or its oldest letter has waited this long."""
 
     sentry_dsn: SecretStr | None = Field(None, alias="GCC_SENTRY_DSN")
 
     log_format: str = Field("auto", alias="GCC_LOG_FORMAT", pattern="^(auto|console|json)$")
 
     def bounds(self) -> Bounds:
-        """What is too much of a body, and which event times are plausible."""
+        """The limits that events are validated by."""
         return Bounds(
             body_bytes=self.max_body_bytes,
             earliest=datetime.combine(self.earliest_event, time.min, UTC),

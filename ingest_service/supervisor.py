@@ -1,6 +1,6 @@
-"""Keeps one worker for each queue running, each on a connection of its own, and ends them in order.
+"""Keeps one worker per queue running, each on its own connection, and shuts them down in order.
 
-A connection that is not read, because its worker holds too much, holds up nobody else.
+A paused connection, whose worker holds too much in memory, does not affect the other workers.
 """
 
 import asyncio
@@ -17,32 +17,32 @@ from ingest_service.broker.consumer import QueueMissing
 from ingest_service.broker.transport import ReadConnection, Reader
 
 _LASTING_SECONDS = 10.0
-"""A connection that lived this long was no failed attempt."""
+"""A connection that lived this long resets the backoff."""
 
 _log = structlog.get_logger()
 
 
 class Worker(Protocol):
-    """What consumes one queue."""
+    """Consumes one queue."""
 
     @property
     def name(self) -> str:
-        """Whose queue it is, as logs say it."""
+        """The name of the queue's event type, for logs."""
         ...
 
     async def run(self, connection: ReadConnection) -> None:
-        """Consume until the channel ends, or until the stop and what had been received is settled.
+        """Consume until the channel ends, or until received messages are settled after a stop.
 
         Raises QueueMissing, or what aio-pika raises when the connection fails.
         """
         ...
 
     def wake(self) -> None:
-        """Look at the stop event now."""
+        """Check the stop event now."""
         ...
 
     def waiting(self, why: str) -> None:
-        """It does not consume now."""
+        """Note that it does not consume at present, and why."""
         ...
 
 
@@ -59,7 +59,7 @@ class Supervisor:
         stopping: asyncio.Event,
         broker: Callable[[str], None],
     ) -> None:
-        """`name` is the connections', `reader` makes what reads one; `broker` is told how the broker stands."""
+        """`name` prefixes the connections' names, `reader` makes a reader, `broker` is called with its state."""
         self._url = url
         self._name = name
         self._reader = reader
@@ -68,10 +68,10 @@ class Supervisor:
         self._stopping = stopping
         self._broker = broker
         self._connecting = asyncio.Lock()
-        """While the broker is away one tries, and the others wait for it: one line in the log an attempt."""
+        """While the broker is unavailable only one worker tries to connect, so that each attempt logs one line."""
 
     async def run(self, workers: Sequence[Worker]) -> None:
-        """Return when all have stopped; what cannot be settled within `stop_seconds` goes back to the broker."""
+        """Return when all have stopped; messages not settled within `stop_seconds` are given back to the broker."""
         running = [asyncio.create_task(self._keep_connected(worker), name=worker.name) for worker in workers]
         stopping = asyncio.create_task(self._wake_and_cancel_late(workers, running), name="stop deadline")
         try:
@@ -79,7 +79,7 @@ class Supervisor:
         except asyncio.CancelledError:
             if not self._stopping.is_set():
                 raise
-            _log.warning("not everything could be settled in time: the rest is given back to the broker",
+            _log.warning("stop deadline exceeded: unsettled messages are given back to the broker",
                          seconds=self._stop_seconds)  # fmt: skip
         finally:
             await cancelled((*running, stopping))
@@ -125,7 +125,7 @@ class Supervisor:
         return None
 
     async def _keep_running(self, worker: Worker, connection: ReadConnection) -> None:
-        """Run a worker again and again, for as long as its connection lives."""
+        """Run a worker repeatedly while its connection lives."""
         attempt = 0
         while is_alive(connection) and not self._stopping.is_set():
             attempt += 1
@@ -150,7 +150,7 @@ class Supervisor:
 async def wait_to_retry(
     stopping: asyncio.Event, backoff: Backoff, what: str, why: str, attempt: int, **about: str
 ) -> None:
-    """Log what is waited for and why, and sleep before the next attempt, but not longer than until the stop."""
+    """Log the reason for a retry, and sleep until the next attempt or the stop."""
     if stopping.is_set():
         return
     seconds = backoff.seconds(attempt)

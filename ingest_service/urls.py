@@ -1,4 +1,4 @@
-"""Servers' URLs: the one place that takes them apart. Light, so that crawlers can import it without the settings."""
+"""Parses servers' URLs, for both packages. Without dependencies, so that crawlers need not import the settings."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -52,7 +52,7 @@ class ServerUrl:
 
 
 def parse(url: str, name: str, schemes: Collection[str]) -> ServerUrl:
-    """Take a URL apart. `name` is the variable that holds it, `schemes` are those allowed. Raises BadUrl."""
+    """Parse a URL. `name` is the variable that holds it, `schemes` are those allowed. Raises BadUrl."""
     try:
         parts = urlsplit(url)
         usable = parts.scheme in schemes and parts.hostname and parts.port != 0

@@ -22,7 +22,7 @@ class NoGrain(UserError):
 
     def __init__(self, mart: str) -> None:
         super().__init__(
-            f"{mart} has no grain: give it a unique_combination test (or meta.grain) in its yml. "
+            f"{mart} has no grain: give it a unique_combination_of_columns test (or meta.grain) in its yml. "
             "The grain becomes the primary key in PostgreSQL."
         )
 
@@ -56,8 +56,8 @@ def _mart(manifest: Mapping[str, Any], model: Mapping[str, Any]) -> Mart:
 
 
 def _tested_grain(manifest: Mapping[str, Any], model_id: str) -> list[str]:
-    """The columns of the model's unique_combination test: the grain is declared once and tested on both servers."""
+    """The columns of its unique_combination_of_columns test: the grain is declared once and tested on both servers."""
     for node in manifest["nodes"].values():
-        if node.get("attached_node") == model_id and node["test_metadata"]["name"] == "unique_combination":
-            return list(node["test_metadata"]["kwargs"]["columns"])
+        if node.get("attached_node") == model_id and node["test_metadata"]["name"] == "unique_combination_of_columns":
+            return list(node["test_metadata"]["kwargs"]["combination_of_columns"])
     return []

@@ -1,1 +1,1 @@
-"""Dead letters out of their queues: into files and a table, and published again."""
+"""Archives dead letters from the error queues into files and a table, and replays them."""

@@ -1,4 +1,4 @@
-"""Every error queue archived: one archiver per event type, each on a connection of its own, and an orderly end."""
+"""Archives every error queue: one archiver per event type, each on its own connection, and an orderly shutdown."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ from ingest_service.settings import Settings
 from ingest_service.supervisor import Supervisor
 
 _COPIES = 4
-"""A letter that is archived is in memory up to so many times: as it came, as a line of the file, as a row."""
+"""The copies of a letter in memory while it is archived: the message, the line of the file, the row."""
 
 _log = structlog.get_logger()
 
@@ -44,13 +44,13 @@ class Archive:
         return sum(archiver.archived for archiver in self._archivers)
 
     def stop(self) -> None:
-        """Stop consuming, archive what was received and let `run` return; a second call changes nothing."""
+        """Stop consuming, archive the received letters and let `run` return; idempotent."""
         self._stopping.set()
         for archiver in self._archivers:
             archiver.wake()
 
     async def run(self) -> None:
-        """Archive until stopped. Raises MissingUrl; a server that is away is waited for."""
+        """Archive until stopped. Waits for unavailable servers. Raises MissingUrl."""
         settings = self._settings
         backoff = Backoff(settings.retry_first_seconds, settings.retry_most_seconds)
         supervisor = Supervisor(
@@ -71,8 +71,8 @@ class Archive:
     async def run_once(self) -> None:
         """Archive until every queue is empty.
 
-        What is not archived stays where it is. Raises BrokerUnavailable, ClickHouseUnavailable, InsertFailed,
-        MissingUrl, NotWritten or QueueMissing.
+        Letters that are not archived stay in their queue. Raises BrokerUnavailable, ClickHouseUnavailable,
+        InsertFailed, MissingUrl, NotWritten or QueueMissing.
         """
         async with (
             clickhouse.connected(self._settings.clickhouse(), self._settings.insert_timeout_seconds) as server,
@@ -100,7 +100,7 @@ class Archive:
             raise BrokerUnavailable(f"AMQP_URL: the connection failed: {why}") from None
 
     async def _stop_in_time(self, tasks: Iterable["asyncio.Task[None]"]) -> None:
-        """What is not archived a while after the stop goes back to the broker."""
+        """Give letters back to the broker that are not archived within the stop deadline."""
         await self._stopping.wait()
         await asyncio.sleep(self._settings.stop_seconds)
         for task in tasks:

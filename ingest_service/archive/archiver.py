@@ -1,4 +1,4 @@
-"""One error queue's letters on their way into a file and the table; acknowledged when both are durable."""
+"""Archives one error queue into files and the table; letters are acknowledged when both are durable."""
 
 import asyncio
 import time
@@ -28,9 +28,9 @@ from ingest_service.pipeline.buffer import Batch, Buffer, Limits
 from ingest_service.pipeline.flow_control import FlowControl
 from ingest_service.pipeline.memory_bound import MemoryBound
 
-LETTERS = 250  # in one file at most, and unacknowledged per queue
+LETTERS = 250  # per file, and unacknowledged per queue, at most
 BYTES = 16 * 2**20
-_LOOK_SECONDS = 0.2  # how often a queue that is being emptied is asked whether it is
+_LOOK_SECONDS = 0.2  # between checks whether a queue is empty
 
 
 class Archiver:
@@ -47,7 +47,7 @@ class Archiver:
         turn: asyncio.Lock,
         stopping: asyncio.Event,
     ) -> None:
-        """`backoff` is None where the first failure is to be the last. Who has the `turn` archives: one at a time."""
+        """`backoff=None` disables retries. `turn` is shared by all archivers: one writes at a time."""
         self._type = event_type
         self._files = files
         self._table = table
@@ -63,11 +63,11 @@ class Archiver:
 
     @property
     def name(self) -> str:
-        """The event type's."""
+        """The event type's name."""
         return self._type.name
 
     async def run(self, connection: ReadConnection) -> None:
-        """Archive what the queue has and what comes. Returns when the channel ends, or after a flush when it stops.
+        """Archive the queue's letters. Returns when the channel ends, or after a flush when the service stops.
 
         Raises QueueMissing, or what aio-pika raises when the connection fails.
         """
@@ -75,7 +75,7 @@ class Archiver:
             await self._unless_lost(self._archive_until_end(consumer))
 
     async def empty(self, connection: ReadConnection, asking: AbstractConnection) -> None:
-        """Archive until the queue is empty, of which another connection is asked: this one may not be read.
+        """Archive until the queue is empty. Its depth is queried over `asking`: this connection may be paused.
 
         Raises ClickHouseUnavailable, InsertFailed, NotWritten, QueueMissing, or what aio-pika raises when the
         connection fails.
@@ -85,11 +85,11 @@ class Archiver:
                 await self._unless_lost(self._archive_until_empty(consumer, asking))
 
     def wake(self) -> None:
-        """Look at the stop event now."""
+        """Check the stop event now."""
         self._wake.set()
 
     def waiting(self, why: str) -> None:
-        """It does not consume now; the log says so."""
+        """Does nothing: the supervisor logs it."""
 
     def _consuming(self, connection: ReadConnection) -> AbstractAsyncContextManager[Consumer]:
         self._flow.attach(connection.stream)
@@ -105,7 +105,7 @@ class Archiver:
         try:
             await archiving
         except LeaseLost:
-            self._log.info("channel lost, its letters come again")
+            self._log.info("channel lost, its letters will be redelivered")
         finally:
             self._buffer.clear()
             self._flow.release_all()
@@ -138,9 +138,9 @@ class Archiver:
             await self._archive_whole(batch)
 
     async def _archive_whole(self, batch: Batch) -> None:
-        """File first: a row of the table names a file that is there. Raises LeaseLost.
+        """Write the file first, because a row names its file. Raises LeaseLost.
 
-        While ClickHouse is away no file is written: its letters would come again, and be in another one.
+        While ClickHouse is unavailable no file is written: its letters would be redelivered and written again.
         """
         now = datetime.now(UTC)
         path, token = self._files.new(self._type.name, now), str(uuid4())

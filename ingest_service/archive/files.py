@@ -1,4 +1,4 @@
-"""Archive files: letters as lines of JSON, compressed, in object storage or a folder; whole, or not there at all."""
+"""Archive files: compressed lines of JSON in object storage or a folder. A file is complete or does not exist."""
 
 import asyncio
 from collections.abc import Sequence
@@ -21,15 +21,15 @@ _PUTS_WHOLE = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "memory"}
 
 
 class NotWritten(UserError):
-    """An archive file could not be written now; what is there of it is not taken for one."""
+    """An archive file could not be written; an incomplete file is never taken for one."""
 
 
 class BadArchiveUrl(UserError):
-    """GCC_ARCHIVE_URL cannot be used; the message never holds the URL, which may have a password in it."""
+    """GCC_ARCHIVE_URL cannot be used; the message omits the URL, which may have a password."""
 
 
 class ArchiveLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One line of a file. A body that is not UTF-8 is in base64; either way its bytes are what was received."""
+    """One line of a file. A body that is not UTF-8 is in base64, so that its bytes are kept."""
 
     letter_id: UUID
     event_type: str
@@ -43,7 +43,7 @@ class ArchiveFiles:
     """The archive at an fsspec URL."""
 
     def __init__(self, url: str) -> None:
-        """Nothing is connected yet. Raises BadArchiveUrl."""
+        """Does not connect yet. Raises BadArchiveUrl."""
         try:
             self._storage, self._root = fsspec.url_to_fs(url)
         except ImportError as error:
@@ -61,25 +61,25 @@ class ArchiveFiles:
 
     @property
     def shown(self) -> str:
-        """Where the archive is, without what a URL may have in it besides."""
+        """The archive's location, without credentials and options of the URL."""
         return str(self._storage.unstrip_protocol(self._root))
 
     def new(self, event_type: str, now: datetime) -> str:
-        """The path of a file that is not there yet, by type and the hour of archiving."""
+        """A new file's path, by type and the hour of archiving."""
         return f"{self._root}/{event_type}/date={now:%Y-%m-%d}/hour={now:%H}/{uuid4()}{SUFFIX}"
 
     def url(self, path: str) -> str:
-        """A path as it is told to others."""
+        """The URL of a path, without credentials."""
         return str(self._storage.unstrip_protocol(path))
 
     async def write(self, path: str, letters: Sequence[DeadLetterRecord]) -> None:
-        """Return when the file is whole and durable. Raises NotWritten."""
+        """Write a file; returns when it is complete and durable. Raises NotWritten."""
         try:
             async with asyncio.timeout(WRITE_SECONDS):
                 await asyncio.to_thread(self._write, path, letters)
         except TimeoutError:
             raise NotWritten(f"GCC_ARCHIVE_URL: {self.url(path)} was not written within {WRITE_SECONDS} s") from None
-        except Exception as error:  # each storage has errors of its own, with no base but this
+        except Exception as error:  # each storage raises its own errors, which have no other base
             raise NotWritten(
                 f"GCC_ARCHIVE_URL: {self.url(path)} cannot be written ({type(error).__name__}: {error})"
             ) from error
@@ -110,7 +110,7 @@ def _line(letter: DeadLetterRecord) -> bytes:
 
 
 def _write_durably(path: Path, data: bytes) -> None:
-    """Under another name first: a file with its own name is whole, even after a power failure."""
+    """Write under a temporary name first: a file with its final name is complete, even after a power failure."""
     private_folders.make(path.parent)
     partial = path.with_name(f"{path.name}.partial")
     private_folders.write(partial, data)

@@ -1,4 +1,4 @@
-"""What would become of letters that are published again, as far as today's admission can tell."""
+"""Forecasts which dead letters would be rejected again if they were replayed, by running today's validation."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -16,33 +16,33 @@ _PAGE = 500  # letters in memory
 
 @dataclass
 class Forecast:
-    """Of some letters: how many would be refused, and how many nobody can tell."""
+    """How many of some letters would be rejected, and for how many it is not known."""
 
     refused: Counter[str] = field(default_factory=Counter)
-    """By the reason that admission would give today."""
+    """By the reason that validation would give today."""
     not_known: int = 0
-    """Admission takes them, and did when their table refused them: only the table can tell."""
+    """Letters that validation accepts and the table refused: only an insert would show it."""
     elsewhere: int = 0
-    """Their headers name an address that is not their event type's: they are not published."""
+    """Letters whose headers name another address than their event type's: they are not replayed."""
 
 
 class Forecasts:
-    """Today's admission, run over letters page by page; what it found by the letters' type and reason."""
+    """Validates letters page by page, and counts the results by the letters' type and reason."""
 
     def __init__(self, settings: Settings, to: EventType | None = None) -> None:
-        """`to` is the event type that all of them are to be published as, if not each as its own."""
+        """`to` is the event type that all letters are to be published as; None for each letter's own."""
         self._bounds = settings.bounds()
         self._to = to
         self._validators: dict[str, Validator] = {}
         self._found: dict[tuple[str, str], Forecast] = defaultdict(Forecast)
 
     async def read(self, table: DeadLetterTable, selection: Selection) -> None:
-        """Look at every selected letter. Raises ClickHouseUnavailable."""
+        """Validate every selected letter. Raises ClickHouseUnavailable."""
         async for page in table.pages(selection, _PAGE):
             self.add(page)
 
     def add(self, letters: Sequence[StoredDeadLetter]) -> None:
-        """Look at some letters, in the order of their types."""
+        """Validate letters, sorted by type."""
         for event_type, group in groupby(letters, key=lambda letter: destination(letter, self._to)):
             alike = list(group)
             if event_type is None:
@@ -52,11 +52,11 @@ class Forecasts:
                 self._add(event_type, alike)
 
     def of(self, event_type: str, reason: str) -> Forecast:
-        """Of the letters of a type and reason."""
+        """The forecast for the letters of a type and reason."""
         return self._found.get((event_type, reason), Forecast())
 
     def total(self) -> Forecast:
-        """Of all of them."""
+        """The forecast for all letters."""
         total = Forecast()
         for each in self._found.values():
             total.refused += each.refused

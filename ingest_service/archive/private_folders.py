@@ -1,4 +1,4 @@
-"""Folders and files that only their owner may enter and read, whatever the umask: they hold payloads or passwords."""
+"""Creates folders and files that only their owner can access, whatever the umask: they hold payloads."""
 
 import errno
 import os
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def make(folder: Path) -> None:
-    """Make a folder and what is missing above it, durably; what is there already is left as it is. Raises OSError."""
+    """Create a folder and its missing parents durably; existing ones are not changed. Raises OSError."""
     if folder.is_dir():
         return
     if folder.exists():
@@ -17,7 +17,7 @@ def make(folder: Path) -> None:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Write a new file durably, but for its name: `sync` its folder after that. Raises OSError."""
+    """Write a new file durably; its name is durable after `sync` of the folder. Raises OSError."""
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(data)
@@ -26,7 +26,7 @@ def write(path: Path, data: bytes) -> None:
 
 
 def sync(folder: Path) -> None:
-    """Make the names in a folder durable. Raises OSError."""
+    """Make a folder's entries durable (fsync). Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""A dead letter as it is found in an error queue: what it is called, and what it says."""
+"""The record of a dead letter, read from a message of an error queue."""
 
 import hashlib
 from datetime import UTC, datetime
@@ -13,15 +13,15 @@ from ingest_service.dead_letters.ids import belongs_to
 from ingest_service.events.contract import EXCHANGE, EventType
 
 UNKNOWN_TIME = datetime(1970, 1, 1, tzinfo=UTC)
-"""When a message was first rejected that does not say; always the same, so that its letter's id is."""
+"""first_rejected_at of a message without that header; constant, so that the letter's id is too."""
 
 UNKNOWN_REASON = "unknown"
 _NAME, _DETAIL = 255, 1_000  # characters at most; AMQP's names of exchanges and routing keys have no more bytes
-_FIRST_REJECTED_BEFORE = "x-gcc-rejected-at"  # the one time that earlier versions told
+_FIRST_REJECTED_BEFORE = "x-gcc-rejected-at"  # the only time in letters of earlier versions
 
 
 class DeadLetterRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One dead letter, with all it came with."""
+    """One dead letter with its body and headers."""
 
     letter_id: UUID
     event_type: str
@@ -38,7 +38,7 @@ class DeadLetterRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read(event_type: EventType, body: bytes, own: Headers, now: datetime) -> DeadLetterRecord:
-    """The letter that a message in a type's error queue is, whoever put it there."""
+    """Read the record of a message in a type's error queue."""
     history = DeadLetterHistory.from_headers(own)
     before = parse_timestamp(own.get(_FIRST_REJECTED_BEFORE))
     first = history.first_rejected_at or before or UNKNOWN_TIME
@@ -58,14 +58,14 @@ def read(event_type: EventType, body: bytes, own: Headers, now: datetime) -> Dea
     )
 
 
-def _letter_id(event_type: str, body: bytes, told: UUID | None, first_rejected_at: datetime) -> UUID:
-    """The same for the same letter, however often it is delivered, archived, replayed and rejected again.
+def _letter_id(event_type: str, body: bytes, letter_id: UUID | None, first_rejected_at: datetime) -> UUID:
+    """The letter's id: the same however often it is delivered, archived, replayed and rejected again.
 
-    It is what the service called it. A letter of an earlier version, or that somebody else put here, has no id that
-    can be its own: it gets one by its body and by when it was first rejected, which never change.
+    It is the id that the service gave it. A letter of an earlier version, or of another publisher, has no valid id: its
+    id is derived from its body and first_rejected_at, which never change.
     """
-    if told is not None and belongs_to(told, event_type, body):
-        return told
+    if letter_id is not None and belongs_to(letter_id, event_type, body):
+        return letter_id
     digest = hashlib.sha256(f"{event_type}\0{format_timestamp(first_rejected_at)}\0".encode())
     digest.update(body)
     return UUID(bytes=digest.digest()[:16], version=5)

@@ -1,4 +1,4 @@
-"""Letters published again to their event type's queue, with their past in their headers."""
+"""Replays dead letters: publishes them to their event type's queue again, with their history in the headers."""
 
 import asyncio
 import time
@@ -12,19 +12,19 @@ from ingest_service.dead_letters.headers import DeadLetterHistory
 from ingest_service.events.contract import EXCHANGE, EventType
 from ingest_service.events.registry import EVENT_TYPES
 
-_PAGE = 500  # letters in memory, and unconfirmed at once
+_PAGE = 500  # letters in memory, and unconfirmed at a time
 
 
 class Replay:
-    """One replay: publishes letters, and records each chunk of them as soon as the broker has it.
+    """One replay: publishes letters, and records each chunk of them as soon as the broker has confirmed it.
 
-    A crash in between leaves letters published and not recorded. They look as if they waited still, and publishing them
-    once more does no harm: events are told apart by their event_id.
+    A crash in between leaves letters that are published and not recorded. They still appear as waiting, and publishing
+    them once more does no harm: events are deduplicated by event_id.
     """
 
     def __init__(self, url: str, table: DeadLetterTable, rate: float | None, to: EventType | None = None) -> None:
-        """`url` is the broker's, `rate` in letters a second; `to` is the event type they are published as, if not each
-        as its own.
+        """`url` is the broker's; `rate` is in letters per second; `to` is the event type that all letters are published
+        as, None for each letter's own.
         """
         self.id = uuid4()
         self._url = url
@@ -33,9 +33,9 @@ class Replay:
         self._to = to
 
     async def run(self, selection: Selection, recorded: Callable[[int], None]) -> None:
-        """Publish every selected letter that has a destination once, and tell how many are recorded whenever some are.
+        """Publish every selected letter that has a destination; calls `recorded` with the size of each recorded chunk.
 
-        Raises NotConfirmed, InsertFailed or ClickHouseUnavailable; what is recorded by then stays so.
+        Raises NotConfirmed, InsertFailed or ClickHouseUnavailable; chunks recorded before that stay recorded.
         """
         started, count = time.monotonic(), 0
         async with Publisher(self._url, "gcc-ingest dead-letters replay") as publisher:
@@ -49,7 +49,7 @@ class Replay:
                         await asyncio.sleep(started + count / self._rate - time.monotonic())
 
     def _chunks(self, page: Sequence[StoredDeadLetter]) -> Iterator[Sequence[StoredDeadLetter]]:
-        """A second's letters each, or the page."""
+        """Chunks of one second's letters, or the whole page without a rate."""
         size = max(1, int(self._rate)) if self._rate else _PAGE
         return (page[start : start + size] for start in range(0, len(page), size))
 
@@ -65,10 +65,10 @@ class Replay:
 
 
 def destination(letter: StoredDeadLetter, to: EventType | None) -> EventType | None:
-    """The event type that a letter is published as: `to`, or else its own.
+    """The event type that a letter is published as: `to`, or its own.
 
-    None where its headers name another address than its own type's. Anybody who can publish may have written them, and
-    a replay has the operator's rights: it publishes to EXCHANGE, as an event of a known type, and nowhere else.
+    None if its headers name another address than its type's. Headers are untrusted, and a replay has the operator's
+    rights: it publishes only to EXCHANGE, as an event of a known type.
     """
     if to is not None:
         return to

@@ -1,4 +1,4 @@
-"""The tables of dead letters in ClickHouse: which there are, how they stand, and what was replayed."""
+"""Reads and writes the tables of dead letters in ClickHouse: the letters, their state, and their replays."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -13,7 +13,7 @@ from ingest_service.errors import UserError
 from ingest_service.schema.inventory import DEAD_LETTER_REPLAYS, DEAD_LETTERS
 
 PAGE_BYTES = 16 * 2**20
-"""Bodies that are read at a time: a page of letters may have gigabytes of them."""
+"""Bytes of bodies that are read at a time: those of a page of letters may be gigabytes."""
 
 _Key = tuple[str, str]
 
@@ -21,33 +21,33 @@ _COMMENT: Mapping[str, str | int] = {"service": "gcc-ingest", "type": "dead lett
 
 
 class NoSuchDeadLetter(UserError):
-    """The table does not have the letter that was asked for."""
+    """The table has no letter with this id."""
 
 
 class State(StrEnum):
-    """How a letter stands."""
+    """The state of a dead letter."""
 
     WAITING = "waiting"
-    """Rejected once, and nothing was done about it."""
+    """Rejected once, and not replayed."""
     REPLAYED = "replayed"
-    """Published again, and it has not come back."""
+    """Replayed, and not rejected again."""
     FAILED_AGAIN = "failed_again"
-    """Published again, and rejected again."""
+    """Replayed, and rejected again."""
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
-    """Which letters; an empty one is all of them."""
+    """Which letters are selected; all of them by default."""
 
     event_types: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
     ids: tuple[str, ...] = ()
     since: datetime | None = None
-    """Rejected last at this time or later."""
+    """Last rejected at or after this time."""
     until: datetime | None = None
-    """Rejected last before this time."""
+    """Last rejected before this time."""
     states: tuple[State, ...] = tuple(State)
     archived_until: datetime | None = None
-    """In the table at this time, by ClickHouse's clock."""
+    """Inserted until this time, by ClickHouse's clock."""
 
     def condition(self) -> tuple[str, dict[str, object]]:
         """The WHERE clause and its parameters."""
@@ -76,12 +76,12 @@ class DeadLetterCount(msgspec.Struct, frozen=True):
     first_rejected_at: datetime
     last_rejected_at: datetime
     newest: UUID
-    """The id of the letter that was rejected last."""
+    """The id of the letter that was last rejected."""
     newest_detail: str
 
 
 class StoredDeadLetter(msgspec.Struct, frozen=True):
-    """A letter as the table has it, and how it stands."""
+    """A letter as stored in the table, with its state."""
 
     letter_id: UUID
     event_type: str
@@ -108,22 +108,22 @@ class DeadLetterTable:
         self._clickhouse = clickhouse
 
     async def ping(self) -> None:
-        """Returns if ClickHouse answers. Raises ClickHouseUnavailable."""
+        """Check that ClickHouse answers. Raises ClickHouseUnavailable."""
         await self._clickhouse.ping()
 
     async def insert(self, letters: Sequence[DeadLetterRecord], archive_file: str, token: str) -> None:
-        """Make archived letters durable; a letter that is there already is replaced. Raises InsertFailed."""
+        """Insert archived letters durably; a letter that exists is replaced. Raises InsertFailed."""
         await self._clickhouse.insert(
             DEAD_LETTERS, [_row(letter, archive_file) for letter in letters], token, _COMMENT, _COLUMNS
         )
 
     async def now(self) -> datetime:
-        """ClickHouse's clock. Raises ClickHouseUnavailable."""
+        """The current time by ClickHouse's clock. Raises ClickHouseUnavailable."""
         (answer,) = await self._clickhouse.rows("SELECT now64(3, 'UTC') AS now")
         return msgspec.json.decode(answer, type=dict[str, datetime])["now"]
 
     async def groups(self, selection: Selection) -> list[DeadLetterCount]:
-        """Counts by type and reason. Raises ClickHouseUnavailable."""
+        """Count letters by type and reason. Raises ClickHouseUnavailable."""
         condition, parameters = selection.condition()
         rows = await self._clickhouse.rows(
             f"""
@@ -140,7 +140,7 @@ class DeadLetterTable:
         return [msgspec.json.decode(row, type=DeadLetterCount) for row in rows]
 
     async def pages(self, selection: Selection, size: int) -> AsyncIterator[list[StoredDeadLetter]]:
-        """The letters, each once, however they change meanwhile: so many at a time, and bodies of PAGE_BYTES or one.
+        """Read the letters, each once even if they change meanwhile, in pages of up to `size` letters and PAGE_BYTES.
 
         Raises ClickHouseUnavailable.
         """
@@ -152,7 +152,7 @@ class DeadLetterTable:
                     yield page
 
     async def _keys(self, selection: Selection, after: _Key, size: int) -> list[tuple[_Key, int]]:
-        """The next keys, in order, with the bytes of their bodies. Without these, which are most of the table."""
+        """The next keys in order, with the size of each body; the bodies, which are most of the table, are not read."""
         condition, parameters = selection.condition()
         states = _states("(event_type, letter_id) > ({type:String}, {id:UUID})")
         rows = await self._clickhouse.rows(
@@ -179,7 +179,7 @@ class DeadLetterTable:
         return [msgspec.json.decode(row, type=StoredDeadLetter) for row in rows]
 
     async def record(self, replay_id: UUID, letters: Sequence[StoredDeadLetter]) -> None:
-        """Note that letters were published again. Raises InsertFailed."""
+        """Record that letters were replayed. Raises InsertFailed."""
         rows = [
             {"letter_id": letter.letter_id, "attempts": letter.attempts, "replay_id": replay_id} for letter in letters
         ]
@@ -187,9 +187,9 @@ class DeadLetterTable:
 
 
 def _states(keys: str = "1") -> str:
-    """The letters of a range of keys, with how they stand.
+    """The query for the letters of a range of keys, with their state.
 
-    A replay is of a letter with so many attempts: when the letter comes back it has one more.
+    A replay records the letter's attempts; a letter that is rejected again has one more.
     """
     return f"""
         SELECT *, multiIf(replayed_attempts >= attempts, 'replayed', attempts > 1, 'failed_again', 'waiting') AS state
@@ -205,7 +205,7 @@ def _states(keys: str = "1") -> str:
 
 
 def _ranges(keys: Sequence[tuple[_Key, int]]) -> Iterator[tuple[_Key, _Key]]:
-    """First and last of keys that follow each other and have PAGE_BYTES together at most, or are one."""
+    """Split keys into ranges (first, last) whose bodies have PAGE_BYTES at most, or that are a single key."""
     first, held = keys[0][0], 0
     last = first
     for key, size in keys:

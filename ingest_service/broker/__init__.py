@@ -1,1 +1,1 @@
-"""RabbitMQ: topology, what a delivery is, consuming and publishing."""
+"""RabbitMQ: topology, consuming under a lease, publishing with confirms."""

@@ -1,4 +1,4 @@
-"""Cancels tasks until they have ended: Python 3.11's wait_for, which aiormq uses, may swallow a cancellation."""
+"""Cancels tasks repeatedly until they end: Python 3.11's wait_for, which aiormq uses, may swallow a cancellation."""
 
 import asyncio
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ _AGAIN_SECONDS = 0.5
 
 
 async def cancelled(tasks: Iterable["asyncio.Task[Any]"]) -> None:
-    """Return when all of them have ended, in whatever way."""
+    """Cancel the tasks, and return when each has ended: cancelled, failed or completed."""
     pending = set(tasks)
     while pending:
         for task in pending:

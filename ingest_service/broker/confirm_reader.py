@@ -1,4 +1,4 @@
-"""Takes the confirms of a publishing channel out of its connection's stream, by range."""
+"""Reads the confirms of a publishing channel from its connection's stream; one confirm may cover a range."""
 
 import asyncio
 import struct
@@ -22,7 +22,7 @@ _MOST_FRAME = 2**29  # RabbitMQ's limit for a whole message
 
 
 class PublishBatch:
-    """Messages with consecutive delivery tags that wait for their confirms."""
+    """Published messages with consecutive delivery tags, and the confirms received for them."""
 
     def __init__(self, messages: Sequence[Message], first_tag: int, done: "asyncio.Future[None]") -> None:
         self.messages = messages
@@ -33,10 +33,10 @@ class PublishBatch:
         self.trouble = ""
         self.returned: set[int] = set()
         self._answered_up_to = 0
-        """Positions before this one all have an answer."""
+        """All positions below this one are confirmed or refused."""
 
     def settle(self, tag: int, multiple: bool, outcome: Outcome) -> None:
-        """An answer to the message with a tag, or to all up to it."""
+        """Apply a confirm to the message with this tag, or to all messages up to it."""
         last = min(tag - self.first_tag, len(self.messages) - 1)
         if last < 0:
             return
@@ -50,7 +50,7 @@ class PublishBatch:
             self.done.set_result(None)
 
     def return_(self, routing_key: bytes, body: bytes) -> bool:
-        """The broker returns a message; its confirm follows. False if it is none of these."""
+        """Note a returned message, whose confirm follows. False if the message is not in this batch."""
         for position, message in enumerate(self.messages):
             if (
                 message.body == body
@@ -72,24 +72,24 @@ class PublishBatch:
 
 @dataclass(slots=True)
 class _Return:
-    """A returned message whose frames have not all come."""
+    """A returned message of which some frames are still missing."""
 
-    said: str
+    reply: str
     routing_key: bytes
     missing: int | None = None
-    """Bytes of the body that have not come; None before the content header."""
+    """Bytes of the body still to come; None before the content header."""
     parts: list[bytes] = field(default_factory=list)
 
 
 class ConfirmReader:
-    """Takes the confirms of one channel out of a connection's stream, and sees what ends or blocks it."""
+    """Consumes the confirms of one channel, and observes the frames that close or block it."""
 
     def __init__(self) -> None:
         self.batches_in_flight: deque[PublishBatch] = deque()
         self.blocked: str | None = None
-        """Why the broker takes nothing at the moment; None when it does."""
+        """Why the broker blocks publishers; None while it does not."""
         self.over = ""
-        """What the broker said when it closed the channel or the connection."""
+        """The broker's reason for closing the channel or the connection."""
         self.changed: Callable[[], None] = lambda: None
         self.takes_much = True
         self._channel = -1
@@ -98,18 +98,18 @@ class ConfirmReader:
         self._returning: _Return | None = None
 
     def watch(self, channel: int) -> None:
-        """Take the confirms of a channel from now on."""
+        """Start to read the confirms of a channel."""
         self._channel = channel
 
     def feed(self, data: bytes) -> bytes:
-        """Take in what has come; the other whole frames are left. Raises FrameError."""
+        """Read received bytes, and return the whole frames that are not confirms. Raises FrameError."""
         data = self._tail + data
         rest: list[bytes] = []
         at, end = 0, len(data)
         if not self._started:
             self._tail = b""
             if data[:4] == _PROTOCOL_HEADER[: len(data)]:
-                return data  # the broker refuses our version of the protocol; or says nothing yet
+                return data  # a refused protocol version, or too few bytes to know
             self._started = True
         while end - at >= _OVERHEAD:
             kind, channel, size = _HEAD(data, at)
@@ -127,7 +127,7 @@ class ConfirmReader:
         return b"".join(rest)
 
     def _take(self, kind: int, channel: int, payload: bytes) -> bool:
-        """Take in a frame that is ours; False for one that is aiormq's, though we may have looked at it."""
+        """Consume a frame. False if aiormq must get it too; it may have been inspected."""
         method = payload[:4] if kind == METHOD else b""
         if channel == self._channel:
             if method in (_ACK, _NACK):
@@ -149,10 +149,10 @@ class ConfirmReader:
 
     def _settle(self, payload: bytes, outcome: Outcome) -> None:
         tag, bits = _TAG(payload, 4)
-        for flight in self.batches_in_flight:
-            if flight.first_tag > tag:
+        for batch in self.batches_in_flight:
+            if batch.first_tag > tag:
                 break
-            flight.settle(tag, bool(bits & 1), outcome)
+            batch.settle(tag, bool(bits & 1), outcome)
 
     def _return(self, kind: int, payload: bytes) -> None:
         if kind == METHOD:
@@ -169,18 +169,18 @@ class ConfirmReader:
             returning.missing -= len(payload)
         if not returning.missing:
             self._returning = None
-            for flight in self.batches_in_flight:
-                if flight.return_(returning.routing_key, b"".join(returning.parts)):
-                    flight.trouble = returning.said
+            for batch in self.batches_in_flight:
+                if batch.return_(returning.routing_key, b"".join(returning.parts)):
+                    batch.trouble = returning.reply
                     return
 
 
 def _returned(payload: bytes) -> _Return:
     code = _CODE(payload, 4)[0]
-    said, at = _short(payload, 6)
+    reply, at = _short(payload, 6)
     _exchange, at = _short(payload, at)
     routing_key, _ = _short(payload, at)
-    text = f"routing key {routing_key.decode(errors='replace')!r}: returned, {code} {said.decode(errors='replace')}"
+    text = f"routing key {routing_key.decode(errors='replace')!r}: returned, {code} {reply.decode(errors='replace')}"
     return _Return(f"{text}. Is its queue bound? gcc-ingest init creates it", routing_key)
 
 

@@ -1,7 +1,7 @@
-"""Publishing many messages at once over one channel, and what the broker said about each.
+"""Publishes batches of messages over one channel, with the broker's confirm for each message.
 
-The frames of a batch are written to the socket at once and confirms are taken out of the stream by range: aio-pika
-makes a task, a lock and a future for each message, and waits in them for ever when the connection is cut.
+The frames of a batch are written to the socket together, and confirms are read from the stream by range. aio-pika makes
+a task, a lock and a future for each message, and waits for ever when the connection is cut.
 """
 
 import asyncio
@@ -16,11 +16,11 @@ from ingest_service.events.contract import EXCHANGE
 
 OPEN_SECONDS = 10
 _PIECE_BYTES = 256 * 1024
-"""Written at once; then the socket must take it before more is encoded."""
+"""Bytes written before waiting for the socket to drain."""
 
 
 class ConfirmingChannel:
-    """A channel in confirm mode. More than one may publish over it side by side."""
+    """A channel in confirm mode. Several tasks may publish over it concurrently."""
 
     def __init__(
         self, writer: asyncio.StreamWriter, reader: ConfirmReader, channel: int, frame_max: int, exchange: str
@@ -44,38 +44,38 @@ class ConfirmingChannel:
 
     @property
     def blocked(self) -> str | None:
-        """Why the broker takes nothing at the moment, in its words (low on memory, low on disk); None when it does."""
+        """Why the broker blocks publishers, in its words (low on memory, low on disk); None while it does not."""
         return self._reader.blocked
 
     def when_closed(self, call: Callable[[], None]) -> None:
-        """Call something once when it ends, or at once if it has."""
+        """Call a function once when the channel ends; immediately if it has ended."""
         if self.closed:
             call()
         else:
             self._when_closed.append(call)
 
     def end(self, why: str) -> None:
-        """It has ended: whoever waits for a confirm gets none."""
+        """Note the end of the channel: pending confirms stay UNKNOWN."""
         if self._over:
             return
         self._over = why or "the connection was lost"
-        for flight in self._reader.batches_in_flight:
-            if not flight.done.done():
-                flight.done.set_result(None)
+        for batch in self._reader.batches_in_flight:
+            if not batch.done.done():
+                batch.done.set_result(None)
         self._look()
         for call in self._when_closed:
             call()
         self._when_closed.clear()
 
     async def publish(self, messages: Sequence[Message], seconds: float) -> PublishResult:
-        """Publish messages together; what became of each, known at the latest after some seconds.
+        """Publish messages as one batch, and return the outcome of each within `seconds`.
 
-        Ends at once when the channel does. While the broker is blocked nothing is written: what would be is UNKNOWN.
-        Raises nothing for the broker's sake.
+        Returns immediately when the channel ends. While the broker blocks publishers nothing is written, and the rest
+        of the batch is UNKNOWN. Errors of the broker are outcomes, not exceptions.
         """
         if not messages:
             return PublishResult((), "")
-        flight: PublishBatch | None = None
+        batch: PublishBatch | None = None
         trouble = ""
         try:
             async with asyncio.timeout(seconds):
@@ -83,22 +83,22 @@ class ConfirmingChannel:
                     await self._takes_something()
                     if self.closed:
                         return PublishResult([Outcome.UNKNOWN] * len(messages), self._over)
-                    flight = self._start(messages)
-                    await self._write(flight)
-                await flight.done
+                    batch = self._start(messages)
+                    await self._write(batch)
+                await batch.done
         except TimeoutError:
             trouble = f"the broker did not confirm within {seconds:g} s"
         except OSError as error:
             trouble = f"the connection was lost ({type(error).__name__})"
         finally:
-            if flight is not None:
-                self._reader.batches_in_flight.remove(flight)
-        outcomes = [Outcome.UNKNOWN] * len(messages) if flight is None else flight.outcomes
+            if batch is not None:
+                self._reader.batches_in_flight.remove(batch)
+        outcomes = [Outcome.UNKNOWN] * len(messages) if batch is None else batch.outcomes
         if Outcome.UNKNOWN in outcomes:
             blocked = self.blocked and f"the broker takes no messages: {self.blocked}"
             trouble = self._over or blocked or trouble
-        elif flight is not None:
-            trouble = flight.trouble
+        elif batch is not None:
+            trouble = batch.trouble
         return PublishResult(outcomes, trouble)
 
     async def _takes_something(self) -> None:
@@ -108,17 +108,17 @@ class ConfirmingChannel:
 
     def _start(self, messages: Sequence[Message]) -> PublishBatch:
         done = asyncio.get_running_loop().create_future()
-        flight = PublishBatch(messages, self._tag + 1, done)
+        batch = PublishBatch(messages, self._tag + 1, done)
         self._tag += len(messages)
-        self._reader.batches_in_flight.append(flight)
-        return flight
+        self._reader.batches_in_flight.append(batch)
+        return batch
 
-    async def _write(self, flight: PublishBatch) -> None:
-        """Write all frames, as the socket takes them. A flight that is cut short here takes the channel with it."""
+    async def _write(self, batch: PublishBatch) -> None:
+        """Write all frames, at the socket's pace. An interruption closes the channel: its tags are then uncertain."""
         piece: list[bytes] = []
         size = written = 0
         try:
-            for message in flight.messages:
+            for message in batch.messages:
                 if self.closed:
                     return
                 frames = publish_frames(
@@ -134,8 +134,8 @@ class ConfirmingChannel:
             written += self._send(piece)
             await self._writer.drain()
         finally:
-            if written < len(flight.messages):
-                # The tags of what was not written are taken: nothing that comes later could be told apart.
+            if written < len(batch.messages):
+                # Tags were assigned to messages that were not written, so later confirms could not be attributed.
                 self.end("a publish was given up half-way")
 
     def _send(self, piece: list[bytes]) -> int:
@@ -172,7 +172,7 @@ async def confirming(url: str, name: str, exchange: str = EXCHANGE) -> AsyncIter
         channel = ConfirmingChannel(connection.writer, reader, underlay.number, frame_max, exchange)
         reader.watch(underlay.number)
         underlay.closing.add_done_callback(lambda _closing: channel.end(reader.over))
-        connection.stream.when_lost(lambda: channel.end(reader.over))  # long before aiormq has closed what is left
+        connection.stream.when_lost(lambda: channel.end(reader.over))  # long before aiormq has closed its own objects
         yield channel
         channel.end("it was closed")
     finally:

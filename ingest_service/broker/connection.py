@@ -1,4 +1,4 @@
-"""A connection to the broker, with errors that say whose URL and what to do."""
+"""Opens and closes connections to the broker; errors name the setting and the way out."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ from ingest_service.urls import redacted
 
 CONNECT_SECONDS = 10
 HEARTBEAT_SECONDS = 20
-"""A connection whose other end vanished is noticed within about two of these. The URL may say `?heartbeat=` itself."""
+"""A vanished peer is noticed within about two heartbeats. The URL may override this with `?heartbeat=`."""
 CLOSE_SECONDS = 5
 
 CONNECTION_ERRORS = (AMQPError, OSError, TimeoutError, RuntimeError)
@@ -31,13 +31,13 @@ CONNECTION_ERRORS = (AMQPError, OSError, TimeoutError, RuntimeError)
 
 
 class BrokerUnavailable(UserError):
-    """The broker cannot be used now; the message says why and names the URL without its password."""
+    """The broker cannot be used now; the message gives the reason and names the URL without its password."""
 
 
 async def connect(url: str, name: str, reader: Reader | None = None) -> ReadConnection:
-    """A connection that does not reconnect by itself; `name` is shown in the broker's management UI.
+    """Open a connection that does not reconnect by itself; `name` is shown in the broker's management UI.
 
-    What `reader` takes out of its stream bypasses aio-pika (transport.py). Raises BrokerUnavailable.
+    Frames that `reader` consumes bypass aio-pika (transport.py). Raises BrokerUnavailable.
     """
     shown = redacted(url)
     try:
@@ -59,15 +59,15 @@ async def connect(url: str, name: str, reader: Reader | None = None) -> ReadConn
             raise BrokerUnavailable(f"AMQP_URL: no broker answers at {shown} ({_reason(error)})") from None
         raise BrokerUnavailable(f"AMQP_URL: {shown} closed the connection: {_reason(error)}") from None
     except StopAsyncIteration:
-        # What aiormq raises when the other end has closed before it reads the first frame.
-        raise BrokerUnavailable(f"AMQP_URL: {shown} closed the connection without a word") from None
+        # aiormq raises this when the peer closes before it has read the first frame.
+        raise BrokerUnavailable(f"AMQP_URL: {shown} closed the connection without a reason") from None
     except (OSError, TimeoutError) as error:
         raise BrokerUnavailable(f"AMQP_URL: no broker answers at {shown} ({_reason(error)})") from None
 
 
 @asynccontextmanager
 async def connected(url: str, name: str, reader: Reader | None = None) -> AsyncIterator[ReadConnection]:
-    """`connect`, closed at the end."""
+    """Open a connection as `connect` does, and close it at the end."""
     connection = await connect(url, name, reader)
     try:
         yield connection
@@ -76,12 +76,12 @@ async def connected(url: str, name: str, reader: Reader | None = None) -> AsyncI
 
 
 def is_alive(connection: AbstractConnection) -> bool:
-    """Whether the connection can still be used. aio-pika's own `is_closed` only tells whether we closed it."""
+    """Whether the connection can still be used. aio-pika's own `is_closed` only says whether we closed it."""
     return connection.connected.is_set()
 
 
 async def close(closing: AbstractConnection | AbstractChannel) -> None:
-    """Close politely, but not for ever: a broker that is gone cannot say goodbye."""
+    """Close with the AMQP handshake, but wait for it only briefly: the broker may be gone."""
     try:
         async with asyncio.timeout(CLOSE_SECONDS):
             await closing.close()

@@ -1,4 +1,4 @@
-"""One queue's consumer: a channel of its own, and deliveries handed over with its lease."""
+"""Consumes one queue on a channel of its own, and passes on deliveries together with the channel's lease."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -24,7 +24,7 @@ _log = structlog.get_logger()
 
 
 class QueueMissing(UserError):
-    """The queue to consume does not exist."""
+    """The queue does not exist; the message says how to create it."""
 
 
 class ChannelLease:
@@ -41,11 +41,11 @@ class ChannelLease:
         return not (self._ended.is_set() or self._channel.is_closed)
 
     def end(self) -> None:
-        """Let the lease die, before its channel does if need be."""
+        """End the lease, if necessary before its channel closes."""
         self._ended.set()
 
     async def dies_within(self, seconds: float) -> bool:
-        """Wait, but no longer than the lease lives; True if it has died."""
+        """Wait for up to `seconds`; True as soon as the lease has ended."""
         try:
             async with asyncio.timeout(seconds):
                 await self._ended.wait()
@@ -54,7 +54,7 @@ class ChannelLease:
         return True
 
     async def ack(self, tag: int, *, multiple: bool) -> bool:
-        """Acknowledge a tag, or every tag up to it. False if the lease has died; the messages then come again."""
+        """Acknowledge a tag, or every tag up to it. False if the lease has ended: the messages will be redelivered."""
         if not self.alive:
             return False
         try:
@@ -92,10 +92,10 @@ class Consumer:
         channel.closing.add_done_callback(lambda _closing: self._end())
 
     async def start_plain(self, read_headers: HeaderReader) -> None:
-        """Begin to receive, each message through aiormq."""
+        """Start to receive messages through aiormq, one at a time."""
 
         async def on_message(message: aiormq.abc.DeliveredMessage) -> None:
-            # aiormq starts one task a message, in order; nothing is awaited here, so they also finish in order.
+            # aiormq starts a task per message, in order; nothing is awaited here, so they finish in order too.
             tag = message.delivery_tag
             assert tag is not None, "a delivery has a tag"
             own = read_headers(properties_of(message.header.properties.headers))
@@ -107,10 +107,10 @@ class Consumer:
 
     @asynccontextmanager
     async def start_fast(self, read_headers: HeaderReader, deliveries: DeliveryReader) -> AsyncIterator[None]:
-        """Begin to receive from the connection's stream itself, until the block is left."""
+        """Receive from the connection's stream directly, until the block is left."""
 
         async def on_message(_message: aiormq.abc.DeliveredMessage) -> None:
-            """What still comes while the channel closes, and goes back to the queue with it."""
+            """Ignore messages that arrive while the channel closes: they are requeued with it."""
 
         inbox = Inbox(self._take, read_headers)
         deliveries.watch(self._channel.number, inbox)
@@ -122,16 +122,16 @@ class Consumer:
             deliveries.forget(self._channel.number, inbox)
 
     async def stop(self) -> None:
-        """Receive nothing more; what was received can still be acknowledged."""
+        """Stop receiving; messages already received can still be acknowledged."""
         self._stopped = True
         if self._stream.held:
-            return  # the broker's answer would not be read, either; what still comes goes back with the channel
+            return  # the broker's answer would not be read either; later messages are requeued with the channel
         async with self._changing:
             if self._tag is not None and self.lease.alive:
                 await self._channel.basic_cancel(self._tag, timeout=RPC_SECONDS)
 
     async def end(self) -> None:
-        """Let the lease die; the channel is about to be closed."""
+        """End the lease: the channel is about to be closed."""
         self.lease.end()
         if self._following is not None:
             await cancelled([self._following])
@@ -143,9 +143,9 @@ class Consumer:
         return confirmed.consumer_tag
 
     async def _follow_prefetch(self, on_message: aiormq.abc.ConsumerCallback) -> None:
-        """Consume anew whenever the prefetch has changed: a consumer keeps the one that it began with.
+        """Replace the consumer whenever the prefetch changes: a consumer keeps the prefetch that it was started with.
 
-        Without deadlines: while the stream is held no answer is read, and a channel that fails ends the waiting.
+        Has no deadline: while the stream is paused no answer is read, and a failing channel ends the wait.
         """
         while not self._stopped:
             await self._resize.wait()
@@ -166,10 +166,10 @@ class Consumer:
             self._resize.set()
         try:
             self._receive(Deliveries(self.lease, tags, bodies, redelivered, headers))
-        except Exception:  # noqa: BLE001 - told, and its effect undone
-            # The caller is aiormq, or the socket: neither has anyone to tell. What was not taken in must not be
-            # acknowledged with what comes after it, so the lease ends and all of it comes again.
-            _log.exception("deliveries could not be taken in: their channel is given up", tags=str(tags))
+        except Exception:  # noqa: BLE001 - logged, and its effect undone
+            # The caller is aiormq or the socket, and cannot handle an error. Messages that were not buffered must not
+            # be acknowledged together with later ones, so the lease ends and all of them are redelivered.
+            _log.exception("deliveries could not be buffered: their channel is closed", tags=str(tags))
             self._end()
 
     def _end(self) -> None:

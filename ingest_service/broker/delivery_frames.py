@@ -1,10 +1,10 @@
-"""Takes deliveries out of a stream of AMQP 0-9-1 frames and leaves every other byte as it came.
+"""Reads deliveries from a stream of AMQP 0-9-1 frames, and passes every other frame on unchanged.
 
-Deliveries that nobody watches for go on too, made safe (safe_deliveries.py).
+Deliveries on channels without an inbox are passed on too, made safe for aiormq (safe_deliveries.py).
 
 aiormq decodes a delivery's three frames in Python and starts a task for it, which costs some 60 µs and caps a consumer
-at a tenth of what the broker can send. Here a read is walked once: whole deliveries of the shape of the last one, which
-nearly all are, cost one unpacking and one slice each; any other frame goes the general way, one at a time.
+at a tenth of what the broker can send. Here each read is parsed in one pass. Nearly all deliveries have the shape of
+the previous one, and cost one unpacking and one slice each; any other frame is parsed one at a time.
 """
 
 import struct
@@ -33,16 +33,16 @@ _OVERHEAD = 8  # a frame's bytes beside its payload
 _HAS_HEADERS = 0x2000
 _PROTOCOL_HEADER = b"AMQP"
 _MOST_FRAME = 2**29
-"""RabbitMQ's limit for a whole message. What claims to be a larger frame is none."""
+"""RabbitMQ's limit for a message. A frame that claims to be larger is invalid."""
 
 
 Take = Callable[[range, list[bytes], int, Mapping[int, Headers]], None]
-"""Called once a read with tags, bodies, how many were redelivered, and by tag the headers that are kept."""
+"""Called once per read with tags, bodies, the number of redelivered messages, and the kept headers by tag."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """What deliveries that differ only in tag and body have in common, and where in one these are."""
+    """The bytes that deliveries differing only in tag and body have in common, and the layout of the rest."""
 
     parse: struct.Struct
     begin: bytes
@@ -53,7 +53,7 @@ class _Shape:
 
 @dataclass(slots=True)
 class _Content:
-    """A message whose frames have not all come."""
+    """A message of which some frames are still missing."""
 
     tag: int
     redelivered: int
@@ -65,7 +65,7 @@ class _Content:
 
 
 class Inbox:
-    """One channel's deliveries that were not handed over yet. A channel has one consumer."""
+    """Collects one channel's deliveries until the end of a read. A channel has one consumer."""
 
     def __init__(self, take: Take, read_headers: HeaderReader) -> None:
         self._take = take
@@ -79,7 +79,7 @@ class Inbox:
         self.shape: _Shape | None = None
 
     def hand_over(self) -> None:
-        """Give away what has come. Raises FrameError where the tags have a gap."""
+        """Pass the collected deliveries on. Raises FrameError if their tags have a gap."""
         bodies, self.bodies = self.bodies, []
         headers, self.headers = self.headers, {}
         redelivered, self.redelivered = self.redelivered, 0
@@ -90,7 +90,7 @@ class Inbox:
         self._take(range(self.first_tag, self.last_tag + 1), bodies, redelivered, headers)
 
     def complete(self, content: _Content, channel: int) -> None:
-        """All of a message has come."""
+        """Add a message that is complete."""
         self.content = None
         if not self.bodies:
             self.first_tag = content.tag
@@ -125,9 +125,9 @@ def _shape(channel: int, method_size: int, consumer_size: int, header_size: int,
 
 
 class DeliveryReader:
-    """Reads one connection's stream; `feed` is given its bytes as they come, however they are cut.
+    """Reads one connection's stream; `feed` takes its bytes in chunks of any size.
 
-    With `bypass` its consumer takes deliveries past aio-pika; without, they are left to it, made safe.
+    With `bypass` deliveries go to the inboxes and not to aio-pika; without, aio-pika gets them, made safe.
     """
 
     def __init__(self, *, bypass: bool = True) -> None:
@@ -139,28 +139,28 @@ class DeliveryReader:
 
     @property
     def takes_much(self) -> bool:
-        """Whether any channel's deliveries are taken."""
+        """Whether any channel has an inbox."""
         return bool(self._inboxes)
 
     def watch(self, channel: int, inbox: Inbox) -> None:
-        """Take the deliveries of a channel from now on, until it closes or is opened anew."""
+        """Deliver a channel's messages to an inbox, until the channel closes or is reopened."""
         self._inboxes[channel] = inbox
 
     def forget(self, channel: int, inbox: Inbox) -> None:
-        """Leave a channel's deliveries in the stream again; nothing happens if another inbox has its number now."""
+        """Remove a channel's inbox; does nothing if the channel number has another inbox by now."""
         if self._inboxes.get(channel) is inbox:
             del self._inboxes[channel]
 
     def feed(self, data: bytes) -> bytes:
-        """Take the deliveries out of what has come, hand them over, and return the other frames that are whole.
+        """Parse received bytes, pass deliveries to their inboxes, and return the other whole frames.
 
-        Raises FrameError, and whatever an inbox's `take` raises.
+        Raises FrameError, and what an inbox's `take` raises.
         """
         if self._tail:
             data, self._tail = self._tail + data, b""
         if not self._started:
             if data[:4] == _PROTOCOL_HEADER[: len(data)]:
-                return data  # the broker refuses our version of the protocol; or says nothing yet
+                return data  # a refused protocol version, or too few bytes to know
             self._started = True
         rest: list[bytes] = []
         touched: dict[Inbox, None] = {}
@@ -170,7 +170,7 @@ class DeliveryReader:
         return b"".join(rest)
 
     def _walk(self, data: bytes, rest: list[bytes], touched: dict[Inbox, None]) -> int:
-        """Sort all whole frames; where the first that is not whole begins."""
+        """Process all whole frames, and return the offset of the first incomplete one."""
         at, end = 0, len(data)
         while end - at >= _OVERHEAD:
             kind, channel, size = _FRAME_HEAD(data, at)
@@ -195,7 +195,7 @@ class DeliveryReader:
         return at
 
     def _take_frame(self, inbox: Inbox, kind: int, channel: int, payload: bytes) -> bool:
-        """Take in a frame of a watched channel; False for what is not part of a delivery."""
+        """Consume a frame of a channel with an inbox. False if it is not part of a delivery."""
         content = inbox.content
         if kind == METHOD:
             if payload[:4] == DELIVER:
@@ -238,7 +238,7 @@ def _begin(payload: bytes) -> _Content:
 
 
 def _take_alike(inbox: Inbox, shape: _Shape, data: bytes, at: int, end: int) -> int:
-    """Take whole deliveries of a shape, as many as follow each other; where the next thing begins."""
+    """Consume consecutive whole deliveries of one shape, and return the offset after them."""
     parse, length = shape.parse.unpack_from, shape.parse.size
     begin, middle, flags, joint = shape.begin, shape.middle, shape.flags, shape.joint
     bodies = inbox.bodies

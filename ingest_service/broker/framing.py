@@ -1,4 +1,4 @@
-"""AMQP 0-9-1 frames: their kinds, and the few methods that are told apart by their bytes."""
+"""Constants of AMQP 0-9-1 frames: their types, and the methods that are recognised by their bytes."""
 
 METHOD, HEADER, BODY, HEARTBEAT = 1, 2, 3, 8
 END = 0xCE
@@ -7,4 +7,4 @@ OPENED_OR_CLOSED = (b"\x00\x14\x00\x0b", b"\x00\x14\x00\x28", b"\x00\x14\x00\x29
 
 
 class FrameError(Exception):
-    """The stream is not, or no longer, one of frames: the connection cannot be used any more."""
+    """The stream is not a valid sequence of frames: the connection can no longer be used."""

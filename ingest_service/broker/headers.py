@@ -6,23 +6,23 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 Headers = Mapping[str, object]
-"""A message's headers as the broker has them; the values are AMQP's, and anybody may have written them."""
+"""A message's headers. The values are of AMQP's types, and untrusted."""
 
 HeaderReader = Callable[[bytes], Headers]
-"""Reads the headers that a consumer keeps out of a message's encoded properties."""
+"""Reads from a message's encoded properties the headers that a consumer keeps."""
 
 _LEAST_INTEGER, _MOST_INTEGER = -(2**63), 2**64 - 1  # what JSON readers accept as an integer
 _PER_VALUE = 60
-"""About what a value costs in memory beside its text, with its place in a dict or list."""
+"""Approximate memory of a value beside its text, with its place in a dict or list, in bytes."""
 
 
 def size(headers: Headers) -> int:
-    """About how many bytes of memory headers take."""
+    """The approximate memory that headers take, in bytes."""
     return sum(_PER_VALUE + len(name) + _size(value) for name, value in headers.items())
 
 
 def shown(value: object) -> object:
-    """A header's value as JSON holds it, without loss: bytes as base64, what JSON has no number for as text."""
+    """Convert a header's value to JSON without loss: bytes to base64, numbers that JSON lacks to text."""
     match value:
         case None | bool() | str() | datetime():
             return value
@@ -37,7 +37,7 @@ def shown(value: object) -> object:
 
 
 def text(value: object, most: int) -> str:
-    """A header's value as text of at most so many characters; of bytes that are no UTF-8, their escapes."""
+    """Convert a header's value to text of at most `most` characters; invalid UTF-8 is escaped."""
     if isinstance(value, bytes | bytearray):
         return value[:most].decode(errors="backslashreplace")[:most]
     return str(value)[:most]

@@ -1,4 +1,4 @@
-"""What the rest of the service sees of the broker: deliveries, and the lease under which they may be acknowledged."""
+"""The interface between the broker and the pipeline: deliveries, and the lease under which they are acknowledged."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,15 +8,14 @@ from ingest_service.broker.headers import Headers
 
 
 class LeaseLost(Exception):
-    """The channel of a message has closed: the message is the broker's again and can no longer be acknowledged."""
+    """The channel of a message has closed: the message will be redelivered and can no longer be acknowledged."""
 
 
 class Lease(Protocol):
     """One incarnation of a channel.
 
-    A delivery tag means something only together with the incarnation it came from: after a channel closes, the same
-    channel number comes back and tags start at 1 again. A lease dies with its channel; what it had delivered and not
-    acknowledged is then the broker's again.
+    A delivery tag is only valid in the incarnation that it was delivered in: after a channel closes, its number is
+    reused and tags start at 1 again. A lease ends with its channel; the broker then requeues what was not acknowledged.
     """
 
     @property
@@ -25,24 +24,24 @@ class Lease(Protocol):
         ...
 
     async def dies_within(self, seconds: float) -> bool:
-        """Wait, but no longer than the lease lives; True if it has died."""
+        """Wait for up to `seconds`; True as soon as the lease has ended."""
         ...
 
     async def ack(self, tag: int, *, multiple: bool) -> bool:
-        """Acknowledge a tag, or every tag up to it. False if the lease has died; the messages then come again."""
+        """Acknowledge a tag, or every tag up to it. False if the lease has ended: the messages will be redelivered."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Deliveries:
-    """Messages handed over by one read, in the broker's order."""
+    """The messages of one read, in the broker's order."""
 
     lease: Lease
     tags: Sequence[int]
     bodies: Sequence[bytes]
     redelivered: int = 0
     headers: Mapping[int, Headers] = field(default_factory=dict)
-    """By tag, of the few messages whose headers the consumer was asked to keep."""
+    """The kept headers, by tag; most messages have none."""
 
 
 Receive = Callable[[Deliveries], None]

@@ -1,8 +1,8 @@
-"""Reads a message's headers out of its properties, whatever is in them, at a cost that their size bounds.
+"""Decodes a message's headers from its properties. Any bytes are handled, at a cost bounded by their size.
 
-The properties are a content header's bytes after the twelve fixed ones: flags, then what the flags announce. Anybody
-may have written them, and pamqp, which aiormq decodes them with, must not be asked: it copies the rest of a table at
-each field, recurses as deep as tables are nested, and fails for a time that no datetime can hold.
+The properties are a content header's bytes after the twelve fixed ones: flags, then the fields that the flags announce.
+They are untrusted, so pamqp, which aiormq decodes them with, is not used: it copies the rest of a table at each field,
+recurses as deep as tables are nested, and fails for a time that no datetime can hold.
 """
 
 import struct
@@ -38,11 +38,11 @@ _WITH_LENGTH = {_TEXT, _BYTES, _ARRAY, _TABLE}
 
 
 class Undecodable(Exception):
-    """The properties are not of AMQP's form, or hold more than is taken apart."""
+    """The properties are not valid AMQP, or hold more values than are decoded."""
 
 
 _Field = tuple[bytes, int, int, int]
-"""A name, the type of the value, and where its bytes begin and end; of values with a length, after it."""
+"""A name, the value's type, and the offsets of its bytes (after the length, for values that have one)."""
 
 
 def every_header(properties: bytes) -> Headers:
@@ -63,7 +63,7 @@ def short_headers(properties: bytes, wanted: Callable[[str], bool], most: int) -
                 elif kind in _NUMBERS and kind != _TIME:
                     found[name] = _NUMBERS[kind].unpack_from(properties, start)[0]
     except Undecodable:
-        pass  # what came before it counts
+        pass  # the fields before it are valid
     return found
 
 
@@ -73,7 +73,7 @@ def _fields_of_headers(properties: bytes) -> Iterator[_Field]:
 
 
 def _place_of_headers(properties: bytes) -> tuple[int, int]:
-    """Where the header table's fields begin and end; an empty place where there is none."""
+    """The start and end offset of the header table's fields; equal if there is no table."""
     try:
         flags, at = _SHORT(properties, 0)[0], 2
         if not flags & _HEADERS:
@@ -89,7 +89,7 @@ def _place_of_headers(properties: bytes) -> tuple[int, int]:
 
 
 def _fields(data: bytes, at: int, end: int) -> Iterator[_Field]:
-    """The fields of a table. What is nested in one is not looked at. Raises Undecodable."""
+    """The fields of a table; nested values are not decoded. Raises Undecodable."""
     while at < end:
         after_name = _bounded(at + 1 + data[at], end)
         kind, start, after = _value_at(data, after_name, end)
@@ -98,7 +98,7 @@ def _fields(data: bytes, at: int, end: int) -> Iterator[_Field]:
 
 
 def _value_at(data: bytes, at: int, end: int) -> tuple[int, int, int]:
-    """A value's type, and where its bytes begin and end."""
+    """A value's type, and the start and end offset of its bytes."""
     start = _bounded(at + 1, end)
     kind = data[at]
     if kind in _WITH_LENGTH:
@@ -121,7 +121,7 @@ def _name(raw: bytes) -> str:
 
 
 class _Values:
-    """The values of one message's headers, not more of them than is good."""
+    """Decodes the values of one message's headers, up to a limit in number and depth."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -178,7 +178,7 @@ def _text(raw: bytes) -> str | bytes:
 
 
 def _time(seconds: int) -> datetime | int:
-    """A time that no datetime can hold, as one in microseconds, is the number that came."""
+    """A time in seconds; the number itself if it is out of range for a datetime, as microseconds are."""
     try:
         return datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):

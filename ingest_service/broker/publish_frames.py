@@ -1,4 +1,4 @@
-"""Encodes messages as AMQP 0-9-1 frames, so that a whole batch is written to the socket at once."""
+"""Encodes messages as AMQP 0-9-1 frames, so that a whole batch is one write to the socket."""
 
 import struct
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What is published, and what the broker said about it."""
+"""A message to be published, and the result of publishing a batch."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class Outcome(Enum):
-    """What became of a published message."""
+    """The outcome of publishing a message."""
 
     CONFIRMED = "the broker has it"
     REFUSED = "the broker returned it (no queue is bound) or nacked it (a queue is full)"
@@ -15,7 +15,7 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is published: persistent, mandatory, JSON."""
+    """A message to be published: persistent, mandatory, JSON."""
 
     routing_key: str
     body: bytes
@@ -24,15 +24,15 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class PublishResult:
-    """What the broker said about messages, by their position."""
+    """The outcome of each message of a batch, by position."""
 
     outcomes: Sequence[Outcome]
     trouble: str
-    """What it said against one of them, or why there is no answer; empty when all are confirmed."""
+    """Why a message was refused or not answered; empty when all are confirmed."""
 
     @property
     def confirmed(self) -> bool:
-        """Whether it has all of them."""
+        """Whether every message is confirmed."""
         return all(outcome is Outcome.CONFIRMED for outcome in self.outcomes)
 
     def of(self, outcome: Outcome) -> list[int]:

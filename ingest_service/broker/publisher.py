@@ -1,4 +1,4 @@
-"""Publishing with confirms: a message counts as sent when the broker has it on disk and in a queue."""
+"""Publishes with confirms: a message is sent when the broker has it in a queue and on disk."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -15,16 +15,16 @@ CONFIRM_SECONDS = 30
 
 
 class NotConfirmed(UserError):
-    """The broker did not take a message: it may or may not be in the queue, so it must be sent again."""
+    """A message was not confirmed: it may or may not be in the queue, so it must be published again."""
 
 
 class Publisher:
-    """Publishes to an exchange, the events' by default, over a connection that nothing is consumed on.
+    """Publishes to an exchange, by default that of the events, over a connection without consumers.
 
-    RabbitMQ stops reading from a connection that publishes while it is low on memory or disk. Acknowledgements that
-    shared it would not arrive, and the backlog that caused the alarm could not drain.
+    While RabbitMQ is low on memory or disk it stops reading from connections that publish. Acknowledgements on the same
+    connection would not arrive, and the backlog that caused the alarm could not drain.
 
-    The connection is opened when it is first needed, and again after it was lost.
+    The connection is opened on first use, and reopened after it was lost.
     """
 
     def __init__(self, url: str, name: str, exchange: str = EXCHANGE) -> None:
@@ -47,25 +47,25 @@ class Publisher:
 
     @property
     def blocked(self) -> str | None:
-        """Why the broker takes nothing at the moment, in its words; None when it does or was not asked."""
+        """Why the broker blocks publishers, in its words; None while it does not, or before the first connection."""
         return self._channel.blocked if self._channel is not None and not self._channel.closed else None
 
     async def send(self, messages: Sequence[Message]) -> PublishResult:
-        """Publish messages together; what became of each. While the broker is away all are UNKNOWN."""
+        """Publish a batch, and return the outcome of each message: UNKNOWN while the broker is unavailable."""
         try:
             channel = await self._ready()
         except BrokerUnavailable as error:
             return PublishResult([Outcome.UNKNOWN] * len(messages), str(error))
         published = await channel.publish(messages, CONFIRM_SECONDS)
         if Outcome.REFUSED in published.outcomes:
-            # RabbitMQ 3.10 goes on to nack on this channel after a queue's limit has been lifted.
+            # RabbitMQ 3.10 keeps nacking on this channel after a queue's limit has been lifted.
             channel.end("it was nacked")
         return published
 
     async def publish(
         self, routing_key: str, bodies: Sequence[bytes], headers: Sequence[Mapping[str, str | int]] | None = None
     ) -> None:
-        """Send all bodies and return when every one is confirmed. Raises NotConfirmed where one is not."""
+        """Publish all bodies, and return when each is confirmed. Raises NotConfirmed if one is not."""
         own = headers if headers is not None else [{}] * len(bodies)
         messages = [Message(routing_key, body, each) for body, each in zip(bodies, own, strict=True)]
         published = await self.send(messages)
@@ -73,13 +73,13 @@ class Publisher:
             raise NotConfirmed(f"the broker did not confirm every message: {published.trouble}")
 
     async def close(self) -> None:
-        """Close the connection, if there is one."""
+        """Close the connection, if it is open."""
         async with self._opening:
             self._channel = None
             await self._open.aclose()
 
     async def _ready(self) -> ConfirmingChannel:
-        """The channel, on a connection that is opened again if the last one has ended. Raises BrokerUnavailable."""
+        """The channel, on a new connection if the last one has ended. Raises BrokerUnavailable."""
         async with self._opening:
             if self._channel is None or self._channel.closed:
                 self._channel = None

@@ -1,4 +1,4 @@
-"""How many messages wait in a queue."""
+"""Asks the broker how many messages are ready in a queue."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ _LOOK_SECONDS = 0.3
 
 
 async def is_empty(connection: AbstractConnection, queue: str) -> bool:
-    """Whether nothing waits in a queue, by more than one look: a quorum queue that is busy says 0 for want of time."""
+    """Whether a queue is empty, by several checks: a busy quorum queue may report 0 when it has no time to count."""
     for look in range(_LOOKS):
         if look:
             await asyncio.sleep(_LOOK_SECONDS)
@@ -22,9 +22,9 @@ async def is_empty(connection: AbstractConnection, queue: str) -> bool:
 
 
 async def depth(connection: AbstractConnection, queue: str) -> int | None:
-    """Messages that no consumer holds; None where the queue cannot be asked."""
+    """The number of ready messages; None if the queue cannot be queried."""
     try:
-        # A look at a queue that is missing closes its channel: each has one of its own.
+        # Declaring a missing queue passively closes the channel: each query has its own.
         async with connection.channel(publisher_confirms=False) as channel:
             declared = await channel.declare_queue(queue, passive=True, timeout=RPC_SECONDS)
     except CONNECTION_ERRORS:

@@ -1,8 +1,8 @@
-"""Deliveries on their way to aiormq, with nothing left in them that it could fail to decode.
+"""Rewrites deliveries for aiormq, so that they hold nothing that it could fail to decode.
 
-aiormq decodes a message's exchange, routing key and properties before anyone has asked for them, and gives up the whole
-connection where one cannot be decoded: a single such message would stop every consumer, again and again. So it is shown
-neither exchange nor routing key, and of the properties their bytes, as the one header `RAW`.
+aiormq decodes a message's exchange, routing key and properties eagerly, and closes the whole connection if one cannot
+be decoded: a single such message would stop every consumer, again and again. So exchange and routing key are removed,
+and the properties are replaced by one header, `RAW`, that holds their bytes.
 """
 
 import struct
@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from ingest_service.broker.framing import DELIVER, END, HEADER, METHOD, FrameError
 
 RAW = "raw"
-"""The header whose value is the properties as they came."""
+"""The header whose value is the original properties."""
 
 _FRAME = struct.Struct(">BHI")
-_FIXED = 12  # class, weight and size of the body: what comes before the properties
+_FIXED = 12  # class, weight and size of the body precede the properties
 _NO_PROPERTIES = b"\x00\x00"
 _BEFORE_RAW = struct.Struct(">HI4s1sI")
 _ONLY_HEADERS = 0x2000
@@ -22,20 +22,20 @@ _NAME = b"\x03" + RAW.encode()
 
 
 def properties_of(headers: Mapping[str, object] | None) -> bytes:
-    """The properties as they came, of a message that has gone through `SafeDeliveries`."""
+    """The original properties of a message that `SafeDeliveries` rewrote."""
     raw = (headers or {}).get(RAW)
     return bytes(raw) if isinstance(raw, bytes | bytearray) else _NO_PROPERTIES
 
 
 class SafeDeliveries:
-    """Rewrites the frames of deliveries; every other frame stays as it is."""
+    """Rewrites the frames of deliveries; other frames are unchanged."""
 
     def __init__(self) -> None:
         self._begun: set[int] = set()
-        """Channels on which a delivery has begun whose content header has not come."""
+        """Channels on which a delivery has started and its content header is still to come."""
 
     def frame(self, kind: int, channel: int, frame: bytes) -> bytes:
-        """What goes on for a whole frame. Raises FrameError where a delivery is cut off."""
+        """The frame to pass on for a whole frame. Raises FrameError if a delivery is truncated."""
         if kind == METHOD:
             self._begun.discard(channel)
             if frame[7:11] == DELIVER:
@@ -48,7 +48,7 @@ class SafeDeliveries:
 
 
 def _anonymous(channel: int, frame: bytes) -> bytes:
-    """A delivery without exchange and routing key: consumer tag, delivery tag and redelivered stay."""
+    """A delivery without exchange and routing key; consumer tag, delivery tag and redelivered are kept."""
     payload = frame[7:-1]
     end = 4 + 1 + payload[4] + 9 if len(payload) > 4 else 0
     if not 0 < end <= len(payload):

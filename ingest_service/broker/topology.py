@@ -12,7 +12,7 @@ from ingest_service.events.contract import EXCHANGE, EventType
 
 UNROUTABLE_EXCHANGE = "beat.unroutable"
 UNROUTABLE_QUEUE = "beat.unroutable_q"
-"""Where messages with a routing key that no queue is bound to end up, instead of being dropped in silence."""
+"""Receives messages whose routing key has no queue; the broker would drop them silently."""
 
 _QUORUM: ArgumentsType = {"x-queue-type": "quorum"}
 
@@ -24,17 +24,17 @@ def queues(event_types: Iterable[EventType]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Declared:
-    """What `declare` found and made."""
+    """The exchanges and queues that `declare` created, and those that existed."""
 
     created: tuple[str, ...]
     existing: tuple[str, ...]
 
 
 async def declare(connection: AbstractConnection, event_types: Iterable[EventType]) -> Declared:
-    """Create what is missing and bind it; idempotent.
+    """Create and bind the exchanges and queues that are missing; idempotent.
 
-    An exchange or queue that exists is taken as it is, whatever its arguments: declaring it again with other ones would
-    be refused (406), and its owner had reasons.
+    An existing exchange or queue is used as it is, whatever its arguments: declaring it with other ones would be
+    refused (406), and its owner chose them.
     """
     topology = _Declaration(connection)
     await topology.exchange(UNROUTABLE_EXCHANGE, ExchangeType.FANOUT, {})
@@ -53,7 +53,7 @@ class _Declaration:
         self.existing: list[str] = []
 
     async def exchange(self, name: str, kind: ExchangeType, arguments: ArgumentsType) -> None:
-        # A failed passive declaration closes its channel: each look has one of its own.
+        # A failed passive declaration closes its channel: each declaration has its own.
         try:
             async with self._connection.channel() as channel:
                 await channel.get_exchange(name, ensure=True)

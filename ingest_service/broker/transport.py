@@ -1,8 +1,8 @@
-"""aio-pika's connection to the broker, with a stream that a reader of ours sees first.
+"""aio-pika's connection, with a stream that passes through a reader of ours first.
 
-Handshake, heartbeats, channels, topology and acknowledgements stay aio-pika's: aiormq lets its transport be made
-elsewhere, so it is given one that takes deliveries (deliveries.py) or confirms (confirms.py) out of what comes, that
-can be told to read no further, and that whole frames can be written to.
+Handshake, heartbeats, channels, topology and acknowledgements stay with aio-pika. aiormq accepts a transport factory;
+ours reads deliveries (delivery_frames.py) or confirms (confirm_reader.py) from the stream, can pause reading, and lets
+whole frames be written.
 """
 
 import asyncio
@@ -18,42 +18,42 @@ from ingest_service.broker.framing import FrameError
 
 _HEARTBEAT = b"\x08\x00\x00\x00\x00\x00\x00\xce"
 _QUIET_SECONDS = 1.0
-"""aiormq gives a connection up when no frame comes. RabbitMQ sends no heartbeats while it sends deliveries, and nothing
-comes while we do not read: when that has lasted so long, aiormq is shown a heartbeat."""
+"""aiormq closes a connection without frames. RabbitMQ sends no heartbeats while it sends deliveries, and no frame
+arrives while reading is paused: after this time aiormq is given a heartbeat."""
 _REST_SECONDS = 0.005
 _FULL_READ = 64 * 1024
-"""In bytes. A read of which something was taken and that was smaller is followed by a rest, in which the socket fills.
+"""In bytes. After a smaller read that held deliveries, reading rests briefly so that the socket can fill.
 
-Whoever reads faster than the broker writes is woken for three messages at a time, and so is the broker to write them:
-without rests a million messages cost 100,000 reads and 6-7 s of CPU, with them 1.7-3 s, on the same 2 cores.
+A consumer that reads faster than the broker writes is woken for three messages at a time, and so is the broker to write
+them: without rests a million messages cost 100,000 reads and 6-7 s of CPU, with them 1.7-3 s, on the same 2 cores.
 """
 
 
 class Reader(Protocol):
-    """What sees a connection's stream before aiormq does."""
+    """Reads a connection's stream before aiormq does."""
 
     @property
     def takes_much(self) -> bool:
-        """Whether what it takes is worth gathering: a small read is then followed by a rest."""
+        """Whether larger reads are worth a delay: a small read is then followed by a rest."""
         ...
 
     def feed(self, data: bytes) -> bytes:
-        """Take in what has come; what is left of it, as whole frames, for aiormq. Raises FrameError."""
+        """Consume received bytes, and return the whole frames that aiormq is to get. Raises FrameError."""
         ...
 
 
 class Unread:
-    """The reader of a connection that has no need of one."""
+    """The reader of a connection whose frames all go to aiormq."""
 
     takes_much = False
 
     def feed(self, data: bytes) -> bytes:
-        """Leave everything to aiormq."""
+        """Pass everything on."""
         return data
 
 
 class Stream(asyncio.StreamReaderProtocol):
-    """One connection's bytes: read through its reader, and not at all while it is held; written in whole frames."""
+    """One connection's stream: passed through its reader, paused on request, written in whole frames."""
 
     def __init__(self, stream: asyncio.StreamReader, reader: Reader, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(stream, loop=loop)
@@ -66,12 +66,12 @@ class Stream(asyncio.StreamReaderProtocol):
         self._when_lost: list[Callable[[], None]] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The socket, or TLS on it, is open."""
+        """The socket, or TLS over it, is open."""
         self._socket = cast(asyncio.Transport, transport)  # uvloop's own are not instances of it
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
-        """Some bytes of the stream have come."""
+        """Bytes were received."""
         try:
             rest = self._reader.feed(data)
         except FrameError as error:
@@ -85,22 +85,22 @@ class Stream(asyncio.StreamReaderProtocol):
             self._fed = now
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The socket is closed, by whoever."""
+        """The socket is closed."""
         super().connection_lost(exc)
         for call in self._when_lost:
             call()
 
     def when_lost(self, call: Callable[[], None]) -> None:
-        """Call something when the connection is lost."""
+        """Call a function when the connection is lost."""
         self._when_lost.append(call)
 
     @property
     def held(self) -> bool:
-        """Whether nothing is read until `release`."""
+        """Whether reading is paused."""
         return self._held
 
     def hold(self) -> None:
-        """Read no further, so that the broker sends no more, until `release`. The connection stays alive."""
+        """Pause reading until `release`, so that the broker stops sending. The connection stays alive."""
         if not self._held:
             self._held = True
             self._later(_QUIET_SECONDS, self._show_life)
@@ -109,7 +109,7 @@ class Stream(asyncio.StreamReaderProtocol):
             self._socket.pause_reading()
 
     def release(self) -> None:
-        """Read on."""
+        """Resume reading."""
         self._held = False
         self._read_on()
 
@@ -139,14 +139,14 @@ class Stream(asyncio.StreamReaderProtocol):
             self._later(_QUIET_SECONDS, self._show_life)
 
     def _give_up(self, error: FrameError) -> None:
-        # aiormq, which reads the stream, says why, and closes the connection.
-        self._stream.set_exception(ConnectionError(f"the broker's stream cannot be understood: {error}"))
+        # aiormq, which reads the stream, logs the reason and closes the connection.
+        self._stream.set_exception(ConnectionError(f"the broker's stream cannot be parsed: {error}"))
         if self._socket is not None:
             self._socket.abort()
 
 
 class _Transport(TransportFactory):
-    """Makes the one stream of a connection."""
+    """Creates the stream of a connection."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -170,7 +170,7 @@ class _Transport(TransportFactory):
 
 
 class ReadConnection(aio_pika.Connection):
-    """Does not reconnect: one connection, one stream, one reader, which comes first among the arguments."""
+    """A connection with one stream and one reader (its first argument). It does not reconnect."""
 
     def __init__(self, reader: Reader, *arguments: Any, **kwargs: Any) -> None:
         super().__init__(*arguments, **kwargs)
@@ -179,12 +179,12 @@ class ReadConnection(aio_pika.Connection):
 
     @property
     def stream(self) -> Stream:
-        """The stream of a connection that has been made."""
+        """The stream of an open connection."""
         assert self._factory.stream is not None, "connected"
         return self._factory.stream
 
     @property
     def writer(self) -> asyncio.StreamWriter:
-        """Where whole frames can be written beside aiormq's own."""
+        """Writes whole frames, between those of aiormq."""
         assert self._factory.writer is not None, "connected"
         return self._factory.writer

@@ -1,1 +1,1 @@
-"""ClickHouse: a client, inserts that are proved, and what errors mean."""
+"""ClickHouse: a client, verified inserts, and the classification of errors."""

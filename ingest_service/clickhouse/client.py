@@ -1,4 +1,4 @@
-"""ClickHouse as the service uses it: commands at set-up, queries, and raw inserts with a deduplication token."""
+"""The service's client of ClickHouse: commands, queries, and inserts with a deduplication token."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ _QUERY_SETTINGS: Settings = {
 
 
 class ClickHouse:
-    """A lazily connected client: every call connects if need be, so the server may come and go."""
+    """A client that connects on first use and again after a failure."""
 
     def __init__(self, url: str, timeout_seconds: float) -> None:
         self._url = url
@@ -33,25 +33,25 @@ class ClickHouse:
         self._inserter = Inserter(url, self.shown, timeout_seconds, self.column)
 
     async def command(self, statement: str, parameters: dict[str, object] | None = None) -> None:
-        """Run one statement. Raises ClickHouseUnavailable with the server's words."""
+        """Run one statement. Raises ClickHouseUnavailable with the server's message."""
         with self._explained():
             await (await self._connected()).command(statement, parameters)
 
     async def column(self, query: str) -> list[str]:
-        """The first column of a query's result. Raises ClickHouseUnavailable with the server's words."""
+        """The first column of a query's result. Raises ClickHouseUnavailable with the server's message."""
         with self._explained():
             result = await (await self._connected()).query(query)
             return [str(row[0]) for row in result.result_rows]
 
     async def rows(self, query: str, parameters: dict[str, object] | None = None) -> list[bytes]:
-        """A query's result, a JSON object each row, times in ISO 8601. Raises ClickHouseUnavailable."""
+        """A query's rows as JSON objects, with times in ISO 8601. Raises ClickHouseUnavailable."""
         with self._explained():
             client = await self._connected()
             answer = await client.raw_query(query, parameters, settings=dict(_QUERY_SETTINGS), fmt="JSONEachRow")
             return answer.splitlines()
 
     async def ping(self) -> None:
-        """Returns if the server answers this user. Raises ClickHouseUnavailable."""
+        """Check that the server answers this user. Raises ClickHouseUnavailable."""
         await self.command("SELECT 1")
 
     async def insert(
@@ -63,10 +63,10 @@ class ClickHouse:
         columns: Sequence[str] = (),
         settings: Settings = NO_SETTINGS,
     ) -> None:
-        """Insert JSON objects into a table; the same token never inserts twice.
+        """Insert JSON objects into a table; rows with the same token are inserted once.
 
-        Returns when ClickHouse's own answer to this very insert says that all rows are written. `columns` must be given
-        for a table with ephemeral ones. `comment` identifies the insert in system.query_log; `settings` override the
+        Returns when ClickHouse's own answer to this insert states that all rows are written. `columns` is required for
+        a table with ephemeral columns. `comment` identifies the insert in system.query_log; `settings` override the
         pinned ones. Raises InsertFailed.
         """
         try:
@@ -98,7 +98,7 @@ class ClickHouse:
             secure=server.is_tls,
             connect_timeout=CONNECT_SECONDS,
             send_receive_timeout=self._timeout,
-            autogenerate_session_id=False,  # a session would allow one query at a time
+            autogenerate_session_id=False,  # a session allows one query at a time
             client_name="gcc-ingest",
         )
 

@@ -1,4 +1,4 @@
-"""What a failed insert means, by ClickHouse's error code and text: the one table that retries are decided from."""
+"""Classifies failed inserts by ClickHouse's error code and text; retries are decided by this table alone."""
 
 import re
 from collections.abc import Mapping
@@ -9,35 +9,35 @@ from ingest_service.errors import UserError
 
 
 class ErrorClass(StrEnum):
-    """What to do with a batch whose insert failed."""
+    """How a batch whose insert failed is handled."""
 
     TRANSIENT = "transient"
-    """The server or the way to it is ill: the same bytes again, with the same token, without end."""
+    """The server or the network fails: retry the same bytes with the same token, without limit."""
     PRESSURE = "pressure"
-    """The server has too much to do: as transient, slower; where it lacks memory, in halves."""
+    """The server is overloaded: retry more slowly; in halves if it lacks memory."""
     ROW_FAULT = "row_fault"
-    """Some row can never be stored: split until it is alone."""
+    """A row can never be stored: split the batch until that row is alone."""
     TIME_FAULT = "time_fault"
-    """The batch spans more partitions than one insert may: split by time; no row is to blame."""
+    """The batch spans more partitions than one insert may: split it by time; no row is at fault."""
     CONFIG_FAULT = "config_fault"
-    """Table, schema, rights or settings are wrong: hold this type's messages, say so, and retry slowly."""
+    """Table, schema, grants or settings are wrong: hold this type's messages, report it, and retry slowly."""
     UNKNOWN = "unknown"
-    """Never seen: after some retries treated as a fault of configuration, because nothing may be lost to a guess."""
+    """An unknown code: treated as CONFIG_FAULT after some retries, because a wrong guess must not lose messages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """What kind of error it is, and the reason as logs, metrics and /status name it."""
+    """The class of an error, and the reason as logs, metrics and /status show it."""
 
     error_class: ErrorClass
     reason: str
 
 
 class InsertFailed(UserError):
-    """An insert did not succeed; for some codes it may have landed all the same.
+    """An insert failed; for some codes it may have landed nevertheless.
 
-    `code` is ClickHouse's error code, None when no answer of its own came; `status` is a proxy's HTTP status, where it
-    was one that answered. As text it holds nothing of the rows: ClickHouse quotes the values that it cannot read.
+    `code` is ClickHouse's error code, None if ClickHouse did not answer; `status` is the HTTP status of a proxy that
+    answered. `str()` of it holds no values of the rows, although ClickHouse quotes values that it cannot parse.
     """
 
     def __init__(self, code: int | None, message: str, status: int | None = None) -> None:
@@ -45,7 +45,7 @@ class InsertFailed(UserError):
         self.code = code
         self.status = status
         self.message = message
-        """As it was received; not to be shown."""
+        """The server's text, unredacted: never log it."""
 
     def __str__(self) -> str:
         shown = classify(self).error_class in _SHOWN and failed_view(self) is None
@@ -53,13 +53,13 @@ class InsertFailed(UserError):
 
 
 class RowsMissing(InsertFailed):
-    """ClickHouse says that it has written fewer rows than were sent, and that this is a success."""
+    """ClickHouse reports success, and fewer written rows than were sent."""
 
     def __init__(self, message: str) -> None:
         super().__init__(None, message)
 
 
-# The reasons are ClickHouse's own names of the codes: SELECT errorCodeToName(241).
+# The reasons are ClickHouse's names of the codes: SELECT errorCodeToName(241).
 _TABLE: Mapping[ErrorClass, Mapping[int, str]] = {
     ErrorClass.TRANSIENT: {
         3: "unexpected_end_of_file",
@@ -154,61 +154,61 @@ TOO_LARGE_FOR_PROXY = Classification(ErrorClass.CONFIG_FAULT, "too_large_for_pro
 OUT_OF_MEMORY = _CLASSIFICATIONS[241]
 
 _SHOWN = {ErrorClass.TRANSIENT, ErrorClass.PRESSURE, ErrorClass.CONFIG_FAULT}
-"""What their texts name is the server's: tables, settings, limits."""
+"""Texts of these classes name tables, settings and limits, not values."""
 _AT_ROW = re.compile(r"\(at row (\d+)\)")
 _KEY = re.compile(r"while reading the value of key (\w{1,64})\)")
 _NAME = re.compile(r"\(([A-Z][A-Z0-9_]+)\)(?: \(version [^)]*\)*\))?(?: \(for url [^)]*\))?\s*$")
 _VIEW = re.compile(r"while pushing to view ([^\s:]{1,200})\. \([A-Z][A-Z0-9_]+\)(?: \(version [^)]*\)*\))?"
                    r"(?: \(for url [^)]*\))?\s*$")  # fmt: skip
-"""At the end of a text: what is before may be a value that somebody sent."""
+"""Anchored at the end of the text: anything before it may be a value that was sent."""
 _UNKNOWN_FIELD = "Unknown field found while parsing "
 
 
 def blamed_row(failure: InsertFailed) -> int | None:
-    """The row, counted from 1, that ClickHouse could not read. A hint only: it counts from where a parser began."""
+    """The row, counted from 1, that ClickHouse could not parse; a hint only: each parser counts from its own start."""
     found = _AT_ROW.search(failure.message)
     return int(found[1]) if found else None
 
 
 def failed_view(failure: InsertFailed) -> str | None:
-    """The materialized view that failed; None if it was the table itself, or the server does not say."""
+    """The materialized view that failed; None if it was the table, or the server names none."""
     found = _VIEW.search(failure.message)
     return found[1] if found else None
 
 
 def classify(failure: InsertFailed) -> Classification:
-    """What a failed insert means."""
+    """Classify a failed insert."""
     if isinstance(failure, RowsMissing):
         return _ROWS_MISSING
     if failure.code is None:
         return TOO_LARGE_FOR_PROXY if failure.status == 413 else NO_ANSWER
     if failure.code == 252 and "partitions" in failure.message:
-        # The same code as "Too many parts", another text: "Too many partitions for single INSERT block".
+        # "Too many partitions for single INSERT block" has the code of "Too many parts".
         means = _TOO_MANY_PARTITIONS
-    elif failure.code == 117 and _said(failure).startswith(_UNKNOWN_FIELD):
-        # Incorrect data, it says; but admission lets only fields of the contract through, so the column is missing.
+    elif failure.code == 117 and _server_message(failure).startswith(_UNKNOWN_FIELD):
+        # The code means incorrect data; but validation accepts only fields of the contract, so the column is missing.
         means = _DROPPED_COLUMN
     else:
         means = _CLASSIFICATIONS.get(failure.code) or Classification(ErrorClass.UNKNOWN, f"code_{failure.code}")
     if means.error_class in (ErrorClass.ROW_FAULT, ErrorClass.UNKNOWN) and failed_view(failure) is not None:
-        return VIEW_FAILED  # whatever it is that the view cannot do: the rows are in the table
+        return VIEW_FAILED  # whatever the view's error is, the table has the rows
     return means
 
 
 def _without_values(failure: InsertFailed) -> str:
-    """Code, name and place of an error whose text may quote what was sent."""
+    """Code, name and place of an error whose text may quote values."""
     name = _NAME.search(failure.message)
     text = f"ClickHouse's error {failure.code}"
     if name is not None:
         text += f" ({name[1]})"
     if keys := _KEY.findall(failure.message):
-        text += f" in the column {keys[-1]}"  # what is before the last may be a value
+        text += f" in the column {keys[-1]}"  # any match before the last may be part of a value
     if (view := failed_view(failure)) is not None:
-        text += f" in the materialized view {view}: mend or drop it, or write it so that it cannot fail"
+        text += f" in the materialized view {view}: fix or drop it, or write it so that it cannot fail"
     return text
 
 
-def _said(failure: InsertFailed) -> str:
-    """The server's own words, from their beginning: what comes first in them is no value."""
-    before, found, said = failure.message.partition("DB::Exception: ")
-    return said if found else before
+def _server_message(failure: InsertFailed) -> str:
+    """The server's message from its beginning, where no value can stand."""
+    before, found, message = failure.message.partition("DB::Exception: ")
+    return message if found else before

@@ -1,7 +1,7 @@
-"""Inserts rows over HTTP, and believes nothing but ClickHouse's own answer to that very insert.
+"""Inserts rows over HTTP, and accepts only ClickHouse's own answer to that insert as proof.
 
-Not through clickhouse-connect: that leaves out a setting which the server had, when it was asked first, with the value
-that is wanted. A profile that is changed later would rule, and a setting that lets an insert skip rows loses them.
+clickhouse-connect is not used, because it omits a setting if the server had that value when the client connected. A
+profile that is changed later would apply, and a setting that lets an insert skip rows loses them.
 """
 
 import json
@@ -29,46 +29,46 @@ Settings = Mapping[str, str | int]
 INSERT_SETTINGS: Settings = {
     "async_insert": 0,  # an asynchronous insert is confirmed before it is checked
     "date_time_input_format": "best_effort",
-    "deduplicate_blocks_in_dependent_materialized_views": 1,  # a retry adds to the ledger what the first try did not
-    "input_format_allow_errors_num": 0,  # rows that cannot be read would be skipped
+    "deduplicate_blocks_in_dependent_materialized_views": 1,  # a retry completes the ledger
+    "input_format_allow_errors_num": 0,  # rows that cannot be parsed would be skipped
     "input_format_allow_errors_ratio": 0,
-    "input_format_defaults_for_omitted_fields": 1,  # rows that arrived in 1970 would be in no refresh
-    "input_format_force_null_for_omitted_fields": 0,  # good rows would be refused
-    "input_format_json_read_objects_as_strings": 1,  # metrics and dimensions: the bytes that came
+    "input_format_defaults_for_omitted_fields": 1,  # insert_timestamp would be 1970, before every refresh
+    "input_format_force_null_for_omitted_fields": 0,  # valid rows would be refused
+    "input_format_json_read_objects_as_strings": 1,  # metrics and dimensions keep their bytes
     "input_format_null_as_default": 1,
-    "input_format_parallel_parsing": 0,  # other inserts are parsed meanwhile: threads for one cost more than they give
+    "input_format_parallel_parsing": 0,  # inserts run concurrently: threads within one cost more than they gain
     "input_format_skip_unknown_fields": 0,
     "insert_deduplicate": 1,
     "materialized_views_ignore_errors": 0,  # the ledger would lack what the table has
-    "max_execution_time": 0,  # ours is the client's timeout
-    "max_insert_block_size": 1_048_449,  # an insert is one block: cut into several it could fail half-way, and a retry
-    "min_insert_block_size_bytes": 268_402_944,  # that is cut elsewhere would be taken for what is there already
+    "max_execution_time": 0,  # the client's timeout applies
+    "max_insert_block_size": 1_048_449,  # an insert must be one block: of several, some could fail, and a retry
+    "min_insert_block_size_bytes": 268_402_944,  # that is cut differently would be deduplicated wrongly
     "min_insert_block_size_rows": 1_048_449,
-    "optimize_on_insert": 0,  # copies within a batch are left to merges: a seventh of an insert's CPU
-    "timeout_overflow_mode": "throw",  # with `break` an insert is cut short, and answered with success
+    "optimize_on_insert": 0,  # duplicates within a batch are left to merges: saves a seventh of an insert's CPU
+    "timeout_overflow_mode": "throw",  # with `break` an insert is truncated, and answered with success
     "wait_for_async_insert": 1,
 }
-"""What an insert says of itself, whatever the user's profile says: what could skip, cut, delay or change rows."""
+"""Settings sent with every insert, over those of the user's profile: each could skip, cut, delay or change rows."""
 
 NEWER_INSERT_SETTINGS: Settings = {
-    "deduplicate_insert": "enable",  # rules over insert_deduplicate
-    "framing_output_format": "None",  # an error would not be told as it is elsewhere
+    "deduplicate_insert": "enable",  # takes precedence over insert_deduplicate
+    "framing_output_format": "None",  # an error would be reported in another way
     "input_format_max_block_size_bytes": 0,  # see max_insert_block_size
     "input_format_max_block_wait_ms": 0,
     "max_insert_block_size_bytes": 0,
     "min_insert_block_size_bytes_for_materialized_views": 0,  # as for the table
     "min_insert_block_size_rows_for_materialized_views": 0,
-    "run_query_in_background": 0,  # an insert would be answered before anything of it is read
+    "run_query_in_background": 0,  # an insert would be answered before it is read
     "use_strict_insert_block_limits": 0,
 }
-"""The same, of settings that not every server knows."""
+"""The same, for settings that not every server version knows."""
 
 
 class Inserter:
-    """Sends inserts to one server; the connections are kept."""
+    """Sends inserts to one server over persistent connections."""
 
     def __init__(self, url: str, shown: str, seconds: float, column: Callable[[str], Awaitable[list[str]]]) -> None:
-        """`shown` is the URL without its password; `column` asks the server for the first column of a query."""
+        """`shown` is the URL without its password; `column` returns the first column of a query's result."""
         server = urls.parse(url, "CLICKHOUSE_URL", urls.CLICKHOUSE)
         self._url = f"{server.origin}/"
         self._user = {
@@ -80,7 +80,7 @@ class Inserter:
         self._column = column
         self._session: aiohttp.ClientSession | None = None
         self._known: list[str] | None = None
-        """The newer settings that the server knows; None until it was asked."""
+        """Those of `NEWER_INSERT_SETTINGS` that the server knows; None until it was queried."""
 
     async def insert(
         self,
@@ -107,7 +107,7 @@ class Inserter:
         except aiohttp.ClientConnectorError:
             raise
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-            # A connection that was kept, and that the server has closed meanwhile. The token makes it safe.
+            # A persistent connection that the server has closed meanwhile. The token makes the retry safe.
             await self._send(parameters, rows)
 
     async def close(self) -> None:
@@ -125,17 +125,17 @@ class Inserter:
         async with self._connected().post(
             self._url, params=parameters, data=_Body(rows), headers=self._user, allow_redirects=False
         ) as response:
-            said = await response.content.read(_MOST_OF_AN_ANSWER)
-            self._check(response, said.decode(errors="backslashreplace"), str(parameters["query_id"]), len(rows))
+            text = await response.content.read(_MOST_OF_AN_ANSWER)
+            self._check(response, text.decode(errors="backslashreplace"), str(parameters["query_id"]), len(rows))
 
-    def _check(self, response: aiohttp.ClientResponse, said: str, query_id: str, rows: int) -> None:
-        """Raises InsertFailed unless this is ClickHouse's answer to this insert, and says that all rows are written."""
+    def _check(self, response: aiohttp.ClientResponse, text: str, query_id: str, rows: int) -> None:
+        """Raises InsertFailed unless this is ClickHouse's answer to this insert, and all rows are written."""
         answered = response.headers.get("X-ClickHouse-Query-Id")
         if answered is not None and answered != query_id:
             raise self._not_ours()
         code = response.headers.get("X-ClickHouse-Exception-Code")
         if code is not None and code.isdecimal():
-            raise self._refused(int(code), said, answered)
+            raise self._refused(int(code), text, answered)
         if response.status != 200:
             raise InsertFailed(
                 None,
@@ -145,22 +145,22 @@ class Inserter:
         if answered is None:
             raise self._not_ours()
         written = _written_rows(response.headers.get("X-ClickHouse-Summary"))
-        if written < rows:  # with the rows of the ledger and of other views it is more
+        if written < rows:  # rows written by views are counted too
             raise RowsMissing(
-                f"CLICKHOUSE_URL: {self._shown} says that {written} of {rows} rows are written. "
+                f"CLICKHOUSE_URL: {self._shown} reports {written} of {rows} rows as written. "
                 "Which setting of the user's profile makes it skip or cut inserts? gcc-platform doctor compares them"
             )
 
-    def _refused(self, code: int, said: str, answered: str | None) -> InsertFailed:
+    def _refused(self, code: int, text: str, answered: str | None) -> InsertFailed:
         if code == _UNKNOWN_SETTING:
-            self._known = None  # another server than the one that was asked
-        failure = InsertFailed(code, refusal(self._shown, code, said))
+            self._known = None  # an answer to another insert
+        failure = InsertFailed(code, refusal(self._shown, code, text))
         if answered is None and classify(failure).error_class in _OF_ROWS:
-            return self._not_ours()  # what a server says before it has looked at the rows has no id, and is not of them
+            return self._not_ours()  # errors before the rows are parsed have no query id, and do not concern them
         return failure
 
     def _not_ours(self) -> InsertFailed:
-        # Elasticsearch's clients, too, refuse an answer that is not the product's own.
+        # Elasticsearch's clients also refuse answers that are not from the product itself.
         return InsertFailed(
             None,
             f"CLICKHOUSE_URL: what answers at {self._shown} is not ClickHouse's answer to this insert. "
@@ -175,7 +175,7 @@ class Inserter:
 
 
 class _Body(aiohttp.payload.Payload):
-    """Rows as an insert sends them, one a line, joined a piece at a time: a batch is in memory once."""
+    """The rows of an insert, one per line, joined piece by piece: a batch is in memory once."""
 
     _value: Sequence[bytes]
 
@@ -184,12 +184,12 @@ class _Body(aiohttp.payload.Payload):
         self._size = sum(map(len, rows)) + len(rows)
 
     async def write(self, writer: AbstractStreamWriter) -> None:
-        """Send it in pieces, so that the loop is free between them."""
+        """Send the rows in pieces, so that the event loop can run other tasks between them."""
         for piece in self._pieces():
             await writer.write(piece)
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """The text that is sent."""
+        """The request body as text."""
         return b"".join(self._pieces()).decode(encoding, errors)
 
     def _pieces(self) -> Iterator[bytes]:
@@ -204,7 +204,7 @@ class _Body(aiohttp.payload.Payload):
 
 
 def _written_rows(summary: str | None) -> int:
-    """What X-ClickHouse-Summary says; 0 where there is none."""
+    """The written rows by X-ClickHouse-Summary; 0 without that header."""
     try:
         return int(json.loads(summary or "{}").get("written_rows", 0))
     except (ValueError, AttributeError, TypeError):

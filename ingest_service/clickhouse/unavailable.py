@@ -1,4 +1,4 @@
-"""What ClickHouse's refusals say to a person, without the URL's password."""
+"""Messages for a ClickHouse that refuses or does not answer, without the URL's password."""
 
 from ingest_service.errors import UserError
 
@@ -7,17 +7,17 @@ _NOT_THERE = (60, 81)  # a table, a database
 
 
 class ClickHouseUnavailable(UserError):
-    """ClickHouse cannot be used now; the message says why and names the URL without its password."""
+    """ClickHouse cannot be used at present; the message gives the reason and the URL without its password."""
 
 
-def refusal(shown: str, code: int, said: str) -> str:
-    """What a server said with an error code, and the way out where there is one; `shown` is its URL."""
+def refusal(shown: str, code: int, text: str) -> str:
+    """The message for a server's error code and text, with a way out if there is one; `shown` is its URL."""
     if code == _AUTHENTICATION_FAILED:
         return f"CLICKHOUSE_URL: {shown} refused the user or its password"
     way_out = ". gcc-ingest init creates databases and tables" if code in _NOT_THERE else ""
-    return f"CLICKHOUSE_URL: {shown} said: {said.strip()}{way_out}"
+    return f"CLICKHOUSE_URL: {shown} answered: {text.strip()}{way_out}"
 
 
 def no_answer(shown: str, error: BaseException) -> str:
-    """What is known of a request that was not answered."""
+    """The message for a request that was not answered."""
     return f"CLICKHOUSE_URL: no ClickHouse answers at {shown} ({str(error).strip() or type(error).__name__})"

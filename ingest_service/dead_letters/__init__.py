@@ -1,1 +1,1 @@
-"""Dead letters on their way to the error queue: headers, ids, and the limit of how many."""
+"""Dead letters: publishing to the error queue, headers, ids, and the limit of their share."""

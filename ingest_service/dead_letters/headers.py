@@ -21,7 +21,7 @@ LETTER_ID = "x-gcc-letter-id"
 REPLAY = "x-gcc-replay"
 SERVICE_VERSION = "x-gcc-service-version"
 UNDECODABLE = "x-gcc-undecodable-properties"
-"""Ours alone, never sent: the bytes of properties that could not be read, so that an archived message keeps them."""
+"""Never sent: holds the bytes of properties that could not be decoded, for the archive."""
 
 HISTORY_HEADERS = frozenset({ATTEMPTS, FIRST_REJECTED_AT, LETTER_ID, REPLAY})
 """The headers that make up a `DeadLetterHistory`. The service keeps no others."""
@@ -50,7 +50,7 @@ class DeadLetterHistory:
 
     @classmethod
     def from_headers(cls, headers: Headers) -> "DeadLetterHistory":
-        """Parse headers defensively: anybody may have written them, and what cannot be right is left out."""
+        """Parse untrusted headers; invalid values are omitted."""
         replay = headers.get(REPLAY)
         return cls(
             _attempts(headers.get(ATTEMPTS)),
@@ -60,7 +60,7 @@ class DeadLetterHistory:
         )
 
     def to_headers(self) -> dict[str, str | int]:
-        """The headers that carry it to the next queue."""
+        """The headers for the next message."""
         headers: dict[str, str | int] = {ATTEMPTS: self.attempts}
         if self.first_rejected_at is not None:
             headers[FIRST_REJECTED_AT] = format_timestamp(self.first_rejected_at)
@@ -75,16 +75,16 @@ NO_HISTORY = DeadLetterHistory()
 
 
 def history_headers(encoded: bytes) -> Headers:
-    """The headers of `HISTORY_HEADERS` in a message's encoded properties, as far as these can be read."""
+    """Decode the headers of `HISTORY_HEADERS` from a message's properties, up to the first invalid field."""
     if _PREFIX not in encoded:
         return {}
     return properties.short_headers(encoded, HISTORY_HEADERS.__contains__, MOST_TEXT)
 
 
 def all_headers(encoded: bytes) -> Headers:
-    """Every header in a message's encoded properties.
+    """Decode every header from a message's properties.
 
-    Where they cannot be decoded, our own headers up to the first error, and the bytes themselves as `UNDECODABLE`.
+    If they are invalid: our own headers up to the first invalid field, and the bytes as `UNDECODABLE`.
     """
     try:
         return properties.every_header(encoded)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 _WINDOW = 1_000
 _ALWAYS_ALLOWED = 100
-"""So many dead letters in the window are allowed, whatever their share."""
+"""Dead letters in the window that are allowed, whatever their share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class LimitExceeded:
 
 
 class DeadLetterLimit:
-    """Counts over the newest batches that together have at least a thousand messages."""
+    """Counts over a window: the newest batches that together have at least a thousand messages."""
 
     def __init__(self, share: float) -> None:
         """`share` is the largest share of dead letters that is allowed, from 0 to 1."""
@@ -25,7 +25,7 @@ class DeadLetterLimit:
         self._batches: deque[tuple[int, int]] = deque()
 
     def exceeded(self, messages: int, letters: int) -> LimitExceeded | None:
-        """The counts, if a batch with so many messages and dead letters would exceed the limit."""
+        """The counts, if the window with this batch exceeds the limit; else None."""
         all_messages = messages + sum(count for count, _ in self._batches)
         all_letters = letters + sum(count for _, count in self._batches)
         if all_letters <= _ALWAYS_ALLOWED or all_letters <= self._share * all_messages:

@@ -1,4 +1,4 @@
-"""What every event has, and what an event type is (the contract with the crawlers)."""
+"""The base of all events, and the definition of an event type (the contract with the crawlers)."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ EXCHANGE = "beat.dx"
 
 
 class JsonObject(Struct, frozen=True, gc=False):
-    """An open set of names: checked to be a JSON object, nothing built of it; the table gets the bytes that came."""
+    """An open set of names: validated as a JSON object and not decoded; the table gets the original bytes."""
 
 
 EMPTY_OBJECT = JsonObject()
@@ -27,7 +27,7 @@ Uint64 = Annotated[int, Meta(ge=0)]
 
 
 class Event(Struct, kw_only=True, gc=False, forbid_unknown_fields=True):
-    """One thing that happened, as a crawler saw it. event_id identifies it across redeliveries and replays."""
+    """An observation of a crawler. event_id identifies it across redeliveries and replays."""
 
     event_id: UUID
     platform: str
@@ -36,12 +36,12 @@ class Event(Struct, kw_only=True, gc=False, forbid_unknown_fields=True):
 
 
 def utc(time: datetime) -> datetime:
-    """A time of an event as a moment: without a zone it is UTC."""
+    """A time with its zone; one without a zone is UTC."""
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 class SourcedEvent(Event, kw_only=True, gc=False, forbid_unknown_fields=True):
-    """An event that says where the crawl came from: graphapi, rapidapi, ..."""
+    """An event with the source of the crawl: graphapi, rapidapi, ..."""
 
     source: str
 
@@ -62,7 +62,7 @@ class EventType:
 
     @property
     def description(self) -> str:
-        """What one event of this type says, in a sentence."""
+        """The meaning of an event of this type, in one sentence."""
         return (self.struct.__doc__ or "").strip()
 
     @property

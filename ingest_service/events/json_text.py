@@ -1,6 +1,6 @@
-"""Looks at JSON as bytes, before or beside decoding it. Each function passes over the text a fixed number of times.
+"""Checks JSON as bytes, without decoding it. Each function makes a fixed number of passes over the text.
 
-Bodies are untrusted and may be crafted: nothing here backtracks or recurses.
+Bodies are untrusted and may be crafted: no function backtracks or recurses.
 """
 
 from collections.abc import Mapping
@@ -16,13 +16,13 @@ _ALL_BUT = {
 
 
 def brackets(text: bytes) -> int:
-    """How many brackets open: no fewer than the levels of nesting."""
-    # Most bodies have no array, and looking for one byte is ten times as fast as counting it.
+    """The number of opening brackets: an upper bound of the nesting."""
+    # Most bodies have no array, and searching for a byte is ten times as fast as counting it.
     return text.count(b"{") + (b"[" in text and text.count(b"["))
 
 
 def depth(body: bytes) -> int:
-    """How deep objects and arrays are nested, brackets in strings not counted."""
+    """The nesting of objects and arrays; brackets in strings are not counted."""
     steps = memoryview(_outside_strings(body, _OPENS + _CLOSES).translate(_STEPS)).cast("b")
     return max(accumulate(steps), default=0)
 
@@ -30,14 +30,14 @@ def depth(body: bytes) -> int:
 def repeats_a_field(body: bytes, fields: Mapping[str, msgspec.Raw]) -> bool:
     """Whether the outermost object has a name twice: moving fields would keep only one of its values.
 
-    `fields` is the object as it was decoded, which has each name once. Then it has fewer colons than the body.
+    `fields` is the decoded object, which has each name once, and then fewer colons than the body.
     """
     values = _outside_strings(b",".join(fields.values()), b":")
     return len(_outside_strings(body, b":")) != len(fields) + len(values)
 
 
 def _outside_strings(text: bytes, wanted: bytes) -> bytes:
-    """The wanted characters of JSON that are not in its strings."""
+    """The wanted characters of a JSON text outside of its strings."""
     if b"\\" in text:
         text = text.replace(b"\\\\", b"").replace(b'\\"', b"")
     text = text.translate(None, _ALL_BUT[wanted]).replace(b'""', b"")

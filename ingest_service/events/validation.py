@@ -1,4 +1,4 @@
-"""Decides which messages of a batch may go into their table, and in what bytes."""
+"""Validates the messages of a batch: which may be inserted, as which bytes, and why the others may not."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -16,30 +16,30 @@ from ingest_service.events import json_text
 from ingest_service.events.contract import Amount, Event, EventType, Uint64, utc
 
 _NESTING = 256
-"""Below what msgspec's recursion and ClickHouse's parser bear (some 1,000), far above what anyone has sent."""
+"""Below the limits of msgspec's recursion and ClickHouse's parser (some 1,000), far above that of real events."""
 
 _CHUNK = 64
-"""Bodies that are checked together. Few, so that what is decoded is gone again before it leaves the CPU's cache."""
+"""Bodies that are checked together: few, so that the decoded events stay in the CPU's cache."""
 
 _FIRST, _LAST = datetime(1901, 1, 1, tzinfo=UTC), datetime(2299, 1, 1, tzinfo=UTC)
-"""Within what DateTime64(6) holds. ClickHouse clamps what is outside without a word."""
+"""The range of DateTime64(6). ClickHouse clamps times outside of it silently."""
 
 _MOST_UINT64 = 2**64 - 1
 _MOST_AMOUNT = Decimal(10) ** 29
 _TIME_TEXT = re.compile(rb'"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,19})?(Z|[+-]\d\d:?\d\d)?"').fullmatch
-"""The times that ClickHouse reads. The contract has others: t and z in lower case, fractions of more digits."""
+"""The times that ClickHouse parses. The contract allows more: lower-case t and z, longer fractions."""
 
 _TWICE = "a field is there more than once"
 
 _TOGETHER = 2**20
-"""Bytes of bodies that are decoded together at most: what a decoder makes of them may be thirty times as large."""
+"""Bytes of bodies that are decoded together at most: decoded they may take thirty times as much."""
 
 _TOO_SHORT_TO_NEST = 2 * _NESTING
-"""A body that closes what it opens, and has no more bytes, is not nested too deep. Most bodies are so short."""
+"""A valid body of at most this many bytes cannot be nested too deep. Most bodies are so short."""
 
 
 class Reason(StrEnum):
-    """Why a message is dead-lettered; part of the contract with whoever reads the error queues."""
+    """Why a message is dead-lettered; part of the contract with consumers of the error queues."""
 
     TOO_LARGE = "too_large"
     NOT_UTF8 = "not_utf8"
@@ -71,21 +71,21 @@ class _Rejected(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What is too much of a body, and which event times are plausible."""
+    """The largest body, and the plausible event times."""
 
     body_bytes: int = 4 * 2**20
     earliest: datetime = datetime(2005, 1, 1, tzinfo=UTC)
     ahead: timedelta = timedelta(days=1)
-    """How far a publisher's clock may be before ours."""
+    """How far an event's time may be ahead of our clock."""
 
 
 @dataclass(frozen=True, slots=True)
 class Validated:
-    """A batch after validation: what may be inserted, column by column, and what may not."""
+    """The result for a batch: the valid rows, in three columns, and the rejected messages."""
 
     rows: Sequence[bytes]
     positions: Sequence[int]
-    """Where in the batch each row came from."""
+    """Each row's position in the batch."""
     times: Sequence[datetime]
     """Each row's event_timestamp; one without a time zone is UTC."""
     rejected: Sequence[tuple[int, Rejection]]
@@ -99,9 +99,9 @@ def _utc_now() -> datetime:
 class Validator:
     """Checks bodies of one event type.
 
-    A body that fits is passed on as the very bytes that came, so numbers of any size stay exact. Fields that the
-    contract does not know are moved, bytes unchanged, into the object ``extra``, which every raw table has. A field of
-    the contract that is there twice is left to ClickHouse, which refuses it.
+    A valid body is inserted as the original bytes, so numbers of any size stay exact. Fields unknown to the contract
+    are moved, bytes unchanged, into the object ``extra``, which every raw table has. A duplicate field of the contract
+    is left to ClickHouse, which refuses it.
     """
 
     def __init__(self, event_type: EventType, bounds: Bounds, now: Callable[[], datetime] = _utc_now) -> None:
@@ -120,7 +120,7 @@ class Validator:
         self._get_other_times = tuple(map(attrgetter, self._other_times))
 
     def validate(self, bodies: Sequence[bytes]) -> Validated:
-        """Sort the bodies of a batch into what may be inserted and what may not."""
+        """Validate the bodies of a batch."""
         rows: list[bytes] = []
         positions: list[int] = []
         times: list[datetime] = []
@@ -146,10 +146,10 @@ class Validator:
         return Validated(rows, positions, times, rejected)
 
     def look_again(self, rows: Sequence[bytes], positions: Sequence[int], times: Sequence[datetime]) -> Validated:
-        """Sort rows of which the table has refused one, by all that it is stricter about than the contract.
+        """Validate rows of which the table has refused one, by the rules in which it is stricter than the contract.
 
-        It is rare and costs more than to decode them, so it is done when an insert has failed, not before: then a batch
-        full of such rows costs that one insert, not two for each of them. Every row rejected here would be refused.
+        Such rows are rare, and these checks cost more than decoding, so they run only after a failed insert: a batch
+        full of such rows then costs one insert, not two for each of them. Every row rejected here would be refused.
         """
         accepted: list[tuple[bytes, int, datetime]] = []
         rejected: list[tuple[int, Rejection]] = []
@@ -162,7 +162,7 @@ class Validator:
         return Validated(kept, kept_positions, kept_times, rejected)
 
     def _too_strict_for(self, row: bytes) -> str | None:
-        """Why ClickHouse refuses a row that was admitted, if it does."""
+        """Why ClickHouse refuses a valid row; None if it does not."""
         fields = _FIELDS.decode(row)
         if json_text.repeats_a_field(row, fields):
             return _TWICE
@@ -173,7 +173,7 @@ class Validator:
         return None
 
     def _times_of_good(self, bodies: Sequence[bytes], latest: datetime) -> list[datetime] | None:
-        """The event times of bodies that are good as they are, all of them; None where one must be looked at alone."""
+        """The event times if all bodies are valid unchanged; None if each must be checked on its own."""
         largest = max(map(len, bodies))
         if largest > min(self._bounds.body_bytes, _TOGETHER):
             return None
@@ -207,7 +207,7 @@ class Validator:
         return body, self._check(event, latest)
 
     def _check_bytes(self, body: bytes) -> None:
-        """Before anything is decoded: what would hurt the decoder, or pass it unseen inside of an object."""
+        """Check what must be known before decoding: size, encoding, and nesting."""
         if len(body) > self._bounds.body_bytes:
             raise _Rejected(Reason.TOO_LARGE, f"{len(body)} bytes, more than {self._bounds.body_bytes}")
         if not body.isascii():
@@ -219,7 +219,7 @@ class Validator:
             raise _Rejected(Reason.TOO_DEEP, f"nested more than {_NESTING} levels deep")
 
     def _move_unknown_fields(self, body: bytes, error: msgspec.ValidationError) -> tuple[Event, bytes]:
-        """The event and body with unknown fields moved into ``extra``; the error again, if that was not its cause."""
+        """The event and body with unknown fields moved into ``extra``; rejects the body if they were not the cause."""
         try:
             fields = _FIELDS.decode(body)
         except msgspec.DecodeError as other:
@@ -237,7 +237,7 @@ class Validator:
         return event, _ENCODE({**known, "extra": extra})
 
     def _check(self, event: Event, latest: datetime) -> datetime:
-        """What the types do not say; the event's time."""
+        """Check what types cannot express, and return the event's time."""
         for name in self._unsigned:
             if getattr(event, name) > _MOST_UINT64:
                 raise _Rejected(Reason.INVALID_FIELD, f"Expected `int` of at most 64 bits - at `$.{name}`")
@@ -276,7 +276,7 @@ def _are_between(first: datetime, times: Iterable[datetime], last: datetime) -> 
 
 
 def _strict_check(kind: object) -> Callable[[bytes], bool] | None:
-    """What ClickHouse asks of a value's very text, of a type that the contract has checked."""
+    """A check of a value's text for the types in which ClickHouse is stricter than the contract."""
     if datetime in (kind, *get_args(kind)):
         return lambda text: _TIME_TEXT(text) is not None
     if kind == Uint64:

@@ -1,1 +1,1 @@
-"""What the service says about itself: health, metrics, HTTP, logs."""
+"""What the service reports about itself: health, metrics, HTTP, logs."""

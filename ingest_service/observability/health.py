@@ -1,4 +1,4 @@
-"""Where each event type stands: what it does, why, and what has become of its messages."""
+"""The state of each event type, the reason for it, and counts of its messages."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -10,19 +10,19 @@ class State(StrEnum):
     """What an event type is doing."""
 
     WAITING = "waiting"
-    """Not consuming yet, or not any more: the broker or the queue is away."""
+    """Not consuming: the broker or the queue is unavailable."""
     RUNNING = "running"
     RETRYING = "retrying"
-    """The server is ill; its messages are held and tried again."""
+    """A server fails; messages are held and retried."""
     HALTED = "halted"
-    """Something must be mended by hand; its messages stay in the broker and it goes on by itself when it is."""
+    """An operator must fix something; messages stay in the broker, and the type resumes by itself afterwards."""
 
 
 @dataclass
 class TypeHealth:
-    """One event type's state and counts of messages since the service started. The one place where they are kept.
+    """One event type's state and counts of messages since the service started; they are kept nowhere else.
 
-    At any moment received = landed + dead-lettered + given back + in flight.
+    Always received = landed + dead-lettered + given back + in flight.
     """
 
     event_type: str
@@ -34,29 +34,29 @@ class TypeHealth:
     dead_lettered: dict[str, int] = field(default_factory=dict)
     """By reason."""
     in_flight: int = 0
-    """Held now: received and not yet settled. Counted by who holds them, not from the other counts."""
+    """Received and not yet settled; counted independently of the other counts."""
     given_back: int = 0
-    """Received under a lease that died before they were settled; the broker sends them again."""
+    """Received under a lease that ended before they were settled; they will be redelivered."""
     batches: int = 0
     retries: dict[str, int] = field(default_factory=dict)
     """By verdict and reason: `transient/no_answer`."""
     held_bytes: int = 0
     """Bodies received and not yet settled."""
     reading: bool = True
-    """Whether it reads on; not while too much is held in memory (GCC_MAX_HELD_BYTES)."""
+    """False while reading is paused because too much is held in memory (GCC_MAX_HELD_BYTES)."""
     held_since: float | None = None
-    """When the oldest of these was received, in epoch seconds; None while none is held."""
+    """When the oldest held message was received, in epoch seconds; None while none is held."""
     moved_at: float = 0.0
     """When a batch was last settled, in epoch seconds."""
     queue_depth: int | None = None
-    """Messages in the queue that no consumer holds; None until it was asked."""
+    """Ready messages in the queue; None while unknown."""
 
     def watermark(self, now: float) -> float:
-        """All that was received before this time is durable, in a table or as a dead letter (epoch seconds)."""
+        """Every message received before this time (epoch seconds) is durable, in a table or as a dead letter."""
         return now if self.held_since is None else self.held_since
 
     def stuck(self, now: float, patience: float) -> str | None:
-        """What to say where it seems to run and holds messages, but nothing moves."""
+        """The problem, if the type is running and holds messages, but settles none; else None."""
         if self.state is not State.RUNNING or self.held_since is None:
             return None
         seconds = now - max(self.held_since, self.moved_at)
@@ -65,19 +65,19 @@ class TypeHealth:
         )
 
     def running(self) -> None:
-        """It consumes, and what it has can be settled."""
+        """Set the state: it consumes, and batches can be settled."""
         self.state, self.why = State.RUNNING, ""
 
     def waiting(self, why: str) -> None:
-        """It cannot consume."""
+        """Set the state: it cannot consume."""
         self.state, self.why = State.WAITING, why
 
     def retrying(self, why: str) -> None:
-        """It holds messages that it tries again."""
+        """Set the state: it holds messages and retries them."""
         self.state, self.why = State.RETRYING, why
 
     def halted(self, why: str) -> None:
-        """It holds messages until someone mends something."""
+        """Set the state: it holds messages until an operator acts."""
         self.state, self.why = State.HALTED, why
 
     def receive(self, count: int, redelivered: int, now: float) -> None:
@@ -89,12 +89,12 @@ class TypeHealth:
             self.held_since = now
 
     def hold(self, held_bytes: int, *, reading: bool) -> None:
-        """Set how much is held in memory, and whether more is read."""
+        """Set the bytes held in memory, and whether reading continues."""
         self.held_bytes = held_bytes
         self.reading = reading
 
     def settle(self, count: int, dead_lettered: Sequence[str], now: float) -> None:
-        """Count a settled batch of so many messages, and the reasons of those that are dead letters."""
+        """Count a settled batch of `count` messages, with the reasons of its dead letters."""
         self.landed += count - len(dead_lettered)
         for reason in dead_lettered:
             self.dead_lettered[reason] = self.dead_lettered.get(reason, 0) + 1
@@ -103,7 +103,7 @@ class TypeHealth:
         self.moved_at = now
 
     def give_back(self) -> None:
-        """Count everything in flight as given back to the broker: nothing is held any more."""
+        """Count everything in flight as given back to the broker; nothing is held afterwards."""
         self.given_back += self.in_flight
         self.in_flight = 0
         self.held_since = None
@@ -120,17 +120,17 @@ class Health:
     """The service's state as `/ready`, `/status` and `/metrics` show it."""
 
     broker: str = "connecting"
-    """What the broker connection is doing: `connected`, or why not."""
+    """The state of the connection to the broker: `connected`, or the reason why not."""
     clickhouse: str = "connecting"
     types: dict[str, TypeHealth] = field(default_factory=dict)
     patience: float = 60.0
-    """Seconds for which a type may hold messages and settle none before it counts as stuck."""
+    """Seconds after which a type that holds messages and settles none counts as stuck."""
     clock: Callable[[], float] = time.time
     blocked: Callable[[], str | None] = lambda: None
-    """Why the broker takes no dead letters at the moment: its alarm, in its words."""
+    """Why the broker blocks publishers, in its words; None while it does not."""
 
     def obstacles(self) -> dict[str, str]:
-        """Why messages do not move, by broker, clickhouse or event type; empty when they do."""
+        """Why messages are not processed, by broker, clickhouse or event type; empty when they are."""
         found = {
             name: why for name, why in (("broker", self.broker), ("clickhouse", self.clickhouse)) if why != "connected"
         }
@@ -144,7 +144,7 @@ class Health:
         return found
 
     def as_dict(self) -> dict[str, object]:
-        """For `/status`."""
+        """The content of `/status`."""
         return {
             "ready": not self.obstacles(),
             "broker": self.broker,

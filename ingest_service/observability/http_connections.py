@@ -1,19 +1,19 @@
-"""Connections to the HTTP server, bounded in number and time: whoever sends half a request does not keep it."""
+"""Bounds the HTTP server's connections in number and time, so that clients that send half a request cannot block it."""
 
 import asyncio
 from collections.abc import Callable
 from typing import cast
 
 MOST = 64
-"""Open connections. Beyond them the oldest is ended, because a request takes milliseconds: what is older is stuck."""
+"""Open connections at most. Beyond that the oldest is closed: a request takes milliseconds, so it is stuck."""
 SECONDS = 5.0
-"""How long one may be open: for one request with its answer. aiohttp itself waits for a first request for ever."""
+"""How long a connection may be open, for one request and its answer. aiohttp waits for a first request for ever."""
 BACKLOG = 64
-"""Connections that the kernel keeps for us, and that asyncio takes at a time, beyond MOST."""
+"""Connections beyond MOST that the kernel queues, and that asyncio accepts at a time."""
 
 
 class Connections:
-    """A protocol factory that wraps another one, and ends connections that are too old or too many."""
+    """A protocol factory that wraps another one, and closes connections that are too old or too many."""
 
     def __init__(self, factory: Callable[[], asyncio.Protocol]) -> None:
         self._factory = factory
@@ -36,7 +36,7 @@ _Event = Callable[["_Connection"], None]
 
 
 class _Connection(asyncio.Protocol):
-    """One connection; what happens on it is handed on to the protocol within."""
+    """One connection; events are passed on to the wrapped protocol."""
 
     def __init__(self, within: asyncio.Protocol, opened: _Event, closed: _Event) -> None:
         self._within = within
@@ -46,7 +46,7 @@ class _Connection(asyncio.Protocol):
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.WriteTransport, transport)  # uvloop's is none by inheritance
+        self._transport = cast(asyncio.WriteTransport, transport)  # uvloop's transport does not inherit from asyncio's
         self._deadline = asyncio.get_running_loop().call_later(SECONDS, self.end)
         self._within.connection_made(transport)
         self._opened(self)
@@ -58,7 +58,7 @@ class _Connection(asyncio.Protocol):
         self._within.connection_lost(error)
 
     def end(self) -> None:
-        """Close it at once, whatever is under way on it."""
+        """Close immediately, even during a request."""
         self._closed(self)
         if self._transport is not None:
             self._transport.abort()

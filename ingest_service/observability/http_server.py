@@ -1,4 +1,4 @@
-"""What the service says over HTTP: /heartbeat, /ready, /status and /metrics."""
+"""Serves /heartbeat, /ready, /status and /metrics over HTTP."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -18,24 +18,24 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class PortTaken(UserError):
-    """The HTTP port cannot be listened on."""
+    """The HTTP port is not available."""
 
 
 @dataclass(frozen=True)
 class HttpServer:
-    """The server while it listens."""
+    """The listening server."""
 
     runner: web.AppRunner
     listening: asyncio.Server
 
     async def cleanup(self) -> None:
-        """Stop listening, and end the connections there are."""
+        """Stop listening, and close all connections."""
         self.listening.close()
         await self.runner.cleanup()
 
 
 async def start(health: Health, metrics: Metrics, host: str, port: int) -> HttpServer:
-    """Listen; the caller cleans it up. Raises PortTaken."""
+    """Start the server; the caller calls `cleanup`. Raises PortTaken."""
     routes = _Routes(health, metrics)
     middlewares = [_without_body, *([_for_this_machine] if _is_loopback(host) else [])]
     app = web.Application(middlewares=middlewares)
@@ -69,7 +69,7 @@ async def _close_afterwards(_request: web.Request, response: web.StreamResponse)
 
 @web.middleware
 async def _without_body(request: web.Request, handler: _Handler) -> web.StreamResponse:
-    """Nothing here takes a body: one is refused before it is read."""
+    """Refuse requests with a body before it is read: no page needs one."""
     if request.body_exists:
         raise web.HTTPRequestEntityTooLarge(max_size=0, actual_size=request.content_length or 1)
     return await handler(request)
@@ -77,9 +77,9 @@ async def _without_body(request: web.Request, handler: _Handler) -> web.StreamRe
 
 @web.middleware
 async def _for_this_machine(request: web.Request, handler: _Handler) -> web.StreamResponse:
-    """A web page may have its own name resolve to 127.0.0.1 and then read what it gets: its name is in the Host header.
+    """Refuse foreign Host headers: a web page may let its own name resolve to 127.0.0.1 (DNS rebinding).
 
-    For a server that only this machine can reach; others may be called by any name.
+    Only for a server on loopback; others may have any name.
     """
     host = request.headers.get("Host")
     if host is not None and not _is_loopback(_name(host)):
@@ -107,16 +107,16 @@ class _Routes:
         self._metrics = metrics
 
     async def heartbeat(self, _request: web.Request) -> web.Response:
-        """The process is alive and its loop turns."""
+        """The process is alive and its event loop runs."""
         return web.Response(text="ok\n")
 
     async def ready(self, _request: web.Request) -> web.Response:
-        """200 when messages of every type move; 503 with the obstacles otherwise."""
+        """200 when messages of every type are processed; 503 with the obstacles otherwise."""
         obstacles = self._health.obstacles()
         return web.json_response({"ready": not obstacles, "obstacles": obstacles}, status=503 if obstacles else 200)
 
     async def status(self, _request: web.Request) -> web.Response:
-        """Everything there is to know, as JSON."""
+        """The whole state as JSON."""
         return web.json_response(self._health.as_dict())
 
     async def metrics(self, _request: web.Request) -> web.Response:

@@ -1,6 +1,6 @@
-"""Structured logs: for people on a terminal, JSON lines elsewhere. No payloads and no secrets are ever logged.
+"""Structured logs: readable on a terminal, JSON lines elsewhere. Payloads and secrets are never logged.
 
-Names and errors of others are, as the broker's and ClickHouse's: what a terminal would obey in them is escaped.
+Names and errors of the broker and of ClickHouse are logged; control characters in them are escaped.
 """
 
 import logging
@@ -15,7 +15,7 @@ _OF_SEVERAL_LINES = {"exception", "stack"}
 
 
 def configure(log_format: str, level: str = "INFO", also: Sequence[structlog.types.Processor] = ()) -> None:
-    """Log to stderr; `log_format` is console, json or auto (console on a terminal). `also` sees every entry."""
+    """Log to stderr; `log_format` is console, json or auto (console on a terminal). `also` processes every entry."""
     console = log_format == "console" or (log_format == "auto" and sys.stderr.isatty())
     renderers: list[structlog.types.Processor] = (
         [_without_controls, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
@@ -37,7 +37,7 @@ def configure(log_format: str, level: str = "INFO", also: Sequence[structlog.typ
 
 
 def _without_controls(_logger: object, _method: str, entry: structlog.types.EventDict) -> structlog.types.EventDict:
-    """The console renderer writes texts as they are, and everything else as its repr, which escapes by itself."""
+    """Escape texts: the console renderer writes them unchanged, and other values by their repr, which escapes."""
     for name, value in entry.items():
         if isinstance(value, str):
             entry[name] = safe_text.lines(value) if name in _OF_SEVERAL_LINES else safe_text.line(value)
@@ -45,6 +45,6 @@ def _without_controls(_logger: object, _method: str, entry: structlog.types.Even
 
 
 def silence_libraries() -> None:
-    """What the AMQP libraries would log, with tracebacks, our own errors say in a line."""
+    """Silence the AMQP libraries: they log with tracebacks what our errors state in one line."""
     for library in ("aiormq", "aio_pika"):
         logging.getLogger(library).setLevel(logging.CRITICAL + 1)

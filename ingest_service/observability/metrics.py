@@ -1,4 +1,4 @@
-"""Every metric of the service: its name, its type and what it means."""
+"""The service's metrics: name, type and meaning of each."""
 
 from collections.abc import Iterable, Iterator
 
@@ -13,7 +13,7 @@ _BATCH_ROWS_BUCKETS = (1, 10, 100, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 
 
 
 class _HealthCollector(Collector):
-    """Reads the counts that health.py keeps, when it is scraped: nothing is counted twice."""
+    """Reads the counts of health.py when it is scraped, so that nothing is counted twice."""
 
     def __init__(self, health: Health) -> None:
         self._health = health
@@ -92,7 +92,7 @@ class _HealthCollector(Collector):
 
 
 class Metrics:
-    """The service's registry."""
+    """The service's metrics and their registry."""
 
     def __init__(self, health: Health) -> None:
         self.registry = CollectorRegistry()

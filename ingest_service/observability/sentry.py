@@ -1,4 +1,4 @@
-"""Errors to Sentry, where GCC_SENTRY_DSN is set: what halts, what crashes; no payloads, variables or secrets."""
+"""Sends errors to Sentry if GCC_SENTRY_DSN is set: halts and crashes, without payloads, variables or secrets."""
 
 from importlib.metadata import version
 
@@ -12,7 +12,7 @@ class SentryMissing(UserError):
 
 
 def configure(dsn: str) -> None:
-    """Send uncaught exceptions, and what `report` passes on. Raises SentryMissing."""
+    """Send uncaught exceptions, and the log entries that `report` passes on. Raises SentryMissing."""
     try:
         import sentry_sdk  # noqa: PLC0415  an extra: most do without
     except ImportError:
@@ -22,13 +22,13 @@ def configure(dsn: str) -> None:
         release=version("gcc"),
         default_integrations=True,
         auto_enabling_integrations=False,
-        include_local_variables=False,  # bodies are local variables
+        include_local_variables=False,  # message bodies are local variables
         send_default_pii=False,
     )
 
 
 def report(_logger: object, method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
-    """A processor for structlog that passes errors on. Without `configure` it does nothing."""
+    """A structlog processor that sends errors to Sentry; without `configure` it does nothing."""
     if method in {"error", "critical", "exception"}:
         import sentry_sdk  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""Dumps every thread's stack to stderr when the event loop does not turn, so that there is something to mend."""
+"""Dumps every thread's stack to stderr when the event loop is blocked, so that the cause can be found."""
 
 import asyncio
 import faulthandler
@@ -21,6 +21,6 @@ async def watched(seconds: float = STUCK_SECONDS) -> AsyncIterator[None]:
 
 async def _turn(seconds: float) -> None:
     while True:
-        # Not by the loop, which is what may be stuck: by a thread of the interpreter's own.
+        # The loop may be blocked, so a thread of the interpreter's writes the dump.
         faulthandler.dump_traceback_later(seconds, repeat=True)
         await asyncio.sleep(seconds / 3)

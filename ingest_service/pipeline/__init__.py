@@ -1,1 +1,1 @@
-"""One event type's way from its queue into its table."""
+"""Moves the messages of one event type from its queue into its table, batch by batch."""

@@ -1,4 +1,4 @@
-"""What has been received and not yet frozen into a batch. Pure: it describes its state, the caller decides."""
+"""Collects received messages until a batch is due. Pure: it reports its state, and the caller acts."""
 
 import math
 from collections import deque
@@ -19,7 +19,7 @@ class Trigger(StrEnum):
     ROWS = "rows"
     BYTES = "bytes"
     LINGER = "linger"
-    """There are enough for an insert, and more was waited for."""
+    """Enough rows for an insert have waited for more."""
     AGE = "age"
 
 
@@ -27,8 +27,7 @@ class Trigger(StrEnum):
 class Limits:
     """When a batch is due, and how large it may be.
 
-    A batch grows with the load, for it takes what comes in while it waits: `linger` seconds once it has `enough` rows,
-    else up to `seconds`.
+    A batch waits for `linger` seconds once it has `enough` rows, and up to `seconds` before, so it grows with the load.
     """
 
     rows: int
@@ -36,41 +35,41 @@ class Limits:
     seconds: float
     linger: float = math.inf
     enough: int = 1_000
-    """ClickHouse's own advice for the least that an insert should have."""
+    """The least rows per insert that ClickHouse recommends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Messages of one lease in the broker's order; last_tag acknowledges them all."""
+    """Messages of one lease in the broker's order; acknowledging last_tag acknowledges all of them."""
 
     lease: Lease
     last_tag: int
     bodies: tuple[bytes, ...]
     first_received: float
-    """By the buffer's clock, as last_received."""
+    """By the buffer's clock, like last_received."""
     last_received: float
     size: int = 0
-    """The bodies' bytes, and those of the headers that are kept."""
+    """Bytes of the bodies and of the kept headers."""
     redelivered: int = 0
-    """How many of them the broker had sent before."""
+    """The number of redelivered messages."""
     headers: Mapping[int, Headers] = field(default_factory=dict)
-    """By position in bodies, of the messages whose headers were kept."""
+    """The kept headers, by position in `bodies`."""
 
 
 class TagGap(Exception):
-    """Deliveries did not continue where the last ones ended, so acknowledging a prefix would not be safe."""
+    """The tags of deliveries are not consecutive, so acknowledging a prefix would not be safe."""
 
 
 @dataclass(slots=True)
 class _Read:
-    """What one read brought, or what is left of it."""
+    """The messages of one read that are still in the buffer."""
 
     received: float
     count: int
     redelivered: int
 
     def part(self, count: int) -> int:
-        """Take messages from the front; how many of them count as redelivered."""
+        """Remove messages from the front; returns how many of them count as redelivered."""
         redelivered = min(count, self.redelivered)
         self.count -= count
         self.redelivered -= redelivered
@@ -78,7 +77,7 @@ class _Read:
 
 
 class Buffer:
-    """The unfrozen deliveries of one lease."""
+    """The buffered deliveries of one lease."""
 
     def __init__(self, limits: Limits, clock: Clock) -> None:
         self._limits = limits
@@ -94,9 +93,9 @@ class Buffer:
         return len(self._bodies)
 
     def add(self, deliveries: Deliveries) -> int:
-        """Take deliveries in; their size in bytes. A new lease drops what an older one left: it comes again.
+        """Add deliveries; returns their size in bytes. A new lease drops those of an older one: they are redelivered.
 
-        Raises TagGap, taking nothing in, when the tags do not continue the lease's.
+        Raises TagGap, and adds nothing, if the tags do not continue those of the lease.
         """
         if deliveries.lease is not self._lease:
             self.clear()
@@ -131,7 +130,7 @@ class Buffer:
         return max(0.0, self._reads[0].received + self._waits() - self._clock())
 
     def take(self) -> Batch:
-        """Freeze the oldest messages, as many as fit the limits and at least one. The buffer must not be empty."""
+        """Remove a batch: the oldest messages that fit the limits, at least one. The buffer must not be empty."""
         assert self._lease is not None, "there is nothing to take"
         count = self._fitting()
         first_tag = self._next_tag - len(self._bodies)
@@ -153,7 +152,7 @@ class Buffer:
         return min(limits.linger, limits.seconds) if len(self._bodies) >= limits.enough else limits.seconds
 
     def _take_reads(self, count: int) -> tuple[float, int]:
-        """When the last of so many messages was received, and how many of them the broker had sent before."""
+        """Remove a number of messages: when the last of them was received, and how many were redelivered."""
         redelivered = 0
         while True:
             read = self._reads[0]
@@ -179,7 +178,7 @@ class Buffer:
         return min(len(self._bodies), self._limits.rows)
 
     def clear(self) -> None:
-        """Let go of everything; it comes again under another lease."""
+        """Drop everything: it will be redelivered under another lease."""
         self._lease = None
         self._bodies.clear()
         self._reads.clear()

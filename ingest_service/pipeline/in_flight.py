@@ -1,4 +1,4 @@
-"""Batches that are being settled side by side, and which of them may be acknowledged: those before the first gap."""
+"""Tracks batches that are settled concurrently, and returns them in order for acknowledgement."""
 
 import asyncio
 from collections import deque
@@ -8,7 +8,7 @@ from ingest_service.pipeline.sinker import Settled
 
 
 class InFlightBatches:
-    """A few batches of one lease, oldest first; `wake` is called whenever one is done."""
+    """Up to `most` batches of one lease, oldest first; `wake` is called when one is done."""
 
     def __init__(self, most: int, wake: Callable[[], None]) -> None:
         self._most = most
@@ -20,31 +20,31 @@ class InFlightBatches:
 
     @property
     def full(self) -> bool:
-        """Whether another batch would be one too many."""
+        """Whether no further batch may be started."""
         return len(self._tasks) >= self._most
 
     def start(self, settling: Coroutine[None, None, Settled], received: float) -> None:
-        """Settle one more, the oldest message of which was received at a time. It must not be full."""
+        """Start to settle a batch, whose oldest message was received at `received`. Must not be full."""
         task = asyncio.create_task(settling)
         task.add_done_callback(lambda _task: self._wake())
         self._tasks.append((task, received))
 
     def settled(self) -> list[Settled]:
-        """What is settled with nothing unsettled before it; it is the caller's then. Raises what a batch failed of."""
+        """Pop the settled prefix, oldest first. Re-raises the first failure of any batch."""
         for task, _ in self._tasks:
             if task.done():
-                task.result()  # a later one may have failed while an earlier one still waits
+                task.result()  # a later batch may have failed while an earlier one is still being settled
         done = []
         while self._tasks and self._tasks[0][0].done():
             done.append(self._tasks.popleft()[0].result())
         return done
 
     def oldest(self) -> float | None:
-        """When the oldest message was received; None while there is none."""
+        """When the oldest message was received; None if there is none."""
         return self._tasks[0][1] if self._tasks else None
 
     async def abandon(self) -> None:
-        """Cancel what is not settled, and wait for its end."""
+        """Cancel all batches, and wait until they have ended."""
         tasks = [task for task, _ in self._tasks]
         self._tasks.clear()
         for task in tasks:

@@ -89,7 +89,7 @@ class Landing:
                 await after_refusal(refused, tried)
             if not parts:
                 break
-            # The token tells a retry of the same part from a new insert.
+            # The token distinguishes a retry of the same part from a new insert.
             token = f"{token.partition('.')[0]}.{number}"
             self._retries.check(batch)
         return refused

@@ -1,4 +1,4 @@
-"""How much may be held in memory, in bytes, by several receivers together, and who has to read no further."""
+"""Bounds the bytes that several receivers hold in memory together, and decides which of them must pause."""
 
 from collections.abc import Callable
 
@@ -6,38 +6,38 @@ from collections.abc import Callable
 class MemoryBound:
     """A limit in bytes, shared by a number of receivers.
 
-    Most of it is theirs in equal parts, so that one that cannot get rid of what it holds never keeps the others from
-    reading; the rest is for whoever comes first. What is held exceeds the limit by no more than what each
-    receiver takes in at once: one read of its socket, or one message where that is larger.
+    Most of it is reserved in equal shares, so that a receiver that cannot release its messages never stops the others;
+    the rest is common, first come, first served. The limit is exceeded by at most one read of each receiver's socket,
+    or one message if that is larger.
     """
 
     def __init__(self, limit: int, shares: int) -> None:
         self.own = limit * 3 // 4 // shares
-        """What each can count on."""
+        """The bytes reserved for each receiver."""
         self._common = limit - self.own * shares
         self._shares: list[Share] = []
 
     def share(self, has_room: Callable[[], None]) -> "Share":
-        """One receiver's part; `has_room` is called when it is full no more."""
+        """Add a receiver; `has_room` is called when it may take more again."""
         share = Share(self, has_room)
         self._shares.append(share)
         return share
 
     def is_full(self, held: int) -> bool:
-        """Whether one who holds so much should take no more."""
+        """Whether a receiver that holds this much must take no more."""
         return held >= self.own and self._taken_in_common() >= self._common
 
-    def tell(self) -> None:
-        """Something was given back: tell those who can go on."""
+    def notify(self) -> None:
+        """Notify the receivers that may take more again."""
         for share in self._shares:
-            share.look()
+            share.check()
 
     def _taken_in_common(self) -> int:
         return sum(max(0, share.held - self.own) for share in self._shares)
 
 
 class Share:
-    """What one receiver holds."""
+    """The bytes that one receiver holds."""
 
     def __init__(self, bound: MemoryBound, has_room: Callable[[], None]) -> None:
         self._bound = bound
@@ -47,18 +47,18 @@ class Share:
         """In bytes."""
 
     def take(self, size: int) -> bool:
-        """Hold so much more; True if nothing more should be taken until `has_room` is called."""
+        """Add held bytes; True if the receiver must take no more until `has_room` is called."""
         self.held += size
         self._was_full = self._was_full or self._bound.is_full(self.held)
         return self._was_full
 
     def give_back(self, size: int) -> None:
-        """Hold so much less."""
+        """Subtract held bytes."""
         self.held -= size
-        self._bound.tell()
+        self._bound.notify()
 
-    def look(self) -> None:
-        """Call `has_room` if it was full and is no more."""
+    def check(self) -> None:
+        """Call `has_room` if the receiver was full and no longer is."""
         if self._was_full and not self._bound.is_full(self.held):
             self._was_full = False
             self._has_room()

@@ -81,7 +81,7 @@ class Pipeline:
         self._wake.set()
 
     def waiting(self, why: str) -> None:
-        """Note that it does not consume at the moment."""
+        """Note that it does not consume at present."""
         self._health.waiting(why)
 
     def _receive(self, deliveries: Deliveries) -> None:

@@ -1,4 +1,4 @@
-"""Waits between the attempts to settle a batch, and says why in log, metrics and /status."""
+"""Waits between the attempts to settle a batch, and reports the reason in log, metrics and /status."""
 
 from datetime import timedelta
 
@@ -11,7 +11,7 @@ from ingest_service.observability.health import State, TypeHealth
 from ingest_service.pipeline.buffer import Batch, Clock
 
 _SLOWER = 4
-"""Under pressure, or waiting for an operator, the delay between attempts is so many times longer."""
+"""Under pressure, or waiting for an operator, the delay between attempts is longer by this factor."""
 _UNKNOWN_RETRIES = 5
 
 

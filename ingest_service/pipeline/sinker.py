@@ -24,7 +24,7 @@ from ingest_service.pipeline.retries import Retries
 from ingest_service.pipeline.rows import Rows
 
 _FEW_REFUSED = 100
-"""So many rows of a batch may be refused by the table, each at the cost of some inserts, whatever their share."""
+"""Rows of a batch that the table may refuse, each at the cost of some inserts, whatever their share."""
 
 _NOT_CONFIRMED = Classification(ErrorClass.TRANSIENT, "dead_letter_not_confirmed")
 _TOO_MANY_DEAD_LETTERS = Classification(ErrorClass.CONFIG_FAULT, "too_many_dead_letters")
@@ -150,5 +150,5 @@ class Sinker:
 
 
 def _new(letters: Sequence[DeadLetter]) -> int:
-    """How many were not dead letters before: what a replay brings back says nothing new about the publisher."""
+    """How many were not dead letters before: replayed messages are no evidence about the publisher."""
     return sum(not letter.history.attempts for letter in letters)

@@ -1,1 +1,1 @@
-"""The raw tables: one .sql file per table, numbered changes to tables that exist, and applying both."""
+"""The raw tables: one .sql file per table, numbered changes to existing tables, and applying both."""

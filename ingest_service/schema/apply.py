@@ -1,10 +1,9 @@
 """Creates the raw tables and applies the numbered changes that were not applied yet; idempotent.
 
-`tables/<name>_events.sql` is a table as it is created today, and so are those of dead letters in `dead_letters/`. A
-table that exists already is altered by `changes/NNNN_<what>.sql`, one statement each, written so that it does no harm
-to a table created today (`ADD COLUMN IF NOT EXISTS`). A change that names `$table` is applied to every raw table. What
-was applied is recorded in `_e.schema_changes`. `ledger/` has the table of landed batches, and the view that feeds it
-from each raw table.
+`tables/<name>_events.sql` defines a new table, and so do the files in `dead_letters/`. An existing table is altered by
+`changes/NNNN_<what>.sql`: one statement each, without effect on a new table (`ADD COLUMN IF NOT EXISTS`). A change that
+names `$table` is applied to every raw table. Applied changes are recorded in `_e.schema_changes`. `ledger/` has the
+table of landed batches, and the view that feeds it from each raw table.
 """
 
 from pathlib import Path
@@ -16,7 +15,7 @@ from ingest_service.schema.inventory import CHANGES, DATABASE, HERE, RAW_TABLES,
 
 
 async def apply(clickhouse: ClickHouse, cluster: str | None = None, changes: Path = HERE / "changes") -> list[str]:
-    """Create what is missing and apply the changes; the names of those applied now.
+    """Create missing tables and apply the changes; returns the names of those applied now.
 
     Raises ClickHouseUnavailable.
     """

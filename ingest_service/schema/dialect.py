@@ -1,8 +1,8 @@
-"""What differs in DDL between a single server and a cluster, as words that the .sql files use."""
+"""The differences in DDL between a single server and a cluster, as $words for the .sql files."""
 
 from string import Template
 
-_DEDUPLICATION_WINDOW = 1_000  # insert tokens the server remembers per table
+_DEDUPLICATION_WINDOW = 1_000  # insert tokens that the server remembers per table
 
 
 def table_settings(cluster: str | None) -> dict[str, int]:
@@ -20,8 +20,9 @@ class Dialect:
             "on_cluster": f"ON CLUSTER '{cluster}'" if cluster else "",
             "merge_tree": "ReplicatedMergeTree" if cluster else "MergeTree",
             "replacing_merge_tree": "ReplicatedReplacingMergeTree" if cluster else "ReplacingMergeTree",
-            # A table chooses its durability. With `settings`, acknowledged means on disk. With `unsynced_settings`, it
-            # means in the page cache: a crash of the machine, not of ClickHouse, loses the last seconds of it.
+            # A table chooses its durability. With `settings` an acknowledged insert is on disk; with
+            # `unsynced_settings` it is in the page cache, and a crash of the machine, not of ClickHouse, loses the last
+            # seconds.
             "settings": ", ".join(settings),
             "unsynced_settings": ", ".join(each for each in settings if not each.startswith("fsync")),
         }

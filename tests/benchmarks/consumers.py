@@ -20,6 +20,7 @@ from ingest_service.broker.consumer import consuming
 from ingest_service.broker.delivery_frames import DeliveryReader
 from ingest_service.broker.lease import Deliveries
 from ingest_service.broker.prefetch import Prefetch
+from ingest_service.dead_letters.headers import history_headers
 from ingest_service.events.contract import EventType
 from ingest_service.events.registry import EVENT_TYPES
 
@@ -67,7 +68,7 @@ async def discard(count: int) -> tuple[float, float]:
                     wake.set()
 
             async with consuming(
-                connection, event_type.queue, Prefetch(_PREFETCH, 2**30), receive, wake.set
+                connection, event_type.queue, Prefetch(_PREFETCH, 2**30), receive, history_headers, wake.set
             ) as consumer:
                 while consumer.lease.alive:
                     await wake.wait()

@@ -49,7 +49,9 @@ def build(stack: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) ->
 
     target = tmp_path_factory.mktemp("warehouse")
     outcomes = dbt.run(stack, target, "build", "--full-refresh")
-    yield Build(outcomes, profiles, posts, judgements, {name: dbt.rows(stack, name, PLATFORM) for name in dbt.tables(stack)})
+    yield Build(
+        outcomes, profiles, posts, judgements, {name: dbt.rows(stack, name, PLATFORM) for name in dbt.tables(stack)}
+    )
 
     asyncio.run(forget(stack["CLICKHOUSE_URL"], PLATFORM))
 

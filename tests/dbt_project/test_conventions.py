@@ -17,7 +17,8 @@ RAW_TABLES = ROOT / "ingest_service" / "schema" / "tables"
 
 Node = dict[str, Any]
 
-COMMENT = re.compile(r"--.*|\{#.*?#\}")
+COMMENT = re.compile(r"--.*|\{#[\s\S]*?#\}")
+ARG_MAX = re.compile(r"\barg(?:Max|Min)(?:If)?\(")
 RELATION = re.compile(r"\b(_e|warehouse|serving|serving_data|api)\.\w+")
 
 
@@ -94,6 +95,52 @@ def selected_columns(model: Node) -> list[str]:
     return [column.split()[-1] for column in columns]
 
 
+def test_no_staging_or_intermediate_model_reads_a_mart(models: list[Node], marts: list[Node]) -> None:
+    names = {mart["unique_id"] for mart in marts}
+    below = [model for model in models if model["unique_id"] not in names and model["package_name"] == "warehouse"]
+    assert {model["name"]: names.intersection(model["depends_on"]["nodes"]) for model in below} == {
+        model["name"]: set() for model in below
+    }
+
+
+def test_every_staging_and_intermediate_model_has_a_reader(manifests: dict[str, Node], models: list[Node]) -> None:
+    """Another model, or an exposure that says who else reads it."""
+    readers = [*models, *every(manifests, "exposures")]
+    read = {name for reader in readers for name in reader["depends_on"]["nodes"]}
+    below = [model for model in models if model["package_name"] == "warehouse" and "marts" not in model["fqn"]]
+    assert [model["name"] for model in below if model["unique_id"] not in read] == []
+
+
+def test_only_recency_decides_which_event_is_newest() -> None:
+    """One rule, with its reasons beside it: elsewhere argMax orders days or rows, never events."""
+    of_events = re.compile(r"event_timestamp|event_id|recency")
+    for path in PROJECTS["warehouse"].rglob("*.sql"):
+        if "target" in path.parts:
+            continue
+        code = without_comments(path.read_text())
+        for named in re.findall(r".* as recency\b", code):
+            assert re.search(r"\{\{ recency\(.*\) \}\} as recency", named), f"{path.name}: use the macro recency"
+        if path.name != "recency.sql":
+            assert not [order for order in orders(code) if of_events.search(order)], (
+                f"{path.name}: use the macro newest"
+            )
+
+
+def orders(code: str) -> Iterator[str]:
+    """What each argMax and argMin ranks by: its second argument."""
+    for found in ARG_MAX.finditer(code):
+        arguments, depth = [""], 1
+        for character in code[found.end() :]:
+            depth += {"(": 1, ")": -1}.get(character, 0)
+            if depth == 0:
+                break
+            if (character, depth) == (",", 1):
+                arguments.append("")
+            else:
+                arguments[-1] += character
+        yield arguments[1]
+
+
 def test_every_model_has_an_owner(models: list[Node]) -> None:
     assert [model["name"] for model in models if not model["config"]["meta"].get("owner")] == []
 
@@ -115,19 +162,28 @@ def test_every_model_says_its_grain_and_keeps_it(models: list[Node], manifests: 
 
 
 def grain_of(model: Node, manifests: dict[str, Node]) -> list[str]:
-    tests = generic_tests(manifests, model, "unique_combination")
+    tests = generic_tests(manifests, model, "unique_combination_of_columns")
     if model["package_name"] == "serving":  # a view of one table, whose primary key is the mart's grain
-        assert not re.search(r"\b(join|union|group by)\b", without_comments(model["raw_code"])), model["name"]
+        assert keeps_rows(model), model["name"]
         [source] = (manifests["serving"]["sources"][name] for name in model["depends_on"]["nodes"])
         return grain_of(manifests["warehouse"]["nodes"][f"model.warehouse.{source['name']}"], manifests)
     if model["config"]["materialized"] == "view":
         assert tests == [], f"{model['name']}: its grain is what it groups by; a test would aggregate it all again"
+        if grain := model["config"]["meta"].get("grain"):  # a mart that is a view of the table of one other model
+            [table] = (manifests["warehouse"]["nodes"][name] for name in model["depends_on"]["nodes"])
+            assert (grain, keeps_rows(model)) == (grain_of(table, manifests), True), model["name"]
+            return list(grain)
         return grouped_by(with_own_macros(model, manifests))
     if "Aggregating" in model["config"]["engine"]:
         assert tests == [], f"{model['name']}: ClickHouse merges its rows to one of each key"
         return list(model["config"]["order_by"])
     [unique] = tests
-    return list(unique["test_metadata"]["kwargs"]["columns"])
+    return list(unique["test_metadata"]["kwargs"]["combination_of_columns"])
+
+
+def keeps_rows(model: Node) -> bool:
+    """Whether a model has the rows of its input, one for one."""
+    return not re.search(r"\b(join|union|group by|where|distinct)\b", without_comments(model["raw_code"]))
 
 
 def grouped_by(code: str) -> list[str]:

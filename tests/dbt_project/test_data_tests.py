@@ -48,7 +48,11 @@ UNSOUND = {
         | {"duration_ms": -1, "started_at": "2024-05-01 09:00:00"}
     ],
     "scrape_request_log": [
-        {name: value for name, value in event(60, scl_id=1, flow="f", params={}, status="LOST").items() if name != "source"}
+        {
+            name: value
+            for name, value in event(60, scl_id=1, flow="f", params={}, status="LOST").items()
+            if name != "source"
+        }
     ],
     "affiliate_order": [
         event(50, order_id="o", store="s", status="paid", amount=-5, currency="INR", updated_at="2024-05-01 09:00:00")
@@ -88,7 +92,13 @@ def build(stack: Mapping[str, str], target: Path, *arguments: str) -> dict[str, 
 
 def told(outcomes: Mapping[str, str]) -> set[tuple[str, str]]:
     """The tests that did not pass, by the beginnings of their names."""
-    rules = ("counts_are_counts", "arrivals_are", "unique_combination", "nothing_is_missing", "within", "related")
+    rules = (
+        "counts_are_counts",
+        "arrivals_are",
+        "unique_combination_of_columns",
+        "nothing_is_missing",
+        "accepted_range",
+    )
     failed = {name: status for name, status in outcomes.items() if status not in {"success", "pass", "no-op"}}
     return {(next((rule for rule in rules if name.startswith(rule)), name), status) for name, status in failed.items()}
 
@@ -118,4 +128,4 @@ def test_a_row_twice_and_a_row_lost_are_found(stack: Mapping[str, str], target: 
     query(url, "INSERT INTO warehouse.mart_post_timeseries SELECT * FROM warehouse.mart_post_timeseries LIMIT 1")
     query(url, "DELETE FROM warehouse.mart_orders WHERE order_id = 'o'")
     outcomes = build(stack, target, "test", "--select", "mart_post_timeseries", "mart_orders")
-    assert told(outcomes) == {("unique_combination", "fail"), ("nothing_is_missing", "fail")}
+    assert told(outcomes) == {("unique_combination_of_columns", "fail"), ("nothing_is_missing", "fail")}

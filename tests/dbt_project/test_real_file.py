@@ -65,7 +65,10 @@ def channels(posts: list[Row]) -> list[Row]:
     for post in posts:
         day = by_day.setdefault(
             (post["profile_id"], post["event_timestamp"]),
-            {name: post[name] for name in ("source", "platform", "profile_id", "handle", "event_timestamp", "dimensions")}
+            {
+                name: post[name]
+                for name in ("source", "platform", "profile_id", "handle", "event_timestamp", "dimensions")
+            }
             | {"event_id": str(uuid5(UUID(post["event_id"]), "channel")), "metrics": {"subscribers": 0}},
         )
         day["metrics"]["subscribers"] += post["metrics"]["likes"] or 0

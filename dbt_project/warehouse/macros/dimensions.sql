@@ -1,4 +1,4 @@
-{#- A dimension of an event, where it has the type that is meant: anybody may publish anything under its name. -#}
+{#- A dimension of an event, if it has the expected type: publishers may send any JSON under its name. -#}
 {%- macro dimension_text(name) -%}
     if(
         JSONType(dimensions, '{{ name }}') = 'String',

@@ -1,4 +1,4 @@
-{#- Of the posts that were published after a day and until another: how many have a rate, and its mean. Sorted, for a
+{#- Of the posts published after one day and up to another: the number that have a rate, and the mean rate. Sorted, because a
     sum of floats depends on their order. -#}
 {%- macro engagement(after, until) -%}
     arrayMap(

@@ -1,4 +1,4 @@
-{#- Metrics are whatever was published: the difference of two that fit into 64 bits may not. -#}
+{#- Metrics may be any number that was published: the difference of two 64-bit numbers may not fit into 64 bits. -#}
 {%- macro growth(later, earlier) -%}
     accurateCastOrNull(toInt128({{ later }}) - toInt128({{ earlier }}), 'Int64')
 {%- endmacro -%}

@@ -1,4 +1,4 @@
-{#- The engine of every table. Naming a cluster in the profile is all it takes to replicate them. -#}
+{#- The engine of every table. Replicated if the profile names a cluster. -#}
 {%- macro merge_tree(kind='', version='') -%}
     {{ return(('Replicated' if target.cluster else '') ~ kind ~ 'MergeTree(' ~ version ~ ')') }}
 {%- endmacro -%}

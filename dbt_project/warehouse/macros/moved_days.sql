@@ -1,19 +1,19 @@
-{#- For marts that count entities by day, where a newer version may take one from its day: both days are to be counted
-    again, and the old one may be left with nothing. delete_insert deletes only what it has new rows for, so these marts
-    append, and forget first. -#}
+{#- For marts that count entities by day, where a newer version may move one to another day: both days are counted again,
+    and the old one may have no entity left. delete_insert deletes only what it has new rows for, so these marts append,
+    and delete first. -#}
 
-{#- The days of all versions of the entities that had an event since the mart was last built. -#}
+{#- The days of all versions of the entities that had an event since the mart's last run. -#}
 {%- macro moved_days(entities) -%}
     select distinct
         platform,
         arrayJoin(dates) as date
     from {{ entities }}
-    where arrived_at >= {{ arrived_since() }}
+    where arrived_at >= {{ new_since() }}
 {%- endmacro -%}
 
-{#- The pre-hook of these marts. A run that is killed after it leaves the days out until the next, which begins with the
-    same days: its watermark is recorded at its end only. -#}
-{%- macro forget_moved_days(entities) -%}
+{#- The pre-hook of these marts. If the run is killed after it, these days are missing until the next run, which begins
+    with the same days: the watermark is recorded at the end of a run only. -#}
+{%- macro delete_moved_days(entities) -%}
     {%- if execute and is_incremental() -%}
         delete from {{ this }} where (platform, date) in ({{ moved_days(entities) }})
     {%- endif -%}

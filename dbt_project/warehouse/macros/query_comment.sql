@@ -1,4 +1,4 @@
-{#- One line of JSON before each statement: which model or test it serves, and of which invocation. -#}
+{#- One line of JSON before each statement: its model or test, and the invocation. -#}
 {%- macro query_comment(node) -%}
     {%- set comment = {"app": "dbt", "project": project_name, "invocation_id": invocation_id} -%}
     {%- if node is not none -%}

@@ -11,7 +11,7 @@ CREATE TABLE IF NOT EXISTS _e.ingest_batches $on_cluster
     max_event_time DateTime64(6, 'UTC'),
     attempts UInt32,
     insert_ms Int64,                               -- from when the service sent it, by the service's clock
-    redelivered UInt64,                            -- messages of the batch that the broker had sent before
+    redelivered UInt64,                            -- redelivered messages of the batch
     landed_at DateTime64(3, 'UTC') DEFAULT now64(3)
 )
 ENGINE = $merge_tree

@@ -1,4 +1,4 @@
--- What an insert into one raw table adds to the ledger. The service says the rest in the insert's log_comment.
+-- Adds each insert into one raw table to the ledger; what SQL cannot know is in the insert's log_comment.
 -- It is half of what a small insert costs ClickHouse; with the aggregation in a subquery it was a quarter more.
 CREATE MATERIALIZED VIEW IF NOT EXISTS _e.ingest_batches_of_$name $on_cluster TO _e.ingest_batches AS
 SELECT

@@ -197,7 +197,7 @@ async def test_the_lease_ends_with_its_channel_and_the_connection_lives_on(
         await consumer.lease.ack(99, multiple=False)  # an unknown tag: the broker closes the channel
         assert await consumer.lease.dies_within(10)
         assert is_alive(connection)
-        async with consuming(connection, QUEUE, Prefetch(10, 2**30), again.receive, again.ended.set):
+        async with consuming(connection, QUEUE, Prefetch(10, 2**30), again.receive, history_headers, again.ended.set):
             await again.have(3)
     assert again.tags == [1, 2, 3]
 
@@ -227,7 +227,7 @@ async def test_what_the_receiver_did_not_take_in_is_never_acknowledged(
     ended = asyncio.Event()
     connection = await connect(stack["AMQP_URL"], "tests", DeliveryReader(bypass=fast))
     try:
-        async with consuming(connection, QUEUE, Prefetch(10, 2**30), refuse, ended.set) as consumer:
+        async with consuming(connection, QUEUE, Prefetch(10, 2**30), refuse, history_headers, ended.set) as consumer:
             assert await consumer.lease.dies_within(10)
             assert ended.is_set()
             assert not await consumer.lease.ack(3, multiple=True)
@@ -243,7 +243,9 @@ async def test_a_queue_that_is_not_there_is_named(
 ) -> None:
     async with connected(stack["AMQP_URL"], "tests", DeliveryReader(bypass=fast)) as connection:
         with pytest.raises(QueueMissing, match=r"tests\.not-there"):
-            async with consuming(connection, "tests.not-there", Prefetch(10, 2**30), lambda _: None, lambda: None):
+            async with consuming(
+                connection, "tests.not-there", Prefetch(10, 2**30), lambda _: None, history_headers, lambda: None
+            ):
                 pass
 
 

@@ -11,6 +11,7 @@ from ingest_service.broker.consumer import consuming
 from ingest_service.broker.delivery_frames import DeliveryReader
 from ingest_service.broker.lease import Deliveries
 from ingest_service.broker.prefetch import Prefetch
+from ingest_service.dead_letters.headers import history_headers
 
 QUEUE = "tests.speed"
 MESSAGES = 6_000
@@ -44,7 +45,7 @@ async def cpu_seconds_to_receive_all(url: str, *, fast: bool) -> float:
 
     async with connected(url, "tests", DeliveryReader(bypass=fast)) as connection:
         started = time.process_time()
-        async with consuming(connection, QUEUE, Prefetch(MESSAGES, 2**30), receive, done.set):
+        async with consuming(connection, QUEUE, Prefetch(MESSAGES, 2**30), receive, history_headers, done.set):
             async with asyncio.timeout(60):
                 await done.wait()
             return time.process_time() - started

@@ -1,5 +1,5 @@
-{#- A table of a few rows, so that the day all windows end at need not be looked up in millions of events. A
-    run appends the newest day of what has arrived; the greatest counts, however often it is written. -#}
+{#- A table of a few rows, so that the last day of all windows is found without reading millions of events. A
+    run appends the newest day of the new events; the greatest counts, however often it is written. -#}
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
@@ -11,9 +11,9 @@
 
 with days as (
 
-    {{ arrived('profile_log_events', keys) }}
+    {{ new_events('profile_log_events', keys) }}
     union all
-    {{ arrived('post_log_events', keys) }}
+    {{ new_events('post_log_events', keys) }}
 
 ),
 

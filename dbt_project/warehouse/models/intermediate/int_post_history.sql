@@ -1,7 +1,7 @@
-{#- As int_profile_history: a post is a row, and a run appends what has arrived and reads nothing else.
-    Granules of 32 rows: where 0.6 % of a million posts are touched, whoever asks for these reads 27 % of all,
-    and of granules of 128 it would be 59 %; where 5 % are, nearly all of either. Granules of 16 would be 62 %
-    then, but take three times as long to read and to merge. -#}
+{#- Like int_profile_history: a post is a row, and a run appends the new events and reads no others. Granules
+    of 32 rows: if 0.6 % of a million posts are touched, reading these reads 27 % of all rows, and 59 % with
+    granules of 128; if 5 % are touched, nearly all of either. Granules of 16 would read 62 % then, but take
+    three times as long to read and to merge. -#}
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
@@ -12,16 +12,14 @@
 
 with events as (
 
-    {{ arrived('post_log_events', [
-        'platform', 'profile_id', 'shortcode', 'event_timestamp', 'event_id'
-    ] + post_values() | list) }}
+    {{ new_events('post_log_events', post_event_columns()) }}
 
 ),
 
 histories as (
 
     select
-        cast(platform as String) as platform,
+        platform,
         profile_id,
         shortcode,
         groupUniqArray((event_timestamp, event_id, {{ post_values() | join(', ') }})) as events
@@ -42,7 +40,7 @@ final as (
         shortcode,
 
         -- events
-        cast(events, '{{ post_events_type() }}') as events
+        cast(events, '{{ post_event_set_type() }}') as events
     from histories
 
 )

@@ -3,14 +3,13 @@ with events as (
     select
         platform,
         profile_id,
-        {{- event_columns(profile_values()) }}
+        {{- event_set_columns(profile_values()) }}
     from {{ ref('int_profile_history') }}
     array join events as event
 
 ),
 
--- An event may be in several rows of a profile until ClickHouse merges them; the rule is blind to that: no
--- FINAL is needed.
+-- An event may be in several rows of a profile until ClickHouse merges them, which the rule takes for copies.
 daily as (
 
     {{ profile_days('events') }}

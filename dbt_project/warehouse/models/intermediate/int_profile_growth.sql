@@ -1,5 +1,5 @@
-{#- A run computes the profiles that had an event, and those whose row ends at another day: all of a platform
-    when its newest day has moved, and whoever a killed run has left without one. -#}
+{#- A run computes the profiles that had an event, and those whose row has another as_of: all of a platform if
+    its newest day has moved, and any that a killed run left without a row. -#}
 {{ config(
     materialized='incremental',
     incremental_strategy='delete_insert',
@@ -10,23 +10,23 @@
 
 -- depends_on: {{ ref('int_profile_history') }}
 
-with ends as (
+with platforms as (
 
-    {{ platform_ends() }}
+    {{ as_of_by_platform() }}
 
 ),
 
 {% if is_incremental() %}
 touched as (
 
-    {{ arrived('profile_log_events', ['cast(platform as String) as platform', 'profile_id']) }}
+    {{ new_events('profile_log_events', ['cast(platform as String) as platform', 'profile_id']) }}
     union distinct
     select
         histories.platform,
         histories.profile_id
     from {{ ref('int_profile_history') }} as histories
-    inner join ends on histories.platform = ends.platform
-    where (histories.platform, histories.profile_id, ends.as_of) not in (
+    inner join platforms on histories.platform = platforms.platform
+    where (histories.platform, histories.profile_id, platforms.as_of) not in (
         select
             built.platform,
             built.profile_id,
@@ -46,7 +46,7 @@ days as (
         handle,
         category,
         country,
-        -- YouTube's word for followers is subscribers.
+        -- YouTube calls followers subscribers.
         coalesce(followers, subscribers) as day_audience,
         updated_at as day_updated_at
     from {{ ref('int_profile_daily') }}
@@ -61,7 +61,7 @@ days as (
 
 ),
 
--- anyLast passes over NULLs: the newest audience of an earlier day.
+-- anyLast skips NULLs: the newest audience of an earlier day.
 steps as (
 
     select
@@ -79,20 +79,20 @@ jumps as (
 
     select
         steps.*,
-        ends.as_of,
+        platforms.as_of,
         if(
             abs(toInt128(steps.day_audience) - toInt128(steps.previous)) >= {{ var('suspicious_jump') }},
             abs({{ growth_rate('steps.day_audience', 'steps.previous') }}),
             null
         ) as jump_rate
     from steps
-    inner join ends on steps.platform = ends.platform
+    inner join platforms on steps.platform = platforms.platform
 
 ),
 
 final as (
 
-    -- argMax passes over NULLs: the newest value of all days until then.
+    -- argMax skips NULLs: the newest value of all days until then.
     select
         -- keys
         platform,

@@ -1,7 +1,7 @@
-{#- Which profiles are crawled follows no order, so nearly every granule of the raw table holds one that was:
-    reading the touched ones there is reading it all. Here a profile is a row, and a run appends what has arrived
-    and reads nothing else. The union of sets takes events that come twice, late or in any order, and a run that
-    was killed while it wrote, all the same. -#}
+{#- Crawled profiles are scattered over the sort order, so an incremental filter on the raw table would read
+    almost every granule. Here a profile is a row, and a run appends the new events and reads no others. The
+    union of sets is the same for events that are duplicated, late or in any order, and after a run that was
+    killed while it wrote. -#}
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
@@ -12,21 +12,14 @@
 
 with events as (
 
-    {{ arrived('profile_log_events', [
-        'platform', 'profile_id', 'event_timestamp', 'event_id', 'handle',
-        dimension_text('category') ~ ' as category',
-        dimension_text('country') ~ ' as country',
-        dimension_flag('is_verified') ~ ' as is_verified',
-        'followers', 'following', 'posts', 'subscribers', 'views', 'videos', 'reach',
-        'avg_likes', 'avg_comments', 'avg_views'
-    ]) }}
+    {{ new_events('profile_log_events', profile_event_columns(profile_values())) }}
 
 ),
 
 histories as (
 
     select
-        cast(platform as String) as platform,
+        platform,
         profile_id,
         groupUniqArray((event_timestamp, event_id, {{ profile_values() | join(', ') }})) as events,
         max(toDate(event_timestamp, 'UTC')) as newest_day
@@ -45,7 +38,7 @@ final as (
         profile_id,
 
         -- events
-        cast(events, '{{ profile_events_type() }}') as events,
+        cast(events, '{{ profile_event_set_type() }}') as events,
 
         -- provenance
         cast(newest_day, 'SimpleAggregateFunction(max, Date)') as newest_day

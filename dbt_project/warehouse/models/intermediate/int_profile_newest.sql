@@ -1,5 +1,5 @@
--- A profile may be in several rows until ClickHouse merges them; of their states the greatest is the newest.
--- What is not in an array is NULL.
+-- A profile may be in several rows until ClickHouse merges them; the greatest of their states is the newest.
+-- The element of an empty array is NULL.
 with newest as (
 
     select

@@ -1,6 +1,6 @@
-{#- A run rewrites the profiles that had an event of a post, from all of their posts: which twelve are the
-    last ones is a question to all. The averages do not depend on the order in which rows are read: whole
-    numbers are summed as such, and rates in order of their size. -#}
+{#- A run rewrites the profiles that had an event of a post, from all of their posts: any of them may be among
+    the last twelve. The averages do not depend on the order in which rows are read: integers are summed as
+    integers, and rates by ordered_sum. -#}
 {{ config(
     materialized='incremental',
     incremental_strategy='delete_insert',
@@ -27,10 +27,10 @@ with ranked as (
             partition by platform, profile_id
             order by published_at desc, shortcode desc
         ) as place
-    from {{ ref('mart_post_performance') }}
+    from {{ ref('int_post_performance') }}
     {% if is_incremental() %}
     where (platform, profile_id) in (
-        {{ arrived('post_log_events', ['platform', 'profile_id']) }}
+        {{ new_events('post_log_events', ['platform', 'profile_id']) }}
     )
     {% endif %}
 
@@ -38,7 +38,7 @@ with ranked as (
 
 posts as (
 
-    -- A negative number is no count: it is as good as unknown. Posts before the last twelve are not averaged.
+    -- A negative count is unknown. Posts before the last twelve are not averaged.
     select
         *,
         if(place <= 12 and views >= 0, toInt128(views), null) as counted_views,
@@ -64,7 +64,7 @@ averaged as (
         sum(counted_likes) / nullIf(count(counted_likes), 0) as mean_likes,
         sum(counted_comments) / nullIf(count(counted_comments), 0) as mean_comments,
         sum(counted_interactions) / nullIf(count(counted_interactions), 0) as mean_interactions,
-        arraySum(arraySort(groupArray(recent_rate))) / nullIf(count(recent_rate), 0) as mean_engagement_rate,
+        {{ ordered_sum('recent_rate') }} / nullIf(count(recent_rate), 0) as mean_engagement_rate,
         arraySort(
             groupArrayIf(
                 (toDate(published_at, 'UTC'), assumeNotNull(engagement_rate)), engagement_rate is not null

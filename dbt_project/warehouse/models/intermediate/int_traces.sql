@@ -1,5 +1,6 @@
--- Ordered by day, as the mart reads it: the raw table is sorted by trace, and has all days in each place.
--- What arrived together is of few days, so an index finds it without reading the rest.
+-- Ordered by day, because the mart reads days; the raw table is sorted by trace, so every granule holds all
+-- days. Traces inserted together are of few days, so an index on the insert time finds them without reading
+-- the rest.
 {{ config(
     materialized='incremental',
     incremental_strategy='delete_insert',
@@ -14,7 +15,7 @@ with traces as (
     select * from {{ ref('stg_beat_trace_log') }}
     {% if is_incremental() %}
     where (platform, trace_id) in (
-        {{ arrived('trace_log_events', ['platform', 'trace_id']) }}
+        {{ new_events('trace_log_events', ['platform', 'trace_id']) }}
     )
     {% endif %}
 
@@ -30,7 +31,7 @@ final as (
         -- attributes
         toDate(started_at, 'UTC') as date,
         service_name,
-        -- A query makes almost every uri another one, and an index of PostgreSQL takes no long keys.
+        -- Queries make almost every uri distinct, and an index of PostgreSQL refuses long keys.
         leftUTF8(cutQueryStringAndFragment(uri), 255) as uri,
         status_code,
 

@@ -1,5 +1,5 @@
--- Rewritten by actor: a newer version may move a channel's activity to another day or type, but it stays its
--- actor's.
+-- Rewritten by actor: a newer version may move a channel's activity to another day or type, but not to
+-- another actor.
 {{ config(
     materialized='incremental',
     incremental_strategy='delete_insert',
@@ -10,9 +10,9 @@
 
 {% if is_incremental() %}
 {% set actors =
-    arrived('post_activity_log_events', ['platform', 'actor_profile_id'])
+    new_events('post_activity_log_events', ['platform', 'actor_profile_id'])
     ~ ' union distinct '
-    ~ arrived('yt_activity_log_events', ['platform', 'actor_channel_id'])
+    ~ new_events('yt_activity_log_events', ['platform', 'actor_channel_id'])
 %}
 {% endif %}
 

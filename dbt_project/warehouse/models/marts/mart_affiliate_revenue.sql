@@ -1,4 +1,4 @@
--- A table over mart_orders, which is one row per order and a hundredth of what arrives: summing all of it is
+-- A table over mart_orders, which is one row per order and a hundredth of all events: summing all of it is
 -- cheaper than finding the days that orders have left.
 {{ config(engine=merge_tree(), order_by=['platform', 'store', 'currency', 'date']) }}
 
@@ -9,7 +9,7 @@ with orders as (
         store,
         currency,
         toDate(updated_at, 'UTC') as date,
-        -- Wide enough that no sum of absurd amounts wraps around.
+        -- Wide enough that even a sum of absurd amounts does not overflow.
         toDecimal256(amount, 9) as worth,
         multiIf(
             lower(status) in ('confirmed', 'approved', 'paid', 'completed', 'delivered'), 'confirmed',

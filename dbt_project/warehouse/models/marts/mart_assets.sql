@@ -1,5 +1,6 @@
--- An event never leaves its day, so a day is rewritten from its own events; the raw table's other months are
--- not read. A touched day has rows: deleting the days of the new rows deletes all that they replace.
+-- An event never leaves its day, so a day is rewritten from its own events, without reading the raw table's
+-- other months. A touched day always has rows, so deleting the days of the new rows deletes all rows that
+-- they replace.
 {{ config(
     materialized='incremental',
     incremental_strategy='delete_insert',
@@ -13,7 +14,7 @@ with assets as (
     select * from {{ ref('stg_beat_asset_log') }}
     {% if is_incremental() %}
     where (platform, date) in (
-        {{ arrived('asset_log_events', ['platform', "toDate(event_timestamp, 'UTC')"]) }}
+        {{ new_events('asset_log_events', ['platform', "toDate(event_timestamp, 'UTC')"]) }}
     )
     {% endif %}
 

@@ -1,4 +1,5 @@
--- A table over three that have few rows of a profile: its sentiment may change while nothing else of it does.
+-- A table over three that have few rows per profile, not incremental: a profile's sentiment may change
+-- without any other change of it.
 {{ config(engine=merge_tree(), order_by=['platform', 'profile_id']) }}
 
 with profiles as (
@@ -21,8 +22,7 @@ sentiment as (
         sum(comments) as audience_comments,
         toNullable(sum(positive) / sum(comments)) as audience_positive_share,
         toNullable(sum(negative) / sum(comments)) as audience_negative_share,
-        -- A sum of floats depends on their order; sorted, they have one.
-        toNullable(arraySum(arraySort(groupArray(score_sum))) / sum(comments)) as audience_mean_score
+        toNullable({{ ordered_sum('score_sum') }} / sum(comments)) as audience_mean_score
     from {{ ref('mart_sentiment_profile') }}
     group by
         platform,
@@ -30,9 +30,9 @@ sentiment as (
 
 ),
 
--- The posts of a profile may be crawled before the profile is. Where a join finds nothing, ClickHouse has
--- NULL for a column that can be, else 0 and 1970. USING leaves one of each key, and no other name is there
--- twice: the asterisk needs no table.
+-- The posts of a profile may be crawled before the profile is. A join without a match gives NULL for a
+-- Nullable column, else 0 and 1970. USING gives each key once, and no other name occurs twice, so the
+-- asterisk needs no table.
 joined as (
 
     select * -- noqa: RF02

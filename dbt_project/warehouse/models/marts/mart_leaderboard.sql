@@ -1,18 +1,18 @@
-{#- A table, not incremental: one profile's change moves the ranks of all below it, and what is read is a row
-    per profile; but for the views of posts, of which the first places only are kept. -#}
+{#- A table, not incremental: one profile's change moves the ranks of all below it, and its inputs are one row
+    per profile, except the views of posts, of which only the first places are kept. -#}
 {{ config(
     engine=merge_tree(),
     order_by=['platform', 'leaderboard', 'period', 'rank', 'profile_id', 'shortcode']
 ) }}
 
-with ends as (
+with platforms as (
 
-    {{ platform_ends() }}
+    {{ as_of_by_platform() }}
 
 ),
 
--- Where one side of the join is missing, ClickHouse has NULL for a column that can be, else no rates.
-everyone as (
+-- A join without a match gives NULL for a Nullable column, else an empty array of rates.
+joined as (
 
     select
         platform,
@@ -29,7 +29,7 @@ everyone as (
 measured as (
 
     select
-        everyone.*,
+        joined.*,
         {{ growth('audience', 'audience_7d_ago') }} as growth_7d,
         {{ growth('audience_7d_ago', 'audience_14d_ago') }} as growth_7d_before,
         {{ growth('audience', 'audience_30d_ago') }} as growth_30d,
@@ -43,8 +43,8 @@ measured as (
         {{ engagement('as_of - 30', 'as_of') }} as engagement_30d,
         {{ engagement('as_of - 60', 'as_of - 30') }} as engagement_30d_before,
         {{ engagement("toDate32('1969-12-31')", 'as_of') }} as engagement_all
-    from everyone
-    inner join ends on everyone.platform = ends.platform
+    from joined
+    inner join platforms on joined.platform = platforms.platform
 
 ),
 
@@ -60,7 +60,7 @@ entries as (
         entry.2 as period,
         entry.3 as value,
         entry.4 as rate,
-        -- Engagement ranks by its rate, and all else by its value.
+        -- Engagement ranks by its rate, and the others by their value.
         leaderboard = 'profiles_by_engagement' as is_rated,
         if(is_rated, null, value) as ranked_value,
         if(is_rated, rate, null) as ranked_rate,
@@ -68,9 +68,9 @@ entries as (
         entry.6 as rate_before,
         ranked_value is not null or ranked_rate is not null as ranks,
         value_before is not null or rate_before is not null as ranked_before,
-        if(is_rated, toNullable(posts_updated_at), audience_updated_at) as dated
+        if(is_rated, toNullable(posts_updated_at), audience_updated_at) as value_updated_at
     from measured
-    -- Leaderboard, period, value, rate, and what ranked a period before.
+    -- Leaderboard, period, value, rate, and the value and rate of the period before.
     array join [
         ('profiles_by_followers', '7d', audience, null, audience_7d_ago, null),
         ('profiles_by_followers', '30d', audience, null, audience_30d_ago, null),
@@ -85,7 +85,7 @@ entries as (
 
 ),
 
--- Who ranked a period before, and does no more, had a place then.
+-- A profile that ranked in the period before and no longer does still takes a place then.
 ranked as (
 
     select
@@ -144,7 +144,7 @@ profiles as (
         if(ranked_before, category_place_before - place_in_category, null) as climbed_in_category,
         if(country is null, null, country_place) as place_in_country,
         if(ranked_before, country_place_before - place_in_country, null) as climbed_in_country,
-        dated
+        value_updated_at
     from ranked
     where ranks
 
@@ -169,13 +169,13 @@ posts as (
         null as climbed_in_category,
         null as place_in_country,
         null as climbed_in_country,
-        views_updated_at as dated
-    from {{ ref('mart_post_performance') }}
+        views_updated_at as value_updated_at
+    from {{ ref('int_post_performance') }}
     where views is not null
 
 ),
 
-everything as (
+all_entries as (
 
     select * from profiles
     union all
@@ -210,8 +210,8 @@ final as (
         climbed_in_country as rank_change_in_country,
 
         -- provenance
-        assumeNotNull(dated) as updated_at
-    from everything
+        assumeNotNull(value_updated_at) as updated_at
+    from all_entries
 
 )
 

@@ -1,4 +1,4 @@
--- Rewritten by pair of profiles, by which the raw tables are sorted.
+-- Rewritten by pair of profiles, the sorting key of the raw tables.
 {{ config(
     materialized='incremental',
     incremental_strategy='delete_insert',
@@ -10,9 +10,9 @@
 {% set pair = ['platform', 'source_profile_id', 'target_profile_id'] %}
 {% if is_incremental() %}
 {% set pairs =
-    arrived('profile_relationship_log_events', pair)
+    new_events('profile_relationship_log_events', pair)
     ~ ' union distinct '
-    ~ arrived('yt_profile_relationship_log_events', pair)
+    ~ new_events('yt_profile_relationship_log_events', pair)
 %}
 {% endif %}
 

@@ -1,14 +1,15 @@
--- A table: one new follower changes the pairs of all the profiles it follows, and in a batch that is most.
+-- A table, not incremental: one new follower changes the pairs of all the profiles it follows, and a batch
+-- changes most pairs.
 {{ config(engine=merge_tree(), order_by=['platform', 'profile_id', 'other_profile_id']) }}
 
--- Pairs grow with the square of what an account follows. One that follows everybody tells nothing of those it
--- follows, and a profile that everybody follows overlaps with all.
+-- Pairs grow with the square of the profiles that an account follows. An account that follows very many, or a
+-- profile that very many follow, carries little information on any pair.
 {% set most_followed = 200 %}
 {% set most_followers = 10000 %}
 
 with edges as (
 
-    -- A relationship of whatever type says that its source follows its target.
+    -- A relationship of any type means that its source follows its target.
     select distinct
         platform,
         source_profile_id as follower_id,
@@ -41,7 +42,7 @@ audiences as (
 
 ),
 
--- What an account follows, in order. A join of it with itself would compute all of the above twice.
+-- The profiles that an account follows, sorted. A self-join would compute all of the above twice.
 followed_together as (
 
     select
@@ -56,12 +57,12 @@ followed_together as (
 
 ),
 
-lesser as (
+expanded as (
 
     select
         platform,
         one,
-        arraySlice(profiles, place + 1) as greater_ones
+        arraySlice(profiles, place + 1) as others
     from followed_together
     array join
         profiles as one,
@@ -73,17 +74,17 @@ pairs as (
 
     select
         platform,
-        one.1 as lesser_id,
-        other.1 as greater_id,
+        one.1 as first_id,
+        other.1 as second_id,
         count(*) as shared_followers,
         any(one.2) as followers,
         any(other.2) as other_followers
-    from lesser
-    array join greater_ones as other
+    from expanded
+    array join others as other
     group by
         platform,
-        lesser_id,
-        greater_id
+        first_id,
+        second_id
 
 ),
 
@@ -92,8 +93,8 @@ final as (
     select
         -- keys
         platform,
-        lesser_id as profile_id,
-        greater_id as other_profile_id,
+        first_id as profile_id,
+        second_id as other_profile_id,
 
         -- metrics
         toInt64(shared_followers) as shared_followers,

@@ -11,7 +11,7 @@ with orders as (
     select * from {{ ref('stg_beat_affiliate_order') }}
     {% if is_incremental() %}
     where (platform, store, order_id) in (
-        {{ arrived('affiliate_order_events', ['platform', 'store', 'order_id']) }}
+        {{ new_events('affiliate_order_events', ['platform', 'store', 'order_id']) }}
     )
     {% endif %}
 

@@ -1,5 +1,5 @@
-{#- A table, not incremental: one profile's change moves the z-scores of its whole category, and what is
-    read is one row per profile. -#}
+{#- A table, not incremental: one profile's change moves the z-scores of its whole category, and its input is
+    one row per profile. -#}
 {{ config(engine=merge_tree(), order_by=['platform', 'profile_id']) }}
 
 with profiles as (
@@ -15,13 +15,13 @@ with profiles as (
 
 categories as (
 
-    -- Sorted: floats summed in another order are another sum.
+    -- Sorted, because a sum of floats depends on their order.
     select
         platform,
         category,
         arraySort(groupArray(assumeNotNull(growth_rate_30d))) as rates,
         toInt64(length(rates)) as compared_profiles,
-        -- The ends tell whether all rates are equal; the deviation may be a rounding error then.
+        -- All rates are equal if the first and last are; the deviation may be a rounding error then.
         length(rates) >= {{ var('least_profiles_of_a_z_score') }} and rates[1] < rates[-1] as has_deviation,
         arraySum(rates) / length(rates) as mean,
         sqrt(arraySum(arrayMap(rate -> (rate - mean) * (rate - mean), rates)) / length(rates)) as deviation

@@ -1,7 +1,8 @@
-{#- A run rewrites, of each profile that had an event, the days from the first one touched, and those that are
-    carried up to it: what came before stands on earlier events only. Days are never lost, so deleting the new
-    rows' keys deletes all that they replace. By week, because deletes and data tests then touch the newest weeks
-    only. A replay may bring more than ClickHouse's 100 weeks. -#}
+{#- A run rewrites, of each profile that had an event, the days from the first one touched, and the carried
+    days just before it: earlier days depend on earlier events only. Days are never lost, so deleting the keys
+    of the new rows deletes all rows that they replace. Partitioned by week, so that deletes and data tests
+    touch the newest weeks only. A replay may insert into more weeks than the 100 that ClickHouse allows by
+    default. -#}
 {{ config(
     materialized='incremental',
     incremental_strategy='delete_insert',
@@ -21,7 +22,7 @@ touched as (
         profile_id,
         min(date) as first_day
     from (
-        {{ arrived('profile_log_events', [
+        {{ new_events('profile_log_events', [
             'platform', 'profile_id', "toDate(event_timestamp, 'UTC') as date"
         ]) }}
     )
@@ -53,7 +54,7 @@ days as (
 
     select
         daily.*,
-        -- YouTube's word for followers is subscribers.
+        -- YouTube calls followers subscribers.
         coalesce(daily.followers, daily.subscribers) as crawled_audience,
         {{ 'touched.first_day' if is_incremental() else 'daily.date' }} as first_touched_day
     from daily
@@ -66,7 +67,7 @@ days as (
 
 ),
 
--- anyLast passes over NULLs: each value is the newest up to the day, whichever day had it.
+-- anyLast skips NULLs: each value is the newest up to the day, from any day so far.
 known as (
 
     select
@@ -74,7 +75,8 @@ known as (
         profile_id,
         date as crawled_on,
         dateDiff('day', date, leadInFrame(date, 1, date + 1) over following_day) as days_until_next,
-        -- The day after the last crawl before the first touched one; without one, a day before them all.
+        -- The day after the last crawl before the first touched day; without such a crawl, a day before all
+        -- others.
         maxIf(date, date < first_touched_day) over all_days + 1 as rewritten_from,
         updated_at,
         observations,

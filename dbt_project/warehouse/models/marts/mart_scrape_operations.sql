@@ -1,4 +1,4 @@
--- An event never leaves its hour, so an hour is rewritten from its own events, which lie together in the raw
+-- An event never leaves its hour, so an hour is rewritten from its own events, which are adjacent in the raw
 -- table.
 {{ config(
     materialized='incremental',
@@ -15,11 +15,11 @@ with events as (
     select
         *,
         toStartOfHour(event_timestamp, 'UTC') as hour,
-        (event_timestamp, event_id) as recency
+        {{ recency(event_id='toUUID(event_id)') }} as recency
     from {{ ref('stg_beat_scrape_request_log') }}
     {% if is_incremental() %}
     where (platform, flow, toStartOfHour(event_timestamp, 'UTC')) in (
-        {{ arrived('scrape_request_log_events', keys) }}
+        {{ new_events('scrape_request_log_events', keys) }}
     )
     {% endif %}
 
@@ -27,16 +27,16 @@ with events as (
 
 requests as (
 
-    -- A request is PENDING, PROCESSING and COMPLETE within minutes: it counts once, as what it last was.
+    -- A request is PENDING, PROCESSING and COMPLETE within minutes: it counts once, with its newest status.
     select
         platform,
         flow,
         hour,
         scl_id,
-        upper(argMax(status, recency)) as newest_status,
-        -- argMax passes over NULLs, and the failure has the reason.
-        argMaxIf(reason, recency, upper(status) = 'FAILED') as failure,
-        dateDiff('microsecond', min(event_timestamp), argMax(picked_at, recency)) as waited,
+        upper({{ newest('status') }}) as newest_status,
+        -- The reason is that of a failure.
+        {{ newest("if(upper(status) = 'FAILED', reason, null)") }} as failure,
+        dateDiff('microsecond', min(event_timestamp), {{ newest('picked_at') }}) as waited,
         count(*) as request_events,
         max(event_timestamp) as last_at
     from events
@@ -52,7 +52,7 @@ measured as (
 
     select
         *,
-        -- What was picked before the hour saw it has waited in another.
+        -- A request that was picked before its first event of the hour has waited in an earlier hour.
         if(waited >= 0, waited, null) as wait_us,
         if(newest_status = 'FAILED', coalesce(failure, 'unknown'), null) as why
     from requests
@@ -72,7 +72,7 @@ hours as (
         countIf(newest_status = 'FAILED') as failed,
         sum(request_events) as events,
         count(wait_us) as waits,
-        -- Whole microseconds: a sum of floats would depend on their order.
+        -- Microseconds as integers: a sum of floats depends on their order.
         sum(wait_us) as wait_sum_us,
         quantileExact(0.5)(wait_us) as wait_p50_us,  -- noqa: LT01
         quantileExact(0.95)(wait_us) as wait_p95_us,  -- noqa: LT01

@@ -1,5 +1,5 @@
--- Rewritten by post: a newer judgement may change a comment's sentiment and a late one its first day, but it
--- stays its post's.
+-- Rewritten by post: a newer judgement may change a comment's sentiment, and a late one its first day, but
+-- not its post.
 {{ config(
     materialized='incremental',
     incremental_strategy='delete_insert',
@@ -13,7 +13,7 @@ with comments as (
     select * from {{ ref('stg_beat_sentiment_log') }}
     {% if is_incremental() %}
     where (platform, shortcode) in (
-        {{ arrived('sentiment_log_events', ['platform', 'shortcode']) }}
+        {{ new_events('sentiment_log_events', ['platform', 'shortcode']) }}
     )
     {% endif %}
 
@@ -29,8 +29,7 @@ days as (
         countIf(sentiment = 'positive') as positive,
         countIf(sentiment = 'neutral') as neutral,
         countIf(sentiment = 'negative') as negative,
-        -- A sum of floats depends on their order; sorted, they have one.
-        arraySum(arraySort(groupArray(score))) as scores,
+        {{ ordered_sum('score') }} as scores,
         max(updated_at) as updated_at
     from comments
     group by

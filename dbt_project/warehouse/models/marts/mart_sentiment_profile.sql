@@ -1,5 +1,5 @@
--- A table over mart_sentiment, which is one row per post and day: a post that gets another owner takes its
--- comments from one profile to the other, and adding all of them up anew is cheap.
+-- A table over mart_sentiment, which is one row per post and day: a post that changes its owner moves its
+-- comments from one profile to the other, and summing all of them again is cheap.
 {{ config(engine=merge_tree(), order_by=['platform', 'profile_id', 'date']) }}
 
 with posts as (
@@ -15,7 +15,8 @@ with posts as (
 
 ),
 
--- An event of a comment names its post only. Of the profiles a post was crawled under, the last one has it.
+-- An event of a comment has its post only. Of the profiles that a post was crawled under, the last one owns
+-- it.
 owned as (
 
     select
@@ -23,7 +24,7 @@ owned as (
         shortcode,
         argMax(crawled.profile_id, (crawled.updated_at, crawled.profile_id)) as owner,
         any(posts.days) as days
-    from {{ ref('mart_post_performance') }} as crawled
+    from {{ ref('int_post_performance') }} as crawled
     inner join posts using (platform, shortcode)
     group by
         platform,
@@ -41,8 +42,7 @@ profiles as (
         sum(day.3) as all_positive,
         sum(day.4) as all_neutral,
         sum(day.5) as all_negative,
-        -- A sum of floats depends on their order; sorted, they have one.
-        arraySum(arraySort(groupArray(day.6))) as scores,
+        {{ ordered_sum('day.6') }} as scores,
         count(*) as all_posts,
         max(day.7) as newest_update
     from owned

@@ -1,7 +1,7 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
-    pre_hook="{{ forget_moved_days(ref('int_traces')) }}",
+    pre_hook="{{ delete_moved_days(ref('int_traces')) }}",
     engine=merge_tree(),
     order_by=['platform', 'date', 'service_name', 'uri']
 ) }}
@@ -10,7 +10,7 @@ with traces as (
 
     select
         *,
-        -- quantileExact and countIf pass over NULLs: a duration below zero is none.
+        -- A negative duration is unknown; quantileExact, count and max skip NULLs.
         if(duration_ms >= 0, duration_ms, null) as measured_ms,
         status_code >= 400 or status_code < 100 as is_error
     from {{ ref('int_traces') }}

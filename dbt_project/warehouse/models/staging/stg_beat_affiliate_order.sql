@@ -11,15 +11,15 @@ with versions as (
         updated_at,
         event_timestamp,
         event_id,
-        -- The store's own clock says which version is the newest; where it does not tell, when it was seen.
-        (updated_at, event_timestamp, toString(event_id)) as recency
+        -- The store's own clock decides which version is the newest, and event_timestamp only between equal
+        -- times.
+        {{ recency(clock='updated_at') }} as recency
     from {{ source('beat', 'affiliate_order_events') }}
 
 ),
 
 newest as (
 
-    -- Copies of an event have the same recency and values: argMax is blind to them, uniqExact counts one.
     select
         -- keys
         platform,
@@ -27,17 +27,17 @@ newest as (
         order_id,
 
         -- attributes
-        argMax(source, recency) as source,
-        argMax(status, recency) as status,
-        argMax(currency, recency) as currency,
+        {{ newest('source') }} as source,
+        {{ newest('status') }} as status,
+        {{ newest('currency') }} as currency,
 
         -- metrics
-        argMax(amount, recency) as amount,
+        {{ newest('amount') }} as amount,
 
         -- provenance
         min(event_timestamp) as first_seen_at,
         max(updated_at) as updated_at,
-        toInt64(uniqExact(event_id)) as versions
+        {{ distinct_events() }} as versions
     from versions
     group by
         platform,

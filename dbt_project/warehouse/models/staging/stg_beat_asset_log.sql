@@ -11,15 +11,13 @@ with versions as (
         cast(status as String) as status,
         event_timestamp,
         event_id,
-        -- ClickHouse orders UUIDs by their second half. As text, anybody can check which one wins a tie.
-        (event_timestamp, toString(event_id)) as recency
+        {{ recency() }} as recency
     from {{ source('beat', 'asset_log_events') }}
 
 ),
 
 daily as (
 
-    -- Copies of an event have the same recency and values: argMax is blind to them, uniqExact counts one.
     select
         -- keys
         platform,
@@ -28,16 +26,16 @@ daily as (
         toDate(event_timestamp, 'UTC') as date,
 
         -- attributes
-        argMax(source, recency) as source,
-        argMax(entity_type, recency) as entity_type,
-        argMax(asset_type, recency) as asset_type,
-        argMax(url, recency) as url,
-        argMax(status, recency) as status,
+        {{ newest('source') }} as source,
+        {{ newest('entity_type') }} as entity_type,
+        {{ newest('asset_type') }} as asset_type,
+        {{ newest('url') }} as url,
+        {{ newest('status') }} as status,
 
         -- provenance
         min(event_timestamp) as first_seen_at,
         max(event_timestamp) as updated_at,
-        toInt64(uniqExact(event_id)) as versions
+        {{ distinct_events() }} as versions
     from versions
     group by
         platform,

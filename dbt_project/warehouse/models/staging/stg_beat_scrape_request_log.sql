@@ -18,7 +18,7 @@ with events as (
 
 requests as (
 
-    -- Copies of an event have the same values, so any of them will do: no FINAL is needed.
+    -- Copies of an event have the same values, so any copy serves: no FINAL is needed.
     select
         -- keys
         platform,

@@ -10,15 +10,13 @@ with events as (
         score,
         event_timestamp,
         event_id,
-        -- ClickHouse orders UUIDs by their second half. As text, anybody can check which one wins a tie.
-        (event_timestamp, toString(event_id)) as recency
+        {{ recency() }} as recency
     from {{ source('beat', 'sentiment_log_events') }}
 
 ),
 
 comments as (
 
-    -- Copies of an event have the same recency and values: argMax is blind to them, uniqExact counts one.
     select
         -- keys
         platform,
@@ -26,17 +24,17 @@ comments as (
         comment_id,
 
         -- attributes
-        argMax(source, recency) as source,
-        argMax(comment, recency) as comment,
-        argMax(sentiment, recency) as sentiment,
+        {{ newest('source') }} as source,
+        {{ newest('comment') }} as comment,
+        {{ newest('sentiment') }} as sentiment,
 
         -- metrics
-        argMax(score, recency) as score,
+        {{ newest('score') }} as score,
 
         -- provenance
         min(event_timestamp) as first_seen_at,
         max(event_timestamp) as updated_at,
-        toInt64(uniqExact(event_id)) as versions
+        {{ distinct_events() }} as versions
     from events
     group by
         platform,

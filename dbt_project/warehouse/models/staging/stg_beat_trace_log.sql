@@ -15,36 +15,34 @@ with versions as (
         event_timestamp,
         event_id,
         insert_timestamp,
-        -- ClickHouse orders UUIDs by their second half. As text, anybody can check which one wins a tie.
-        (event_timestamp, toString(event_id)) as recency
+        {{ recency() }} as recency
     from {{ source('beat', 'trace_log_events') }}
 
 ),
 
 newest as (
 
-    -- Copies of an event have the same recency and values: argMax is blind to them, uniqExact counts one.
     select
         -- keys
         platform,
         trace_id,
 
         -- attributes
-        argMax(source, recency) as source,
-        argMax(host_name, recency) as host_name,
-        argMax(service_name, recency) as service_name,
-        argMax(method, recency) as method,
-        argMax(uri, recency) as uri,
-        toInt64(argMax(status_code, recency)) as status_code,
-        argMax(started_at, recency) as started_at,
+        {{ newest('source') }} as source,
+        {{ newest('host_name') }} as host_name,
+        {{ newest('service_name') }} as service_name,
+        {{ newest('method') }} as method,
+        {{ newest('uri') }} as uri,
+        toInt64({{ newest('status_code') }}) as status_code,
+        {{ newest('started_at') }} as started_at,
 
         -- metrics
-        argMax(duration_ms, recency) as duration_ms,
+        {{ newest('duration_ms') }} as duration_ms,
 
         -- provenance
         arraySort(groupUniqArray(date)) as dates,
         max(event_timestamp) as updated_at,
-        toInt64(uniqExact(event_id)) as versions,
+        {{ distinct_events() }} as versions,
         max(insert_timestamp) as arrived_at
     from versions
     group by

@@ -9,16 +9,13 @@ with events as (
         shortcode,
         event_timestamp,
         event_id,
-        -- ClickHouse orders UUIDs by their second half. As text, anybody can check which one wins a tie.
-        (event_timestamp, toString(event_id)) as recency
+        {{ recency() }} as recency
     from {{ source('beat', 'yt_activity_log_events') }}
 
 ),
 
 activities as (
 
-    -- argMax passes over NULLs: a crawl that saw no shortcode does not take away one that was known.
-    -- Copies of an event have the same recency and values: argMax is blind to them, uniqExact counts one.
     select
         -- keys
         platform,
@@ -26,13 +23,13 @@ activities as (
         activity_id,
 
         -- attributes
-        argMax(source, recency) as source,
-        argMax(activity_type, recency) as activity_type,
-        argMax(shortcode, recency) as shortcode,
+        {{ newest('source') }} as source,
+        {{ newest('activity_type') }} as activity_type,
+        {{ newest('shortcode') }} as shortcode,
 
         -- provenance
         max(event_timestamp) as updated_at,
-        toInt64(uniqExact(event_id)) as versions
+        {{ distinct_events() }} as versions
     from events
     group by
         platform,

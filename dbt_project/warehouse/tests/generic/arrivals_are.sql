@@ -1,4 +1,4 @@
-{#- A rule for what arrives in a raw table, an expression over its columns. -#}
+{#- Every new event of a raw table satisfies a rule, an expression over its columns. -#}
 {% test arrivals_are(model, table, rule) %}
 
     select
@@ -6,7 +6,7 @@
         event_timestamp
     from {{ source('beat', table) }}
     where
-        insert_timestamp >= {{ tested_since() }}
+        insert_timestamp >= {{ test_new_since() }}
         and not ({{ rule }})
 
 {% endtest %}

@@ -1,5 +1,6 @@
-{#- What was published under the name of a count and is none: negative, text, or beyond 64 bits. The models
-    take it for unknown, or as it is, and go on. Only arrivals are looked at; an event of each kind is shown. -#}
+{#- Values of counts that are not counts: negative, text, or beyond 64 bits. The models treat them as unknown,
+    or use them as they are, and do not fail. Reads new events only, and returns an example of each metric and
+    source. -#}
 {% test counts_are_counts(model, table, metrics) %}
 
     select
@@ -11,7 +12,7 @@
     from {{ source('beat', table) }}
     array join {{ metrics }} as metric
     where
-        insert_timestamp >= {{ tested_since() }}
+        insert_timestamp >= {{ test_new_since() }}
         and JSONType(metrics, metric) != 'Null'
         and not (
             JSONType(metrics, metric) in ('Int64', 'UInt64', 'Double')

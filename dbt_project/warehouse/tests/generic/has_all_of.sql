@@ -1,4 +1,4 @@
-{#- Whatever has a row in another model has one here: both have these columns. -#}
+{#- Every combination of these columns in another model has a row in this one. -#}
 {% test has_all_of(model, other, columns) %}
 
     select distinct {{ columns | join(', ') }}

@@ -1,11 +1,11 @@
-{#- Whatever arrived in a raw table until the model was built has its row. `keys` are expressions over the
-    raw table, `columns` those of the model, by default the same. -#}
+{#- Every event that was inserted into a raw table before the model's last run has its row. `keys` are
+    expressions over the raw table, `columns` those of the model, by default the same. -#}
 {% test nothing_is_missing(model, table, keys, columns=none, touched_by=none, day='date') %}
 
     select distinct {{ keys | join(', ') }}
     from {{ source('beat', table) }}
     where
-        insert_timestamp >= {{ tested_since() }}
+        insert_timestamp >= {{ test_new_since() }}
         and insert_timestamp < (
             select max(arrived_until) - toIntervalSecond({{ var('overlap_seconds') }})
             from {{ watermarks() }}

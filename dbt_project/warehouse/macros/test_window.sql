@@ -1,7 +1,8 @@
-{#- `dbt build` tests what it has touched: the rest was tested when it came. `dbt test`, and a full refresh, test all. -#}
+{#- `dbt build` tests the rows that new events touched: earlier rows were tested by earlier runs. `dbt test`, and a full
+    refresh, test everything. -#}
 
-{#- From which arrival on events are new to the tests: what the model that lags most began this run with. -#}
-{%- macro tested_since() -%}
+{#- The insert time from which on events are new to the tests: the least that any model's current run began with. -#}
+{%- macro test_new_since() -%}
     {%- set since = namespace(text='1970-01-01 00:00:00.000') -%}
     {%- if execute and flags.WHICH != 'test' and not flags.FULL_REFRESH -%}
         {%- set names = graph.nodes.values() | selectattr('config.materialized', 'equalto', 'incremental')
@@ -16,14 +17,14 @@
     toDateTime64('{{ since.text }}', 3, 'UTC') - toIntervalSecond({{ var('overlap_seconds') }})
 {%- endmacro -%}
 
-{#- The condition of the days that new arrivals of a raw table have touched, and of all later ones; none without a table.
-    A range and not a set: ClickHouse skips by it the weeks before. -#}
+{#- A condition on days: those that new events of a raw table touched, and all later ones; all days without a table.
+    A range and not a set, by which ClickHouse skips the earlier weeks. -#}
 {%- macro touched_days(table, column='date') -%}
     {%- if table -%}
         {{ column }} >= (
             select minOrNull(toDate(event_timestamp, 'UTC'))
             from {{ source('beat', table) }}
-            where insert_timestamp >= {{ tested_since() }}
+            where insert_timestamp >= {{ test_new_since() }}
         )
     {%- else -%}
         1

@@ -1,5 +1,5 @@
-{#- The day all windows of a platform end at: a result depends on the events alone, never on the clock. -#}
-{%- macro platform_ends() -%}
+{#- The last day of all windows of a platform: a result depends on the events only, never on the clock. -#}
+{%- macro as_of_by_platform() -%}
     select
         platform,
         {% if var('as_of') -%}
