@@ -19,7 +19,7 @@ _DBT = "dbt_project"
 
 
 class NotAProject(UserError):
-    """A folder lacks files of the project. The message names the folder and what it lacks."""
+    """A folder lacks files of the project. The message names the folder and the file."""
 
 
 def root() -> Path:
@@ -47,7 +47,7 @@ def file(name: str) -> Path:
 
 
 def is_writable(folder: Path) -> bool:
-    """Whether tools may write beside the project's files; never inside an installed package, whoever owns it."""
+    """Whether tools may write to a folder of the project. They never write to an installed package."""
     return not folder.is_relative_to(_INSTALLED) and os.access(folder, os.W_OK)
 
 

@@ -25,5 +25,5 @@ def dbt_command(project: str, arguments: tuple[str, ...]) -> None:
     """
     environment = output_environment(project) | os.environ | dbt_environment(Settings())
     source = str(folder(project))
-    # Replaces this process, so that dbt gets the signals and gives the exit code.
+    # Replaces this process, so that signals and the exit code are dbt's.
     os.execve(DBT, [str(DBT), *arguments, "--project-dir", source, "--profiles-dir", source], environment)  # noqa: S606

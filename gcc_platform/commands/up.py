@@ -1,4 +1,4 @@
-"""gcc-platform up: the local stack, the ingest service, its archive and Dagster together, until Ctrl-C."""
+"""`gcc-platform up`: runs the local stack, the ingest service, its archive and Dagster until Ctrl-C."""
 
 import json
 import os
@@ -44,8 +44,8 @@ _LOCATIONS = """
 
 
 @dataclass(frozen=True)
-class Service:
-    """One of our own processes: what runs, where it logs, and how to tell that it works."""
+class ManagedProcess:
+    """A process of the platform: its command, its log and its readiness check."""
 
     name: str
     process: Process
@@ -53,34 +53,37 @@ class Service:
     ready: Callable[[], bool] = lambda: True
 
     def start(self, environment: Mapping[str, str]) -> None:
-        """Start it. One that an `up` that was killed has left behind is stopped first."""
+        """Start the process, after stopping one that a killed `up` has left behind."""
         make_private_folder(self.process.directory)
         self.stop()
         self.process.start(Command(self.argv, environment))
 
     def wait(self) -> None:
-        """Wait until it works. Raises StackError with the end of its log."""
+        """Wait until the process is ready. Raises StackError with the end of its log."""
         try:
             self.process.wait_until(self.ready, seconds=_READY_SECONDS)
         except StackError as error:
             raise StackError(f"{self.name} did not start: {error}") from error
 
     def stop(self) -> None:
-        """Stop it in order, or after a while by force."""
+        """Stop the process gracefully, or by SIGKILL after a deadline."""
         self.process.stop(signal.SIGINT, seconds=_STOP_SECONDS)
 
 
 @click.command()
 @click.option(
-    "--simulate", type=click.FloatRange(min=0.1), metavar="RATE", help="Publish made-up events, so many a second."
+    "--simulate",
+    type=click.FloatRange(min=0.1),
+    metavar="RATE",
+    help="Publish simulated events, RATE per second.",
 )
 @directory_option
 @exit_on_error()
 def up(simulate: float | None, directory: Path | None) -> None:
     """Run everything: RabbitMQ, ClickHouse, PostgreSQL, the ingest service and Dagster.
 
-    Servers whose URL is in the environment are used instead of started. Ctrl-C stops all of it in order; the data
-    stays.
+    A server whose URL is in the environment is used, and no local one is started. Ctrl-C stops everything in order;
+    the data stays.
 
     \b
     Examples:
@@ -102,18 +105,18 @@ def up(simulate: float | None, directory: Path | None) -> None:
         _stop(stack, services)
 
 
-def _services(directory: Path, settings: Settings, rate: float | None) -> list[Service]:
-    """Ours, in the order they start."""
+def _services(directory: Path, settings: Settings, rate: float | None) -> list[ManagedProcess]:
+    """The platform's processes, in the order in which they start."""
     dagster = ["dev", "--workspace", str(project.file("workspace.yaml")), "--host", LOOPBACK]
     found = [
-        Service(
+        ManagedProcess(
             "the ingest service",
             Process(directory / "ingest"),
             [str(PROGRAMS / "gcc-ingest"), "run"],
             lambda: _ingest_is_ready(settings.http_port),
         ),
-        Service("the archive", Process(directory / "archive"), [str(PROGRAMS / "gcc-ingest"), "archive"]),
-        Service(
+        ManagedProcess("the archive", Process(directory / "archive"), [str(PROGRAMS / "gcc-ingest"), "archive"]),
+        ManagedProcess(
             "Dagster",
             Process(directory / "dagster"),
             [str(PROGRAMS / "dagster"), *dagster, "--port", str(settings.dagster_port)],
@@ -122,7 +125,7 @@ def _services(directory: Path, settings: Settings, rate: float | None) -> list[S
     ]
     if rate is not None:
         simulator = [str(PROGRAMS / "gcc-ingest"), "simulate", "--rate", str(rate)]
-        found.append(Service("the simulator", Process(directory / "simulator"), simulator))
+        found.append(ManagedProcess("the simulator", Process(directory / "simulator"), simulator))
     return found
 
 
@@ -131,7 +134,7 @@ def _ingest_is_ready(port: int) -> bool:
 
 
 def _assets_are_loaded(port: int) -> bool:
-    """Whether Dagster has our definitions; its UI comes up without. Raises StackError where they do not load."""
+    """Whether Dagster has loaded our definitions; its UI starts before that. Raises StackError if they fail to load."""
     answer = _answer(f"http://{LOOPBACK}:{port}/graphql?{urlencode({'query': _LOCATIONS})}")
     entries = json.loads(answer)["data"]["workspaceOrError"].get("locationEntries", []) if answer else []
     loaded = [entry["locationOrLoadError"] for entry in entries if entry["locationOrLoadError"]]
@@ -142,7 +145,7 @@ def _assets_are_loaded(port: int) -> bool:
 
 
 def _answer(url: str) -> bytes | None:
-    """What one of our own servers says; None while it does not answer with 200."""
+    """The body of a response of one of our own servers; None unless its status is 200."""
     try:
         with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310  our own loopback URL
             return bytes(answer.read()) if answer.status == 200 else None
@@ -150,18 +153,18 @@ def _answer(url: str) -> bytes | None:
         return None
 
 
-def _check_ports(settings: Settings, services: Sequence[Service]) -> None:
+def _check_ports(settings: Settings, services: Sequence[ManagedProcess]) -> None:
     if any(service.process.running() for service in services):
-        return  # left behind by an `up` that was killed: they are about to be replaced
+        return  # they are left from a killed `up`, and are about to be replaced
     for name, variable, port in (
         ("the ingest service", "GCC_HTTP_PORT", settings.http_port),
         ("Dagster", "GCC_DAGSTER_PORT", settings.dagster_port),
     ):
         if not is_free(port):
-            raise StackError(f"port {port} for {name} is in use; stop what listens there, or set {variable}")
+            raise StackError(f"port {port} for {name} is in use; stop the program that has it, or set {variable}")
 
 
-def _start(stack: Stack, services: Sequence[Service], settings: Settings) -> dict[str, str]:
+def _start(stack: Stack, services: Sequence[ManagedProcess], settings: Settings) -> dict[str, str]:
     urls = stack.start(_report)
     environment = {
         **os.environ,
@@ -186,10 +189,10 @@ def _initialise(environment: Mapping[str, str]) -> None:
     )
     if done.returncode:
         raise StackError(f"gcc-ingest init failed: {done.stderr.strip()}")
-    _report("topology and raw tables are there")
+    _report("queues and raw tables exist")
 
 
-def _show(environment: Mapping[str, str], settings: Settings, services: Sequence[Service]) -> None:
+def _show(environment: Mapping[str, str], settings: Settings, services: Sequence[ManagedProcess]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("", "URL", "for"):
         table.add_column(heading, overflow="fold")
@@ -206,31 +209,31 @@ def _show(environment: Mapping[str, str], settings: Settings, services: Sequence
     console.print(table)
     logs = ", ".join(str(service.process.output) for service in services)
     console.print(
-        "\nThe schedule refreshes every 15 minutes; to refresh now: gcc-platform refresh\n"
+        "\nThe schedule refreshes every 15 minutes. To refresh now: gcc-platform refresh\n"
         f"URLs with their passwords: {environment['GCC_LOCAL_DIR']}/env\nLogs: {logs}\nCtrl-C stops everything.",
         soft_wrap=True,
     )
 
 
-def _watch(services: Sequence[Service]) -> NoReturn:
+def _watch(services: Sequence[ManagedProcess]) -> NoReturn:
     while True:
         for service in services:
             if not service.process.running():
-                raise StackError(f"{service.name} ended by itself.{service.process.tail()}")
+                raise StackError(f"{service.name} exited unexpectedly.{service.process.tail()}")
         time.sleep(_WATCH_SECONDS)
 
 
-def _stop(stack: Stack, services: Sequence[Service]) -> None:
-    """Stop ours side by side, then the servers they use."""
+def _stop(stack: Stack, services: Sequence[ManagedProcess]) -> None:
+    """Stop the platform's processes concurrently, then the servers that they use."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it running
+        signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not interrupt the stop
     with ThreadPoolExecutor() as threads:
         for stopped in [threads.submit(_stop_one, service) for service in reversed(services)]:
             stopped.result()
     stack.stop(_report)
 
 
-def _stop_one(service: Service) -> None:
+def _stop_one(service: ManagedProcess) -> None:
     if service.process.running():
         service.stop()
         _report(f"{service.name} is stopped")
@@ -238,7 +241,7 @@ def _stop_one(service: Service) -> None:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """SIGTERM ends us as Ctrl-C does."""
+    """Raise KeyboardInterrupt on SIGTERM as on SIGINT."""
 
     def interrupt(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt

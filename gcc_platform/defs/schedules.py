@@ -5,7 +5,7 @@ import dagster as dg
 from gcc_platform.defs.raw import tables
 
 ONE_AT_A_TIME = "gcc/one_at_a_time"
-"""dagster.yaml allows one run per value of this tag."""
+"""dagster.yaml permits one run per value of this tag."""
 
 refresh = dg.define_asset_job(
     "refresh",
@@ -26,5 +26,5 @@ every_15_minutes = dg.ScheduleDefinition(
     cron_schedule="*/15 * * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Analytics and the API are at most about 15 minutes behind the crawl.",
+    description="Keeps analytics and the API at most about 15 minutes behind the crawl.",
 )

@@ -111,7 +111,7 @@ def _log_table(name: str) -> str:
 
 
 def _half_of_memory() -> int:
-    """Half of the machine's memory, or of what a container may use, in bytes."""
+    """Half of the machine's memory, or of a container's limit, in bytes."""
     sizes = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     for limit in (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")):
         try:

@@ -55,8 +55,8 @@ def folder(name: str) -> Path:
 def output_folder(name: str) -> Path:
     """The parent of dbt's target/ and logs/: the project itself, or a folder of DAGSTER_HOME where that is read-only.
 
-    The folder in DAGSTER_HOME is named after the project's content. Installed files may be older than the manifest of
-    an earlier release, and two releases may run at once: times say nothing there.
+    The folder in DAGSTER_HOME is named after the project's content, because modification times mean nothing there:
+    installed files may be older than the manifest of an earlier release, and two releases may run at once.
     """
     source = folder(name)
     if project.is_writable(source):

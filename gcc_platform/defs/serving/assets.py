@@ -1,4 +1,4 @@
-"""The marts in PostgreSQL: one synced table per mart, and the views of dbt that the API reads."""
+"""The marts in PostgreSQL: one synced table per mart, and dbt's views, which the API reads."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -29,7 +29,7 @@ def _served_asset(mart: Mart) -> dg.AssetsDefinition:
         group_name="serving",
         kinds={"postgres", "python"},
         owners=["team:platform"],
-        description=f"{mart.name} as the API's database serves it, swapped in whole. {mart.description}".strip(),
+        description=f"{mart.name} in the API's database, replaced atomically. {mart.description}".strip(),
         metadata={"dagster/table_name": f"serving.{mart.name}", "grain": ", ".join(mart.grain)},
     )
     def serve(
@@ -43,8 +43,8 @@ def _served_asset(mart: Mart) -> dg.AssetsDefinition:
             snapshot = sync(source, target, mart, version)
         if snapshot.dropped_views:
             context.log.warning(
-                "%s lost or retyped a column, so these views went with the old one: %s. "
-                "dbt builds those it knows again.",
+                "a column of %s was removed or retyped, which dropped these views over it: %s. "
+                "dbt creates its own views again.",
                 mart.name,
                 ", ".join(snapshot.dropped_views),
             )

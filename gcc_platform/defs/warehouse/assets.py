@@ -1,4 +1,4 @@
-"""dbt on ClickHouse: staging views over the raw tables, and the marts."""
+"""dbt on ClickHouse as assets: staging views over the raw tables, and the marts."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -30,7 +30,7 @@ def warehouse(context: dg.AssetExecutionContext, dbt_warehouse: Dbt, clickhouse:
 
 
 def _row_counts(clickhouse: ClickHouseResource, run_id: str, keys: Sequence[dg.AssetKey]) -> Mapping[dg.AssetKey, int]:
-    """One query for all; a view has no rows of its own."""
+    """Count the rows of all tables with one query. A view has no rows of its own."""
     if not keys:
         return {}
     with clickhouse.connect(run_id=run_id) as connection:

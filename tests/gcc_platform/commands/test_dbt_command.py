@@ -1,4 +1,4 @@
-"""`gcc-platform dbt`: what docs/operations.md tells whoever is on call to run."""
+"""`gcc-platform dbt`: the commands that docs/operations.md gives for on-call."""
 
 import os
 import subprocess
@@ -23,7 +23,7 @@ def dbt(environment: Mapping[str, str], target: Path, *arguments: str) -> subpro
     )
 
 
-def test_a_model_that_has_lost_a_column_fails_by_name_and_is_mended_by_a_full_refresh_of_it(
+def test_a_model_that_has_lost_a_column_fails_by_name_and_a_full_refresh_repairs_it(
     stack: Mapping[str, str], tmp_path: Path
 ) -> None:
     assert run(stack, "init").returncode == 0

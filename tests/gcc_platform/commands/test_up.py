@@ -43,10 +43,10 @@ def processes_of(directory: Path) -> list[str]:
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            told = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
+            described = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
         except OSError:
             continue
-        if os.fsencode(directory) in told and int(process.name) != os.getpid():
+        if os.fsencode(directory) in described and int(process.name) != os.getpid():
             found.append((process / "cmdline").read_text().replace("\0", " "))
     return found
 
@@ -91,7 +91,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Everything]
             process.wait(60)
 
 
-def test_up_shows_where_everything_is_and_no_password(everything: Everything) -> None:
+def test_up_shows_every_url_and_no_password(everything: Everything) -> None:
     shown = everything.output.read_text()
     for name in ("GCC_DAGSTER_PORT", "GCC_HTTP_PORT", "GCC_LOCAL_MANAGEMENT_PORT", "GCC_LOCAL_POSTGRES_PORT"):
         assert f"127.0.0.1:{everything.environment[name]}" in shown
@@ -119,7 +119,7 @@ def test_dagster_shows_the_graph_from_the_raw_tables_to_the_api(everything: Ever
         assert expected in upstream[downstream]
 
 
-def test_the_schedule_and_the_sensor_run_without_anybody_switching_them_on(everything: Everything) -> None:
+def test_the_schedule_and_the_sensor_run_without_being_switched_on(everything: Everything) -> None:
     repositories = everything.dagster(
         "{repositoriesOrError{...on RepositoryConnection{nodes{"
         "schedules{name cronSchedule scheduleState{status}} sensors{name sensorState{status}}}}}}"
@@ -141,7 +141,7 @@ def test_doctor_finds_nothing_wrong(everything: Everything) -> None:
     assert done.returncode == 0
 
 
-def test_a_second_up_says_which_port_is_taken(everything: Everything, tmp_path: Path) -> None:
+def test_a_second_up_names_the_port_that_is_in_use(everything: Everything, tmp_path: Path) -> None:
     environment = {**settings(tmp_path), "GCC_DAGSTER_PORT": everything.environment["GCC_DAGSTER_PORT"]}
     done = subprocess.run([GCC_PLATFORM, "up"], env=environment, capture_output=True, check=False, timeout=60)
     assert done.returncode == 1
@@ -161,7 +161,7 @@ def test_one_ctrl_c_stops_everything_within_30_seconds_and_leaves_no_process(eve
                 assert probe.connect_ex(("127.0.0.1", int(port))) != 0, name
 
 
-def test_doctor_names_what_is_wrong_and_what_to_do(tmp_path: Path) -> None:
+def test_doctor_names_each_problem_with_advice(tmp_path: Path) -> None:
     urls = {
         "AMQP_URL": "amqp://u:s3cret@127.0.0.1:1/",
         "CLICKHOUSE_URL": "http://u:s3cret@127.0.0.1:1",
@@ -169,8 +169,8 @@ def test_doctor_names_what_is_wrong_and_what_to_do(tmp_path: Path) -> None:
     }
     done = subprocess.run([GCC_PLATFORM, "doctor"], env={**os.environ, **urls}, capture_output=True, check=False)
     assert done.returncode == 1
-    said = done.stdout.decode()
-    assert said.count("FAIL") == 6
-    assert "AMQP_URL: no broker answers at amqp://u@127.0.0.1:1" in said
-    assert "->" in said
-    assert "s3cret" not in said + done.stderr.decode()
+    output = done.stdout.decode()
+    assert output.count("FAIL") == 6
+    assert "AMQP_URL: no broker answers at amqp://u@127.0.0.1:1" in output
+    assert "->" in output
+    assert "s3cret" not in output + done.stderr.decode()
