@@ -30,8 +30,9 @@ _PROGRAMS_OF_OTHERS = ("dbt", "dagster")
 
 _WHERE = """
 import gcc_platform, ingest_service
-from gcc_platform import project
-print(gcc_platform.__file__, ingest_service.__file__, project.root(), sep="\\n")
+from gcc_platform import grants, project
+print(gcc_platform.__file__, ingest_service.__file__, project.root(), grants.postgres_file().parent, sep="\\n")
+assert grants.clickhouse() and grants.postgres()
 """
 
 _LOCATIONS = """
@@ -135,6 +136,7 @@ def test_the_code_and_the_projects_files_are_the_wheels(installed: Installed) ->
         str(installed.site_packages / "gcc_platform" / "__init__.py"),
         str(installed.site_packages / "ingest_service" / "__init__.py"),
         str(installed.site_packages / "gcc_platform" / "project_files"),
+        str(installed.site_packages / "gcc_platform" / "project_files" / "deploy" / "grants"),
     ]
 
 
