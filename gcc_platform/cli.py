@@ -1,4 +1,4 @@
-"""gcc-platform: the platform's commands, each imported when it is used, because Dagster takes seconds to import."""
+"""gcc-platform: the command line. It imports a command when it runs, because Dagster takes seconds to load."""
 
 from importlib import import_module
 
@@ -7,11 +7,11 @@ import click
 from ingest_service.commands import unknown_settings
 
 _COMMANDS = {
-    "up": ("gcc_platform.up", "up", "Run everything: the local stack, the ingest service and Dagster."),
-    "refresh": ("gcc_platform.refresh", "refresh_command", "Build and check everything once; the exit code tells."),
-    "dbt": ("gcc_platform.dbt_command", "dbt_command", "dbt by hand, as a refresh runs it."),
-    "doctor": ("gcc_platform.doctor", "doctor", "Check servers, rights and settings; say what to do."),
-    "stack": ("gcc_platform.local_stack.commands", "stack", "The three servers alone, in the background."),
+    "up": ("commands.up", "up", "Run everything: the local stack, the ingest service and Dagster."),
+    "refresh": ("commands.refresh", "refresh_command", "Build and check everything once; exit with 1 on failure."),
+    "dbt": ("commands.dbt_command", "dbt_command", "Run dbt by hand, with a refresh's rights and environment."),
+    "doctor": ("commands.doctor", "doctor", "Check servers, rights and settings, and advise on each problem."),
+    "stack": ("local_stack.commands", "stack", "Run the three servers alone, in the background."),
 }
 
 
@@ -23,7 +23,7 @@ class _LazyGroup(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module, attribute, _summary = _COMMANDS[cmd_name]
-        command: click.Command = getattr(import_module(module), attribute)
+        command: click.Command = getattr(import_module(f"gcc_platform.{module}"), attribute)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
@@ -38,7 +38,7 @@ def main() -> None:
 
     \b
     Examples:
-      gcc-platform up --simulate 50   everything, with made-up events
+      gcc-platform up --simulate 50   everything, with simulated events
       gcc-platform stack start        the three servers, in the background
       gcc-platform refresh
     """

@@ -1,18 +1,26 @@
-"""Where Dagster keeps its history: DAGSTER_HOME, or else .dagster/ in the repository."""
+"""DAGSTER_HOME, the folder of Dagster's history: by default `.dagster` in the checkout or the current directory."""
 
 import os
 from pathlib import Path
 
-_REPOSITORY = Path(__file__).parents[1]
+from gcc_platform import project
+
+_VARIABLE = "DAGSTER_HOME"
 _CONFIGURATION = "dagster.yaml"
 
 
+def location() -> Path:
+    """The folder, which may not exist yet."""
+    return Path(os.environ.get(_VARIABLE) or project.working_directory() / ".dagster").absolute()
+
+
 def dagster_home() -> Path:
-    """Make sure that DAGSTER_HOME is set, for this process and those it starts, and that dagster.yaml is there."""
-    home = Path(os.environ.setdefault("DAGSTER_HOME", str(_REPOSITORY / ".dagster")))
+    """Create the folder with dagster.yaml in it, and set DAGSTER_HOME for this process and those it starts."""
+    home = location()
+    os.environ[_VARIABLE] = str(home)
     home.mkdir(parents=True, exist_ok=True)
-    configuration = home / _CONFIGURATION
-    if not configuration.exists() and (_REPOSITORY / _CONFIGURATION).exists():
-        configuration.unlink(missing_ok=True)  # a link to where the repository was before
-        configuration.symlink_to(_REPOSITORY / _CONFIGURATION)
+    configuration, original = home / _CONFIGURATION, project.root() / _CONFIGURATION
+    if not configuration.exists() and original.exists():
+        configuration.unlink(missing_ok=True)  # a link to a folder that has been moved
+        configuration.symlink_to(original)
     return home

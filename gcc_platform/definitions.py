@@ -1,4 +1,4 @@
-"""Everything Dagster knows of this platform: the folders below defs/, merged, and the servers they use."""
+"""The code location: the definitions of the folders below defs/, and their resources."""
 
 import dagster as dg
 
@@ -6,16 +6,15 @@ from gcc_platform.defs import schedules
 from gcc_platform.defs.raw import assets as raw_assets
 from gcc_platform.defs.raw import checks as raw_checks
 from gcc_platform.defs.raw import sensors as raw_sensors
+from gcc_platform.defs.resources import ClickHouseResource, PostgresResource
 from gcc_platform.defs.serving import assets as serving_assets
 from gcc_platform.defs.serving import checks as serving_checks
 from gcc_platform.defs.warehouse import assets as warehouse_assets
-from gcc_platform.resources.clickhouse import ClickHouseResource
 from gcc_platform.resources.dbt import dbt_resource
-from gcc_platform.resources.postgres import PostgresResource
 
 defs = dg.Definitions.merge(
     dg.Definitions(
-        assets=raw_assets.raw_tables,
+        assets=[raw_assets.raw_tables],
         asset_checks=[raw_checks.raw_checks],
         sensors=[raw_sensors.raw_arrivals],
     ),

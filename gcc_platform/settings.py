@@ -1,14 +1,13 @@
 """Everything the platform reads from its environment, in one place.
 
-Each server has one URL per duty, so that every duty can have a user with no more rights than it needs. A duty whose
+Each server has one URL per role, so that each role can have a user with no more privileges than it needs. A role whose
 URL is not set uses the server's main URL.
 """
-
-from pathlib import Path
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from ingest_service import urls
 from ingest_service.settings import local_environment
 from ingest_service.urls import MissingUrl
 
@@ -23,36 +22,66 @@ class Settings(BaseSettings):
     amqp_url: SecretStr | None = Field(None, alias="AMQP_URL")
     clickhouse_url: SecretStr | None = Field(None, alias="CLICKHOUSE_URL")
     """The ingest service's: writes ``_e.*``."""
+    clickhouse_cluster: str | None = Field(None, alias="GCC_CLICKHOUSE_CLUSTER")
+    """Create the warehouse's tables ON CLUSTER of this name, replicated, as gcc-ingest init does the raw tables."""
     postgres_url: SecretStr | None = Field(None, alias="POSTGRES_URL")
     """The sync's: owns ``serving`` and ``serving_data``."""
 
     dbt_clickhouse_url: SecretStr | None = Field(None, alias="GCC_DBT_CLICKHOUSE_URL")
     """dbt's: reads ``_e.*``, owns ``warehouse``."""
     sync_clickhouse_url: SecretStr | None = Field(None, alias="GCC_SYNC_CLICKHOUSE_URL")
-    """The sync's and the observers': reads ``_e.*`` and ``warehouse.*``."""
+    """The sync's, the sensor's and the checks': reads ``_e.*`` and ``warehouse.*``."""
     dbt_postgres_url: SecretStr | None = Field(None, alias="GCC_DBT_POSTGRES_URL")
     """dbt's: reads ``serving.*``, owns ``api``."""
 
     http_port: int = Field(8081, alias="GCC_HTTP_PORT", description="the ingest service's HTTP port")
     dagster_port: int = Field(3000, alias="GCC_DAGSTER_PORT")
 
-    local_dir: Path = Field(Path(".local"), alias="GCC_LOCAL_DIR", description="the local stack's data")
-    local_amqp_port: int = Field(5673, alias="GCC_LOCAL_AMQP_PORT")
-    local_management_port: int = Field(15673, alias="GCC_LOCAL_MANAGEMENT_PORT")
-    local_clickhouse_http_port: int = Field(8124, alias="GCC_LOCAL_CLICKHOUSE_HTTP_PORT")
-    local_clickhouse_tcp_port: int = Field(9124, alias="GCC_LOCAL_CLICKHOUSE_TCP_PORT")
-    local_postgres_port: int = Field(5433, alias="GCC_LOCAL_POSTGRES_PORT")
-    local_free_ports: str = Field("12000-31999", alias="GCC_LOCAL_FREE_PORTS")
-    """Where free ports are searched: below the kernel's ephemeral range (32768 and up), of which outgoing connections
-    take ports by chance."""
+    @property
+    def urls(self) -> "Urls":
+        """The URL of each role."""
+        return Urls(self)
 
-    def url(self, duty: str) -> str:
-        """The URL for a duty: amqp, clickhouse, postgres, dbt_clickhouse, sync_clickhouse or dbt_postgres.
 
-        Raises MissingUrl where neither the duty's own variable nor its server's main one is set.
-        """
-        server = duty.rpartition("_")[2]
-        secret: SecretStr | None = getattr(self, f"{duty}_url") or getattr(self, f"{server}_url")
-        if secret is None:
-            raise MissingUrl(f"{server.upper()}_URL")
-        return secret.get_secret_value()
+class Urls:
+    """The URL of each role, checked when it is read: every property raises MissingUrl and BadUrl."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    @property
+    def dbt_clickhouse(self) -> str:
+        """ClickHouse for dbt."""
+        own = ("GCC_DBT_CLICKHOUSE_URL", self._settings.dbt_clickhouse_url)
+        return _first(urls.CLICKHOUSE, own, ("CLICKHOUSE_URL", self._settings.clickhouse_url))
+
+    @property
+    def sync_clickhouse(self) -> str:
+        """ClickHouse for the sync, the sensor and the checks."""
+        own = ("GCC_SYNC_CLICKHOUSE_URL", self._settings.sync_clickhouse_url)
+        return _first(urls.CLICKHOUSE, own, ("CLICKHOUSE_URL", self._settings.clickhouse_url))
+
+    @property
+    def dbt_postgres(self) -> str:
+        """PostgreSQL for dbt."""
+        own = ("GCC_DBT_POSTGRES_URL", self._settings.dbt_postgres_url)
+        return _first(urls.POSTGRES, own, ("POSTGRES_URL", self._settings.postgres_url))
+
+    @property
+    def sync_postgres(self) -> str:
+        """PostgreSQL for the sync and the checks."""
+        return _first(urls.POSTGRES, ("POSTGRES_URL", self._settings.postgres_url))
+
+    def check(self) -> None:
+        """Raise MissingUrl or BadUrl for the first role whose URL is missing or malformed."""
+        _ = (self.dbt_clickhouse, self.sync_clickhouse, self.dbt_postgres, self.sync_postgres)
+
+
+def _first(schemes: tuple[str, ...], *candidates: tuple[str, SecretStr | None]) -> str:
+    """The first URL that is set, of variables and their values. The last variable is the server's main one."""
+    for name, secret in candidates:
+        if secret is not None:
+            url = secret.get_secret_value()
+            urls.parse(url, name, schemes)
+            return url
+    raise MissingUrl(candidates[-1][0])

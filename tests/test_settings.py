@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gcc_platform.local_stack.settings import LocalStackSettings
 from gcc_platform.settings import Settings as PlatformSettings
 from ingest_service.commands import unknown_settings
 from ingest_service.publisher import dispatcher
@@ -13,18 +14,19 @@ from ingest_service.settings import Settings as IngestSettings
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / ".env.example"
+SETTINGS = (PlatformSettings, LocalStackSettings, IngestSettings)
 
 
 def test_every_setting_is_listed_in_the_example_and_nothing_else() -> None:
     listed = set(re.findall(r"^#([A-Z_]+)=", EXAMPLE.read_text(), re.MULTILINE))
-    fields = {**PlatformSettings.model_fields, **IngestSettings.model_fields}
+    fields = [field for settings in SETTINGS for field in settings.model_fields.values()]
     # Crawlers do not load our settings classes.
-    assert listed == {field.alias for field in fields.values()} | {dispatcher.URL_VARIABLE, dispatcher.SPOOL_VARIABLE}
+    assert listed == {field.alias for field in fields} | {dispatcher.URL_VARIABLE, dispatcher.SPOOL_VARIABLE}
 
 
 def test_every_name_that_is_documented_or_a_setting_is_known_and_not_taken_for_a_misspelling() -> None:
     listed = set(re.findall(r"^#([A-Z_]+)=", EXAMPLE.read_text(), re.MULTILINE))
-    fields = {field.alias for field in (*PlatformSettings.model_fields.values(), *IngestSettings.model_fields.values())}
+    fields = {field.alias for settings in SETTINGS for field in settings.model_fields.values()}
     files = [path for name in ("ingest_service", "gcc_platform", "tests") for path in (ROOT / name).rglob("*.py")]
     names = r"\bGCC_(?:CHAOS|FUZZ|LOCAL|READER|SPOOL)_[A-Z_]+\b"
     used = {name for path in files if path != Path(__file__) for name in re.findall(names, path.read_text())}

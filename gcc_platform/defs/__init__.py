@@ -1,1 +1,1 @@
-"""The data platform as Dagster sees it, a folder per step of the flow: raw -> warehouse -> serving."""
+"""Dagster's definitions, in a folder per step of the flow: raw -> warehouse -> serving."""

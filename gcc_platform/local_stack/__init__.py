@@ -1,1 +1,1 @@
-"""Real servers for development and tests: RabbitMQ, ClickHouse and PostgreSQL, private, on loopback."""
+"""Private RabbitMQ, ClickHouse and PostgreSQL servers on loopback, for development and tests."""

@@ -1,4 +1,4 @@
-"""A private ClickHouse server: a ``clickhouse`` on PATH if there is one, else the engine that chdb-core carries."""
+"""A private ClickHouse server: `clickhouse` from PATH, else the engine inside chdb-core."""
 
 import http.client
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from gcc_platform.local_stack import clickhouse_engine
-from gcc_platform.local_stack.clickhouse_configuration import GRANTS, server_xml, users_xml
+from gcc_platform.local_stack.clickhouse_configuration import USERS, server_xml, users_xml
 from gcc_platform.local_stack.errors import StackError
 from gcc_platform.local_stack.ports import LOOPBACK, answers
 from gcc_platform.local_stack.private_files import write_private
@@ -19,15 +19,15 @@ from gcc_platform.local_stack.server import Server
 
 
 class ClickHouse(Server):
-    """One server with HTTP and TCP, and one user for each duty."""
+    """A server with HTTP and TCP, and one user per role."""
 
     name: ClassVar[str] = "ClickHouse"
     variable: ClassVar[str] = "CLICKHOUSE_URL"
-    users: ClassVar[tuple[str, ...]] = tuple(GRANTS)
+    users: ClassVar[tuple[str, ...]] = USERS
     port_names: ClassVar[tuple[str, ...]] = ("clickhouse_http", "clickhouse_tcp")
 
     def logs(self) -> tuple[Path, ...]:
-        """ClickHouse's log of warnings and errors."""
+        """The log of warnings and errors."""
         return (self.directory / "errors.log",)
 
     def prepare(self) -> None:
@@ -37,7 +37,7 @@ class ClickHouse(Server):
         write_private(self.directory / "users.xml", users_xml(self.passwords, internal=_installed() is None))
 
     def command(self) -> Command:
-        """The stock server if it is installed, for it is what production runs; else the engine in chdb."""
+        """The stock server if it is installed, because production runs it; else the engine in chdb."""
         installed = _installed()
         engine = [sys.executable, "-P", clickhouse_engine.__file__, str(self.directory), str(self._data)]
         stock = [str(installed), "server", f"--config-file={self.directory / 'config.xml'}"]
@@ -47,7 +47,7 @@ class ClickHouse(Server):
         )
 
     def healthy(self) -> bool:
-        """Whether a user gets an answer by HTTP and the TCP port listens."""
+        """Whether a query by HTTP succeeds and the TCP port listens."""
         if not answers(self.ports.clickhouse_tcp):
             return False
         query = urllib.request.Request(
@@ -65,7 +65,7 @@ class ClickHouse(Server):
             return False
 
     def environment(self) -> dict[str, str]:
-        """One URL for each duty."""
+        """One URL per role."""
         port = self.ports.clickhouse_http
         return {
             "CLICKHOUSE_URL": self.url("http", "ingest", port),
@@ -79,7 +79,7 @@ class ClickHouse(Server):
         return self.directory / "data"
 
 
-# urllib would send requests to 127.0.0.1 through a proxy that the environment names.
+# Otherwise urllib sends requests to 127.0.0.1 through the environment's proxy.
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 

@@ -1,49 +1,21 @@
-"""What the private ClickHouse is told: its ports, its limits, its users and what each of them may do."""
+"""The configuration files of the private ClickHouse: its ports, limits, users and their privileges."""
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+from gcc_platform import grants
+from gcc_platform.grants import Grant
 from gcc_platform.local_stack.ports import LOOPBACK, Ports
 
-_RAW = "_e.*"
-_READ_SYSTEM = "SELECT ON system.*"
+USERS = ("ingest", "dbt", "sync", "analyst")
+"""The users of deploy/grants/clickhouse.sql."""
 
-# By name, for TABLE ENGINE ON * would include File, URL and S3: every file of ours and all of the network.
-_MERGE_TREES = ("", "Replacing", "Summing", "Aggregating", "Collapsing", "VersionedCollapsing")
-_ENGINES = ", ".join(
-    f"TABLE ENGINE ON {engine}"
-    for engine in (
-        *(f"{kind}MergeTree" for kind in _MERGE_TREES),
-        *(f"Replicated{kind}MergeTree" for kind in _MERGE_TREES),
-        "Distributed",
-        "Memory",
-        "Null",
-    )
-)
-
-# No CREATE DICTIONARY: one whose source is a command runs that command.
-_WRITE = "CREATE DATABASE, CREATE TABLE, CREATE VIEW, ALTER, DROP, INSERT, SELECT, TRUNCATE, OPTIMIZE"
-
-GRANTS: dict[str, tuple[str, ...]] = {
-    "ingest": (f"{_WRITE} ON {_RAW}", _READ_SYSTEM, _ENGINES),
-    "dbt": (
-        f"{_WRITE} ON warehouse.*",
-        f"SELECT ON {_RAW}",
-        _READ_SYSTEM,
-        _ENGINES,
-        "CREATE TEMPORARY TABLE ON *.*",
-    ),
-    "sync": (f"SELECT ON {_RAW}", "SELECT ON warehouse.*", _READ_SYSTEM),
-    "analyst": (f"SELECT ON {_RAW}", "SELECT ON warehouse.*", _READ_SYSTEM),
-}
-"""What each user may do, and nothing else. On a server of your own: one GRANT per line."""
-
-# The engine's own session is `default`, which must not have a password: it may only open the listeners and wait. The
-# profile `internal` allows it that one session, so nobody else can be `default`, although everybody may log in as it.
-# That matters: with READ ON FILE any program, even a page in a browser, could read every file of ours.
+# The engine's own session is `default`, which cannot have a password: it may only open the listeners and wait. The
+# profile `internal` limits that user to this one session, so that another login as `default` fails. With READ ON FILE,
+# any program, even a page in a browser, could otherwise read all of our files.
 _INTERNAL_GRANTS = ("SYSTEM LISTEN ON *.*", "CREATE TEMPORARY TABLE ON *.*", "READ ON FILE")
 
 
@@ -80,8 +52,9 @@ def server_xml(directory: Path, data: Path, ports: Ports) -> str:
 
 
 def users_xml(passwords: Mapping[str, str], *, internal: bool) -> str:
-    """users.xml with the users of GRANTS; internal adds the one that chdb's engine itself is."""
-    users = "".join(_user(name, passwords[name]) for name in GRANTS)
+    """users.xml with USERS and their grants; `internal` adds the user that chdb's engine itself runs as."""
+    granted = grants.clickhouse()
+    users = "".join(_user(name, passwords[name], granted[name]) for name in USERS)
     return f"""<clickhouse>
     <profiles>
         <default>
@@ -90,7 +63,7 @@ def users_xml(passwords: Mapping[str, str], *, internal: bool) -> str:
         </default>
         <reader>
             <profile>default</profile>
-            <!-- reads only, yet may change settings of the query: clients set their formats and limits -->
+            <!-- read only, but for a query's settings: clients set their formats and limits -->
             <readonly>2</readonly>
         </reader>
         <internal>
@@ -104,13 +77,13 @@ def users_xml(passwords: Mapping[str, str], *, internal: bool) -> str:
 """
 
 
-def _user(name: str, password: str) -> str:
+def _user(name: str, password: str, granted: Sequence[Grant]) -> str:
     return f"""
         <{name}>
             <password_sha256_hex>{hashlib.sha256(password.encode()).hexdigest()}</password_sha256_hex>
             <networks><ip>{LOOPBACK}</ip></networks>
             <profile>{"reader" if name == "analyst" else "default"}</profile>
-            {_grants(GRANTS[name])}
+            {_grants(f"{', '.join(grant.privileges)} ON {grant.target}" for grant in granted)}
         </{name}>"""
 
 
@@ -124,8 +97,8 @@ def _internal_user() -> str:
         </default>"""
 
 
-def _grants(grants: tuple[str, ...]) -> str:
-    queries = "".join(f"<query>GRANT {grant}</query>" for grant in grants)
+def _grants(granted: Iterable[str]) -> str:
+    queries = "".join(f"<query>GRANT {grant}</query>" for grant in granted)
     return f"<grants>{queries}</grants>"
 
 
@@ -138,7 +111,7 @@ def _log_table(name: str) -> str:
 
 
 def _half_of_memory() -> int:
-    """Half of the machine's memory, or of what a container may use, in bytes."""
+    """Half of the machine's memory, or of a container's limit, in bytes."""
     sizes = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     for limit in (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")):
         try:

@@ -1,14 +1,13 @@
-"""ClickHouse's HTTP and TCP servers out of chdb's extension module: the one place that knows how.
+"""Serves HTTP and TCP from the ClickHouse engine inside chdb's extension module.
 
 usage: python clickhouse_engine.py RUN_DIR DATA_DIR
 
-RUN_DIR holds config.xml. SIGTERM and SIGINT end it in order, with exit code 0; any other end is a failure, code 1.
+RUN_DIR holds config.xml. SIGTERM and SIGINT stop it with exit code 0; any other end is a failure with code 1.
 
-The extension is not a documented API: its version is pinned in pyproject.toml, and the stack's tests say when an
+The extension is not a documented API: its version is pinned in pyproject.toml, and the stack's tests fail if an
 upgrade breaks this. chdb is clickhouse-local in a library, and clickhouse-local can open its listeners
-(``SYSTEM START LISTEN``, since 26.6) for as long as a query runs. So one query waits on a pipe until we are told to
-stop. The engine must be loaded without ``import chdb``: that would open a second one, which takes the configuration
-and the log away from ours.
+(`SYSTEM START LISTEN`, since 26.6) while a query runs. Therefore one query waits on a pipe until a signal arrives. The
+engine must be loaded without `import chdb`, which opens a second engine that takes over the configuration and the log.
 """
 
 import importlib.machinery
@@ -24,7 +23,7 @@ from types import ModuleType
 
 
 def load_engine() -> ModuleType:
-    """chdb's extension module alone. Raises ImportError where chdb-core is not installed."""
+    """Load chdb's extension module alone. Raises ImportError if chdb-core is not installed."""
     package = importlib.util.find_spec("chdb")
     if package is None or package.origin is None:
         raise ImportError("chdb-core is not installed; run make setup")
@@ -36,7 +35,7 @@ def load_engine() -> ModuleType:
 
 
 def keep_system_database(data: Path) -> None:
-    """Make the database ``system`` one on disk, so that query_log and part_log outlive a restart."""
+    """Define the database `system` on disk, so that query_log and part_log survive a restart."""
     definition = data / "metadata" / "system.sql"
     if not definition.exists():
         definition.parent.mkdir(parents=True, exist_ok=True)
@@ -44,27 +43,27 @@ def keep_system_database(data: Path) -> None:
 
 
 def serve(engine: ModuleType, data: Path, until: int) -> str:
-    """Listen until the pipe whose read end is ``until`` closes. Returns what went wrong, or an empty string."""
+    """Listen until the pipe with the read end `until` closes. Returns the error, or an empty string."""
     wait = (
         f"SELECT count() FROM file('/proc/self/fd/{until}', 'LineAsString', 'l String') "  # noqa: S608  a number
         "SETTINGS storage_file_read_method = 'read', max_execution_time = 0, max_threads = 1, log_queries = 0"
     )
     result = engine.query(
         f"SYSTEM START LISTEN HTTP; SYSTEM START LISTEN TCP; {wait}",
-        "TabSeparated",  # the format of every HTTP answer that names none
+        "TabSeparated",  # the default format of HTTP answers
         path=str(data),
     )
     return str(result.error_message()) if result.has_error() else ""
 
 
 def in_thread(work: Callable[[], str], done: threading.Event) -> tuple[threading.Thread, list[str]]:
-    """Run work in a thread that sets done at its end; the list receives the error that work returned or raised."""
+    """Run `work` in a thread that sets `done` at its end. The list receives the error that it returned or raised."""
     errors: list[str] = []
 
     def run() -> None:
         try:
             errors.append(work())
-        except BaseException as error:  # noqa: BLE001  whatever ended the engine is what we must report
+        except BaseException as error:  # noqa: BLE001  any reason for the engine's end is reported
             errors.append(repr(error))
         finally:
             done.set()
@@ -75,7 +74,7 @@ def in_thread(work: Callable[[], str], done: threading.Event) -> tuple[threading
 
 
 def main() -> int:
-    """Serve until a signal; the exit code."""
+    """Serve until a signal arrives. Returns the exit code."""
     run_directory, data = (Path(argument).absolute() for argument in sys.argv[1:])
     done, asked = threading.Event(), threading.Event()
 
@@ -87,7 +86,7 @@ def main() -> int:
         signal.signal(number, ask_to_stop)
     keep_system_database(data)
     engine = load_engine()
-    os.chdir(run_directory)  # ./config.xml is what clickhouse-local reads
+    os.chdir(run_directory)  # clickhouse-local reads ./config.xml
     waiting, closing = os.pipe()
     thread, errors = in_thread(lambda: serve(engine, data, waiting), done)
     done.wait()
@@ -95,8 +94,8 @@ def main() -> int:
     thread.join()
     if asked.is_set() and not errors[0]:
         return 0
-    # A taken port or a locked directory ends the query without any error: its reason is in the server's own log.
-    sys.stderr.write(f"ClickHouse ended on its own: {errors[0] or 'no reason given, see its log'}\n")
+    # A used port or a locked directory ends the query without an error; the server's own log has the reason.
+    sys.stderr.write(f"ClickHouse ended on its own: {errors[0] or 'see its log for the reason'}\n")
     return 1
 
 

@@ -3,80 +3,63 @@
 import json
 from collections.abc import Callable
 from dataclasses import asdict
-from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any
 
 import click
 from pydantic import ValidationError
 
-from gcc_platform.local_stack.errors import StackError
 from gcc_platform.local_stack.ports import Ports
+from gcc_platform.local_stack.settings import LocalStackSettings
 from gcc_platform.local_stack.stack import ServerStatus, Stack
-from gcc_platform.settings import Settings
+from ingest_service.commands.errors import exit_on_error
 
 NOT_RUNNING = 3
 
-P = ParamSpec("P")
-
 
 def stack_of(directory: Path | None) -> Stack:
-    """The stack of a directory, by default of the configured one, with the configured ports.
+    """The stack of a directory, by default the configured one, with the configured ports.
 
-    Raises click.UsageError where a setting has no usable value, StackError where a port has none.
+    Raises click.UsageError if a setting is invalid, StackError if a port is.
     """
     try:
-        settings = Settings()
+        settings = LocalStackSettings()
     except ValidationError as error:
         problems = "; ".join(f"{problem['loc'][0]}: {problem['msg']}" for problem in error.errors())
-        raise click.UsageError(f"the environment or .env has an unusable value. {problems}") from error
-    return Stack(directory or settings.local_dir, Ports.configured(settings))
-
-
-def exits_on_stack_error(command: Callable[P, None]) -> Callable[P, None]:
-    """Print a StackError as ``error: ...`` on stderr and exit with 1, without a traceback."""
-
-    @wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-        except StackError as error:
-            click.echo(f"error: {error}", err=True)
-            click.get_current_context().exit(1)
-
-    return run
+        raise click.UsageError(f"invalid settings in the environment or .env: {problems}") from error
+    return Stack(directory or settings.directory, Ports.configured(settings))
 
 
 directory_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
     "--dir",
     "directory",
     type=click.Path(path_type=Path),
-    help="Where the servers keep their data.  [default: GCC_LOCAL_DIR, or else .local]",
+    help="The directory of the servers' data.  [default: GCC_LOCAL_DIR, or .local]",
 )
 
 
 @click.group()
 def stack() -> None:
-    """RabbitMQ, ClickHouse and PostgreSQL on this machine, private to the project.
+    """Private RabbitMQ, ClickHouse and PostgreSQL servers on this machine.
 
-    They listen on 127.0.0.1 only and keep all they have in one directory. A server whose URL is in the environment
-    (AMQP_URL, CLICKHOUSE_URL, POSTGRES_URL) is not started: that one is used instead.
+    They listen on 127.0.0.1 and store all data in one directory. If the URL of a server is in the environment
+    (AMQP_URL, CLICKHOUSE_URL, POSTGRES_URL), that server is used and no local one is started.
 
     \b
     Examples:
-      export $(gcc-platform stack start)      start, and tell this shell where
-      gcc-platform stack status               what runs, and on which ports
+      export $(gcc-platform stack start)      start, and set the URLs in this shell
+      gcc-platform stack status               show the servers and their ports
       gcc-platform stack stop                 stop; the data stays
     """
 
 
 @stack.command()
 @directory_option
-@exits_on_stack_error
+@exit_on_error()
 def start(directory: Path | None) -> None:
-    """Start what is not running, in the background.
+    """Start the servers that are not running, in the background.
 
-    Prints one NAME=value line for each URL, and nothing else, on stdout.
+    Prints one NAME=value line per URL on stdout, and the progress on stderr.
 
     \b
     Examples:
@@ -91,9 +74,9 @@ def start(directory: Path | None) -> None:
 
 @stack.command()
 @directory_option
-@exits_on_stack_error
+@exit_on_error()
 def stop(directory: Path | None) -> None:
-    """Stop what is running. The data stays for the next start.
+    """Stop the servers. The data stays for the next start.
 
     \b
     Example:
@@ -105,9 +88,9 @@ def stop(directory: Path | None) -> None:
 @stack.command()
 @directory_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-@exits_on_stack_error
+@exit_on_error()
 def status(directory: Path | None, *, as_json: bool) -> None:
-    """Tell what is running; exit with 3 where something is not.
+    """Show which servers run. Exits with 3 if one does not.
 
     \b
     Examples:

@@ -1,12 +1,14 @@
-"""What can go wrong with the local stack."""
+"""The errors of the local stack."""
+
+from ingest_service.errors import UserError
 
 
-class StackError(Exception):
-    """A server cannot be started or stopped. The message names the thing, the value and the way out."""
+class StackError(UserError):
+    """A server cannot be started or stopped."""
 
 
 class Cancelled(StackError):
-    """A start was given up because another server failed or somebody interrupted it."""
+    """A start was cancelled because another server failed, or by an interrupt."""
 
     def __init__(self) -> None:
         super().__init__("the start was cancelled")

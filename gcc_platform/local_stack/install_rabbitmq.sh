@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs rabbitmq-server from the distribution where there is none; the local stack runs its own node with it.
+# Installs the distribution's rabbitmq-server if it is missing; the local stack runs a node of its own with it.
 set -eu
 
 fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
@@ -8,16 +8,16 @@ fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] && exit 0
 command -v rabbitmq-server >/dev/null && exit 0
 
-ways="Either install RabbitMQ (Debian, Ubuntu: apt-get install rabbitmq-server) or set AMQP_URL to a broker you have."
-command -v apt-get >/dev/null || fail "there is no rabbitmq-server here and no apt-get to install it with. $ways"
+ways="Either install RabbitMQ (Debian, Ubuntu: apt-get install rabbitmq-server) or set AMQP_URL to an existing broker."
+command -v apt-get >/dev/null || fail "rabbitmq-server is missing, and so is apt-get to install it with. $ways"
 sudo=
 if [ "$(id -u)" != 0 ]; then
-    command -v sudo >/dev/null || fail "there is no rabbitmq-server here, and installing it takes root or sudo. $ways"
+    command -v sudo >/dev/null || fail "rabbitmq-server is missing, and installing it needs root or sudo. $ways"
     sudo=sudo
 fi
 
-# The package would start a node of the system's own. We only want its files: a policy that forbids starting services
-# (exit 101) for as long as the installation takes, unless the machine has a policy already.
+# The package would start a system-wide node, and we need only its files. A policy forbids starting services (exit 101)
+# during the installation, unless the machine already has a policy.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
     printf '#!/bin/sh\nexit 101\n' | $sudo tee "$policy" >/dev/null

@@ -1,4 +1,4 @@
-"""One start or stop of a stack at a time."""
+"""The lock that permits one start or stop of a stack at a time."""
 
 import fcntl
 import os
@@ -12,7 +12,7 @@ from gcc_platform.local_stack.errors import StackError
 
 @contextmanager
 def exclusive(directory: Path) -> Iterator[None]:
-    """Hold the directory's lock. Raises StackError, saying who holds it, where another process does."""
+    """Hold the directory's lock. Raises StackError, which names the holder, if another process has it."""
     path = directory / "lock"
     with path.open("a+") as file:
         try:
@@ -21,7 +21,7 @@ def exclusive(directory: Path) -> Iterator[None]:
             file.seek(0)
             raise StackError(
                 f"{directory} is locked by {file.read().strip() or 'another process'}; "
-                "wait until that is done, or choose another directory (--dir or GCC_LOCAL_DIR)"
+                "wait until it has finished, or choose another directory (--dir or GCC_LOCAL_DIR)"
             ) from error
         file.truncate(0)
         file.write(f"process {os.getpid()} ({' '.join([Path(sys.argv[0]).name, *sys.argv[1:]])})\n")

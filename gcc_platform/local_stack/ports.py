@@ -1,4 +1,4 @@
-"""The TCP ports of the local stack: which they are, whether they are free, and how tests get free ones."""
+"""The TCP ports of the local stack, and the search for free ones."""
 
 import random
 import socket
@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Self
 
 from gcc_platform.local_stack.errors import StackError
-from gcc_platform.settings import Settings
+from gcc_platform.local_stack.settings import LocalStackSettings
 
 LOOPBACK = "127.0.0.1"
 
@@ -16,7 +16,7 @@ LOOPBACK = "127.0.0.1"
 class Ports:
     """The ports the local stack listens on, all on loopback.
 
-    Raises StackError where a number is no port or two of them are the same.
+    Raises StackError if a number is not a port, or is used twice.
     """
 
     amqp: int
@@ -29,24 +29,30 @@ class Ports:
         seen: dict[int, str] = {}
         for name, port in asdict(self).items():
             if not 0 < port < 65536:
-                raise StackError(f"{variable(name)}={port} is no port; set it to a number from 1 to 65535")
+                raise StackError(f"{variable(name)}={port} is not a port; set it to a number from 1 to 65535")
             if port in seen:
                 raise StackError(f"{variable(seen[port])} and {variable(name)} are both {port}; change one of them")
             seen[port] = name
 
     @classmethod
-    def configured(cls, settings: Settings) -> Self:
-        """The ports that the environment, or else the defaults, give."""
-        return cls(**{field.name: getattr(settings, f"local_{field.name}_port") for field in fields(cls)})
+    def configured(cls, settings: LocalStackSettings) -> Self:
+        """The ports of the settings."""
+        return cls(
+            amqp=settings.amqp_port,
+            management=settings.management_port,
+            clickhouse_http=settings.clickhouse_http_port,
+            clickhouse_tcp=settings.clickhouse_tcp_port,
+            postgres=settings.postgres_port,
+        )
 
     @classmethod
     def free(cls) -> Self:
-        """Ports that nobody listens on at this moment, for tests."""
+        """Ports that no process listens on, for tests."""
         return cls(*pick_free(len(fields(cls))))
 
 
 def variable(name: str) -> str:
-    """The environment variable that sets the port called name, as in Ports."""
+    """The environment variable that sets a port of Ports."""
     return f"GCC_LOCAL_{name.upper()}_PORT"
 
 
@@ -70,12 +76,12 @@ def answers(port: int) -> bool:
     return True
 
 
-def pick_free(count: int, but: Collection[int] = ()) -> list[int]:
-    """As many different free ports of 127.0.0.1, but those that are somebody's who has not begun to listen yet.
+def pick_free(count: int, excluding: Collection[int] = ()) -> list[int]:
+    """Pick `count` distinct free loopback ports, excluding ports reserved by servers that are still starting.
 
-    Raises StackError where there are not enough.
+    Raises StackError if too few are free.
     """
-    searched = [port for port in _searched() if port not in but]
+    searched = [port for port in _searched() if port not in excluding]
     found: list[int] = []
     for port in random.sample(searched, k=len(searched)):
         if is_free(port):
@@ -83,14 +89,14 @@ def pick_free(count: int, but: Collection[int] = ()) -> list[int]:
         if len(found) == count:
             return found
     raise StackError(
-        f"no {count} free ports between {searched[0]} and {searched[-1]} on {LOOPBACK}; "
-        "set GCC_LOCAL_FREE_PORTS to where there are some"
+        f"fewer than {count} ports between {searched[0]} and {searched[-1]} are free on {LOOPBACK}; "
+        "set GCC_LOCAL_FREE_PORTS to another range"
     )
 
 
 def _searched() -> range:
-    setting = Settings().local_free_ports
+    setting = LocalStackSettings().free_ports
     first, _, last = setting.partition("-")
     if not (first.isdecimal() and last.isdecimal() and 0 < int(first) <= int(last) < 65536):
-        raise StackError(f"GCC_LOCAL_FREE_PORTS={setting} is no range of ports; write it as 12000-31999")
+        raise StackError(f"GCC_LOCAL_FREE_PORTS={setting} is not a range of ports; write it as 12000-31999")
     return range(int(first), int(last) + 1)

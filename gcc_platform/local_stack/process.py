@@ -1,4 +1,4 @@
-"""A process in the background that outlives us, known by its pid file."""
+"""A background process that survives its parent and is identified by a pid file."""
 
 import contextlib
 import os
@@ -16,8 +16,8 @@ POLL_SECONDS = 0.02
 REPEAT_SECONDS = 2
 TAIL_LINES = 20
 
-# What a script starts in the background ignores SIGINT, and so would the server; a shell may not undo that, so this
-# does, before it becomes the server. Not a preexec_fn: those may deadlock in a process that has threads.
+# A background job of a script ignores SIGINT, its children inherit that, and a shell cannot undo it. This program
+# resets the signals and then executes the server. A preexec_fn could deadlock in a process with threads.
 _BECOME = """
 import os, signal, sys
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -30,7 +30,7 @@ os.execvp(sys.argv[1], sys.argv[1:])
 
 @dataclass(frozen=True)
 class Command:
-    """What to run: the program with its arguments, and the whole of its environment."""
+    """A program with its arguments, and its complete environment."""
 
     argv: Sequence[str]
     environment: Mapping[str, str]
@@ -42,23 +42,23 @@ class Process:
 
     directory: Path
     logs: Sequence[Path] = ()
-    """Log files that the process writes itself, besides what it prints to ``output.log``."""
+    """Log files that the process itself writes, besides its output in `output.log`."""
 
     _started: subprocess.Popen[bytes] | None = field(default=None, init=False)
     _log_starts: dict[Path, int] = field(default_factory=dict, init=False)
 
     @property
     def output(self) -> Path:
-        """Where the process's stdout and stderr go."""
+        """The file that receives the process's stdout and stderr."""
         return self.directory / "output.log"
 
     @property
     def pid_file(self) -> Path:
-        """Holds the pid and the time the process started, so that a pid used again is not taken for ours."""
+        """Holds the pid and the process's start time, so that a reused pid is not mistaken for ours."""
         return self.directory / "pid"
 
     def start(self, command: Command) -> None:
-        """Run the command in a session of its own. Raises StackError where the program cannot be run."""
+        """Run the command in a session of its own."""
         self._log_starts = {path: _size(path) for path in (self.output, *self.logs)}
         with self.output.open("ab") as output:
             self._started = subprocess.Popen(
@@ -74,7 +74,7 @@ class Process:
         self.pid_file.write_text(f"{pid} {_start_time(pid)}\n")
 
     def pid(self) -> int | None:
-        """The process's id, or None where it does not run."""
+        """The process's id, or None if it is not running."""
         try:
             pid, started = map(int, self.pid_file.read_text().split())
         except (OSError, ValueError):
@@ -86,7 +86,7 @@ class Process:
         return self.pid() is not None
 
     def wait_until(self, healthy: Callable[[], bool], *, seconds: float) -> None:
-        """Wait until healthy. Raises StackError, with the end of the log, on death or after the time given."""
+        """Wait until healthy. Raises StackError, with the end of the log, if the process dies or takes too long."""
         deadline = time.monotonic() + seconds
         while not healthy():
             if not self.running():
@@ -96,7 +96,7 @@ class Process:
             time.sleep(POLL_SECONDS)
 
     def stop(self, number: signal.Signals, *, seconds: float) -> None:
-        """Send the signal and wait; after the time given, kill the process and all of its group."""
+        """Send the signal and wait. After the deadline, kill the process and its group."""
         pid = self.pid()
         if pid is not None and not self._ended(number, pid, seconds):
             os.killpg(pid, signal.SIGKILL)
@@ -106,11 +106,11 @@ class Process:
         self.pid_file.unlink(missing_ok=True)
 
     def tail(self) -> str:
-        """The last lines that were logged since the process started, each log under its path."""
+        """The last lines logged since the process started, each log under its path."""
         return "".join(map(self._tail, (self.output, *self.logs)))
 
     def _ended(self, number: signal.Signals, pid: int, seconds: float) -> bool:
-        """Whether the signal ends the process in time. It is repeated: Erlang loses one that comes while it boots."""
+        """Whether the signal ends the process in time. It is repeated, because Erlang loses one while it boots."""
         deadline = time.monotonic() + seconds
         repeat = 0.0
         while self.pid() == pid:
@@ -138,7 +138,7 @@ def _size(path: Path) -> int:
 
 
 def _start_time(pid: int) -> int | None:
-    """When the process started, in clock ticks since boot; None for one that is gone or a zombie."""
+    """The process's start time in clock ticks since boot; None if it has ended or is a zombie."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:

@@ -21,17 +21,17 @@ from gcc_platform.local_stack.server import Server
 
 USER = "gcc"
 
-# Debian's command in /usr/sbin becomes another user in another directory; this one does as it is told.
+# Debian's wrapper in /usr/sbin changes the user and the directory; this program does not.
 _DEBIAN = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 
-# A host name that does not resolve, as in many containers, would keep the node from booting.
+# The node does not boot if the host's name does not resolve, as in many containers.
 _NODE = "gcc@localhost"
 
 _EPMD_STOPS_SECONDS = 5
 
 
 class RabbitMQ(Server):
-    """One node with the management plugin. Its only user is gcc, on the virtual host ``/``."""
+    """A node with the management plugin. Its only user is gcc, on the virtual host `/`."""
 
     name: ClassVar[str] = "RabbitMQ"
     variable: ClassVar[str] = "AMQP_URL"
@@ -39,7 +39,7 @@ class RabbitMQ(Server):
     port_names: ClassVar[tuple[str, ...]] = ("amqp", "management")
 
     def prepare(self) -> None:
-        """Write the node's configuration and, the first time, its cookie."""
+        """Write the node's configuration, and its cookie if it is missing."""
         for name in ("home", "mnesia"):
             (self.directory / name).mkdir(mode=0o700, exist_ok=True)
         write_private(self.directory / "rabbitmq.conf", self._configuration())
@@ -49,10 +49,10 @@ class RabbitMQ(Server):
             write_private(cookie, secrets.token_hex(), mode=0o400)
 
     def command(self) -> Command:
-        """The node in the foreground, with ports for Erlang's distribution and epmd that are free right now."""
+        """The node in the foreground, with free ports for Erlang's distribution and epmd."""
         program = _program()
-        self._stop_epmd()  # of a node that was killed: once the file names another one, nobody would stop it
-        distribution, epmd = pick_free(2, but=astuple(self.ports))  # the other servers are starting
+        self._stop_epmd()  # of a node that was killed: the file is about to name another
+        distribution, epmd = pick_free(2, excluding=astuple(self.ports))  # the other servers are starting
         self._epmd_file.write_text(f"{epmd}\n")
         return Command(
             [program],
@@ -60,7 +60,7 @@ class RabbitMQ(Server):
                 "PATH": os.environ.get("PATH", os.defpath),
                 "LANG": "C.UTF-8",
                 "HOME": str(self.directory / "home"),
-                "ERL_CRASH_DUMP_SECONDS": "0",  # the log says why; a dump takes time and space
+                "ERL_CRASH_DUMP_SECONDS": "0",  # a dump takes time and space, and the log has the reason
                 "ERL_EPMD_ADDRESS": LOOPBACK,
                 "ERL_EPMD_PORT": str(epmd),
                 "RABBITMQ_NODENAME": _NODE,
@@ -73,13 +73,13 @@ class RabbitMQ(Server):
                 "RABBITMQ_MNESIA_BASE": str(self.directory / "mnesia"),
                 "RABBITMQ_LOG_BASE": str(self.directory),
                 "RABBITMQ_PID_FILE": str(self.directory / "rabbitmq.pid"),
-                # The script becomes the node instead of watching it: one process, one pid.
+                # Makes the script exec the node instead of supervising it: one process, one pid.
                 "RUNNING_UNDER_SYSTEMD": "true",
             },
         )
 
     def healthy(self) -> bool:
-        """Whether our user can log in by AMQP and the management plugin listens."""
+        """Whether the user can log in by AMQP and the management plugin listens."""
         if not (answers(self.ports.amqp) and answers(self.ports.management)):
             return False
         try:
@@ -87,7 +87,7 @@ class RabbitMQ(Server):
         except ProbableAuthenticationError as error:
             raise StackError(
                 f"it refuses the password of {USER} in stack.json; "
-                f"bring back the stack.json that belongs to {self.directory}, or delete that directory"
+                f"restore the stack.json that belongs to {self.directory}, or delete that directory"
             ) from error
         except (AMQPError, OSError, TimeoutError):
             return False
@@ -101,7 +101,7 @@ class RabbitMQ(Server):
         }
 
     def stop(self) -> None:
-        """Stop the node and then the epmd it started, which would stay otherwise."""
+        """Stop the node, then the epmd that it started, which would keep running."""
         super().stop()
         self._stop_epmd()
 
@@ -112,7 +112,7 @@ class RabbitMQ(Server):
             return
         epmd = shutil.which("epmd")
         if epmd is not None:
-            # It waits for an answer for ever where another server has the port by now; then no epmd is left.
+            # If another server has taken the port, epmd is gone and this would wait for an answer for ever.
             with suppress(subprocess.TimeoutExpired):
                 subprocess.run(
                     [epmd, "-port", port, "-kill"], check=False, capture_output=True, timeout=_EPMD_STOPS_SECONDS
@@ -149,7 +149,7 @@ def _program() -> str:
     found = str(_DEBIAN) if os.access(_DEBIAN, os.X_OK) else shutil.which("rabbitmq-server")
     if found is None:
         raise StackError(
-            "there is no rabbitmq-server on this machine. Install it (Debian, Ubuntu: "
+            "rabbitmq-server is not installed. Install it (Debian, Ubuntu: "
             "apt-get install rabbitmq-server), or set AMQP_URL to a broker you have"
         )
     return found

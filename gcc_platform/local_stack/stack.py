@@ -17,23 +17,22 @@ from gcc_platform.local_stack.errors import StackError
 from gcc_platform.local_stack.lock import exclusive
 from gcc_platform.local_stack.ports import Ports
 from gcc_platform.local_stack.postgres import Postgres
-from gcc_platform.local_stack.private_files import write_private
+from gcc_platform.local_stack.private_files import make_private_folder, write_private
 from gcc_platform.local_stack.rabbitmq import RabbitMQ
-from gcc_platform.local_stack.record import Record
 from gcc_platform.local_stack.server import Server
+from gcc_platform.local_stack.state import State
 from gcc_platform.settings import Settings
-from ingest_service.archive import private_folders
 
 SERVERS: tuple[type[Server], ...] = (RabbitMQ, ClickHouse, Postgres)
-"""In the order of the data flow: what writes stops before what it writes to."""
+"""In the order of the data flow: a writer stops before the server it writes to."""
 
-# PostgreSQL's limit is 1024 bytes with its own files' names; past that it fails with a riddle.
+# PostgreSQL's limit is 1024 bytes including its own files' names; its error beyond that is obscure.
 _LONGEST_DIRECTORY = 900
 
 
 @dataclass(frozen=True)
 class ServerStatus:
-    """How one server is. ``external``: a URL in the environment names another, so ours is not used."""
+    """A server's state. `external` means that a URL in the environment replaces it."""
 
     name: str
     state: Literal["running", "stopped", "external"]
@@ -45,8 +44,7 @@ class ServerStatus:
 class Stack:
     """RabbitMQ, ClickHouse and PostgreSQL with all their data below one directory.
 
-    ports are for servers that are not running yet; one that runs keeps its own. fast gives up the safety of data in a
-    power cut, for tests.
+    `ports` apply to servers that are not running yet. `fast` gives up durability in a power failure, for tests.
     """
 
     def __init__(self, directory: Path, ports: Ports, *, fast: bool = False) -> None:
@@ -56,19 +54,19 @@ class Stack:
         self._servers: Sequence[Server] = ()
 
     def start(self, report: Callable[[str], None]) -> dict[str, str]:
-        """Start what is not running; the environment for clients, by variable. report hears of the progress.
+        """Start the servers that are not running. Returns the environment for clients.
 
-        Raises StackError where a server cannot be started; what this call started is stopped again.
+        Raises StackError if a server cannot be started; those that this call started are stopped then.
         """
         self._make_directory()
         with exclusive(self.directory):
-            record = Record.load(self._record_path)
-            self._servers = self._build(record, self._ports_for_start(record))
-            record.ports = asdict(self._servers[0].ports)
-            record.save(self._record_path)
+            state = State.load(self._state_path)
+            self._servers = self._build(state, self._ports_for_start(state))
+            state.ports = asdict(self._servers[0].ports)
+            state.save(self._state_path)
             replaced = {server.name: _replacement(server) for server in self._servers}
             for name in filter(replaced.get, replaced):
-                report(f"{name} is given by the environment")
+                report(f"{name} is configured in the environment")
             _start_together([server for server in self._servers if not replaced[server.name]], report)
         environment: dict[str, str] = {}
         for server in self._servers:
@@ -77,7 +75,7 @@ class Stack:
         return environment
 
     def stop(self, report: Callable[[str], None] = lambda _: None) -> None:
-        """Stop every server of this directory that runs. Raises StackError where another start or stop is at work."""
+        """Stop every running server of this directory. Raises StackError while another start or stop runs."""
         if not self.directory.is_dir():
             return
         with exclusive(self.directory):
@@ -88,7 +86,7 @@ class Stack:
                     report(f"{server.name} is stopped")
 
     def status(self) -> list[ServerStatus]:
-        """How each server is, in the order of the data flow."""
+        """The state of each server, in the order of the data flow."""
         return [
             ServerStatus(
                 name=server.name,
@@ -101,7 +99,7 @@ class Stack:
         ]
 
     @property
-    def _record_path(self) -> Path:
+    def _state_path(self) -> Path:
         return self.directory / "stack.json"
 
     def _make_directory(self) -> None:
@@ -111,7 +109,7 @@ class Stack:
                 "choose a shorter one (--dir or GCC_LOCAL_DIR)"
             )
         try:
-            private_folders.make(self.directory)
+            make_private_folder(self.directory)
             (self.directory / "lock").touch()
         except OSError as error:
             raise StackError(
@@ -120,26 +118,26 @@ class Stack:
             ) from error
 
     def _recorded(self) -> Sequence[Server]:
-        record = Record.load(self._record_path)
-        return self._build(record, Ports(**{**asdict(self._ports), **record.ports}))
+        state = State.load(self._state_path)
+        return self._build(state, Ports(**{**asdict(self._ports), **state.ports}))
 
-    def _build(self, record: Record, ports: Ports) -> Sequence[Server]:
+    def _build(self, state: State, ports: Ports) -> Sequence[Server]:
         return [
             server(
                 self._directory_of(server),
                 ports,
-                record.passwords_for(server.name, server.users),
+                state.passwords_for(server.name, server.users),
                 fast=self._fast,
             )
             for server in SERVERS
         ]
 
-    def _ports_for_start(self, record: Record) -> Ports:
-        """The given ports, but for servers that run: those listen where the record says."""
+    def _ports_for_start(self, state: State) -> Ports:
+        """The given ports, or the recorded ones of servers that are running."""
         ports = asdict(self._ports)
-        for server in self._build(record, self._ports):
+        for server in self._build(state, self._ports):
             if server.process.running():
-                ports |= {name: record.ports[name] for name in server.port_names if name in record.ports}
+                ports |= {name: state.ports[name] for name in server.port_names if name in state.ports}
         return Ports(**ports)
 
     def _directory_of(self, server: type[Server]) -> Path:
@@ -153,9 +151,9 @@ def _state(server: Server) -> Literal["running", "stopped", "external"]:
 
 
 def _replacement(server: Server) -> dict[str, str]:
-    """The URLs in the environment that make this server superfluous; nothing where its main URL is not among them.
+    """URLs from the environment that replace this server; empty unless its main URL is set.
 
-    A URL with one of our own passwords in it replaces nothing: an earlier start's output was exported.
+    A URL that contains one of our own passwords does not count: it is the exported output of an earlier start.
     """
     urls = {
         name: url
@@ -166,8 +164,8 @@ def _replacement(server: Server) -> dict[str, str]:
 
 
 def _configured(names: Mapping[str, str]) -> dict[str, str]:
-    """Those of the names that the platform's settings or the environment give a value."""
-    settings = Settings(_env_file=".env")  # not the file that an earlier start has written
+    """The values of those names that are set in the environment or in .env."""
+    settings = Settings(_env_file=".env")  # without the file that an earlier start has written
     aliases = {field.alias: getattr(settings, name) for name, field in Settings.model_fields.items()}
     secrets = {name: value.get_secret_value() for name, value in aliases.items() if isinstance(value, SecretStr)}
     found = {name: secrets.get(name) or os.environ.get(name, "") for name in names}
@@ -175,7 +173,7 @@ def _configured(names: Mapping[str, str]) -> dict[str, str]:
 
 
 def _start_together(servers: Sequence[Server], report: Callable[[str], None]) -> None:
-    """Start the servers side by side. Where one fails or we are interrupted, stop those that this started."""
+    """Start the servers concurrently. On a failure or an interrupt, stop those that this call started."""
     cancelled = threading.Event()
     booted: list[Server] = []
     began = time.monotonic()

@@ -1,4 +1,4 @@
-"""How to run a program that refuses to run as root, as PostgreSQL does."""
+"""Runs a program that refuses to run as root, as PostgreSQL does, as another user."""
 
 import functools
 import os
@@ -10,50 +10,55 @@ from pathlib import Path
 
 from gcc_platform.local_stack.errors import StackError
 
-# Our own root under another number: files stay ours, and nothing outside has to be readable by a stranger.
-_OTHER_NUMBER = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
+# Run in a user namespace, where root has another number: files stay root's, and need not be readable by others.
+_USER_NAMESPACE = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
 
-# Where that is forbidden, as in most containers: nobody, who gets past closed directories (/root, say) only if need be,
-# by the smaller of two powers if that is there.
+# If namespaces are forbidden, as in most containers, drop to nobody. To reach paths in closed directories such as
+# /root, keep the smallest Linux capability that suffices.
 _NOBODY = "setpriv"
-_POWERS = ("", "dac_read_search", "dac_override")
+_CAPABILITIES = ("", "dac_read_search", "dac_override")
 
 
 def prefix(reaching: Sequence[Path]) -> Sequence[str]:
-    """What to put before a command so that it does not run as root; nothing where we are not root.
+    """The prefix of a command that makes it run as another user than root; empty if we are not root.
 
-    `reaching` are the paths that the command must get to. Raises StackError where the system permits no way.
+    `reaching` are the paths that the command needs. Raises StackError if the system permits no prefix that works.
     """
     return _prefix(tuple(map(str, reaching))) if os.geteuid() == 0 else ()
 
 
 @functools.cache
 def _prefix(reaching: tuple[str, ...]) -> Sequence[str]:
-    for way in (_OTHER_NUMBER, *map(_as_nobody, _POWERS)):
-        if shutil.which(way[0]) and all(_gets_to(path, way) for path in reaching):
+    for way in (_USER_NAMESPACE, *map(_as_nobody, _CAPABILITIES)):
+        if shutil.which(way[0]) and all(_reaches(path, way) for path in reaching):
             return way
     raise StackError(
-        "PostgreSQL refuses to run as root, and neither unshare --user nor setpriv --reuid=nobody gets to "
-        f"{' and '.join(reaching)} here; run this as an ordinary user, choose directories that others may enter, "
+        "PostgreSQL refuses to run as root, and neither unshare --user nor setpriv --reuid=nobody reaches "
+        f"{' and '.join(reaching)} here; run this as an ordinary user, choose directories that other users may enter, "
         "or set POSTGRES_URL to a server you have"
     )
 
 
-def _gets_to(path: str, way: Sequence[str]) -> bool:
+def _reaches(path: str, way: Sequence[str]) -> bool:
     return subprocess.run([*way, "test", "-e", path], check=False, capture_output=True).returncode == 0
 
 
-def _as_nobody(power: str) -> Sequence[str]:
+def _as_nobody(capability: str) -> Sequence[str]:
     nobody = pwd.getpwnam("nobody")
     way = (_NOBODY, f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups")
-    if not power:
+    if not capability:
         return way
-    # access(2) forgets powers without no_setuid_fixup, and initdb asks it for its binaries.
-    return (*way, f"--inh-caps=-all,+{power}", f"--ambient-caps=-all,+{power}", "--securebits=+no_setuid_fixup")
+    # Without no_setuid_fixup, access(2) ignores the capability, and initdb uses it to find its binaries.
+    return (
+        *way,
+        f"--inh-caps=-all,+{capability}",
+        f"--ambient-caps=-all,+{capability}",
+        "--securebits=+no_setuid_fixup",
+    )
 
 
 def hand_over(path: Path, way: Sequence[str]) -> None:
-    """Make a path belong to whoever a command with this prefix runs as, where that is nobody."""
+    """Change a path's owner to nobody if commands with this prefix run as nobody."""
     if way and way[0] == _NOBODY:
         nobody = pwd.getpwnam("nobody")
         os.chown(path, nobody.pw_uid, nobody.pw_gid)

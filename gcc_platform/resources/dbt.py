@@ -1,4 +1,4 @@
-"""One `dbt build` inside a Dagster run: its environment, what it says when models fail, what it leaves on disk."""
+"""Runs `dbt build` inside a Dagster run: its environment, its failures and its files."""
 
 import os
 import shutil
@@ -14,14 +14,14 @@ from dagster_dbt import DbtCliInvocation, DbtCliResource
 from packaging import version
 
 from gcc_platform.resources.dbt_environment import dbt_environment
-from gcc_platform.resources.dbt_project import DBT, dbt_project
+from gcc_platform.resources.dbt_project import DBT, dbt_project, output_environment
 from gcc_platform.settings import Settings
 
 _PARSED = "partial_parse.msgpack"
 _KEPT_TARGETS = 10
-"""Runs whose compiled SQL and logs stay below target/, to look into failures."""
+"""The number of runs whose compiled SQL and logs are kept below target/, to investigate failures."""
 
-# Unit tests prove the SQL, not the data: they run with the tests, not every 15 minutes.
+# Unit tests test the SQL, not the data: they run in the test suite, not every 15 minutes.
 _BUILD = ["build", "--exclude-resource-type", "unit_test"]
 
 
@@ -30,29 +30,31 @@ class Dbt(DbtCliResource):
 
     @cached_property
     def _cli_version(self) -> version.Version:
-        """Known from the installation: asking `dbt --version` takes three seconds of every run."""
+        """The installed version. `dbt --version`, which dagster-dbt runs, would take three seconds of every run."""
         return version.parse(installed_version("dbt-core"))
 
     def _initialize_dbt_core_adapter(self, args: Sequence[str]) -> None:  # type: ignore[override]
-        """None: a second dbt in this process takes seconds too, and serves only dagster-dbt's fetch_...() calls."""
+        """Initialize no adapter: it takes seconds, and only dagster-dbt's fetch_...() calls use it."""
 
 
 def dbt_resource(name: str) -> Dbt:
     """dbt for the project `warehouse` or `serving`."""
-    # dagster-dbt takes the project and makes strings of it, which the types do not say.
+    # dagster-dbt accepts a DbtProject, which its type annotations omit.
     return Dbt(project_dir=dbt_project(name), dbt_executable=str(DBT))  # type: ignore[arg-type]
 
 
 RowCounts = Callable[[Sequence[dg.AssetKey]], Mapping[dg.AssetKey, int]]
-"""How many rows each of these assets has; those that are no tables are left out."""
+"""Returns the row counts of those assets that are tables."""
 
 
-def build(context: dg.AssetExecutionContext, dbt: Dbt, row_counts: RowCounts = lambda _: {}) -> Iterator[Any]:
-    """Build what the run selected and yield Dagster's events of it, tables with their row counts.
+def build(
+    context: dg.AssetExecutionContext, project: str, dbt: Dbt, row_counts: RowCounts = lambda _: {}
+) -> Iterator[Any]:
+    """Build the run's selection of a project and yield Dagster's events, with the tables' row counts.
 
-    Raises MissingUrl, and dg.Failure where a model failed; the events of what did not fail come first.
+    Raises MissingUrl and BadUrl, and dg.Failure if a model failed, after the events of those that did not.
     """
-    with _variables(dbt_environment(Settings())):
+    with _variables(dbt_environment(Settings()) | output_environment(project)):
         invocation = dbt.cli(_BUILD, context=context, raise_on_error=False)
         events = list(invocation.stream())
     _keep_parsed(invocation.target_path)
@@ -73,15 +75,15 @@ def _counted(output: dg.Output[Any], rows: int | None) -> dg.Output[Any]:
 
 
 def _raise_for_failures(invocation: DbtCliInvocation) -> None:
-    """A failed test is a check's business; what could not be built, or tested at all, is the run's.
+    """Fail the run if a model could not be built, or a test not run. A test that fails is a check's result.
 
     Not retried: the same SQL on the same data fails again.
     """
     try:
         results = invocation.get_artifact("run_results.json")["results"]
     except FileNotFoundError:
-        error = str(invocation.get_error() or "dbt ended without a word")
-        raise dg.Failure(f"dbt did not get to building anything: {error}", allow_retries=False) from None
+        error = str(invocation.get_error() or "dbt gave no reason")
+        raise dg.Failure(f"dbt built nothing: {error}", allow_retries=False) from None
     broken = [f"{result['unique_id']}: {result['message']}" for result in results if result["status"] == "error"]
     if broken:
         raise dg.Failure("dbt failed at " + "\n".join(broken), allow_retries=False)
@@ -89,7 +91,7 @@ def _raise_for_failures(invocation: DbtCliInvocation) -> None:
 
 @contextmanager
 def _variables(values: Mapping[str, str]) -> Iterator[None]:
-    """In os.environ while dbt runs: dagster-dbt reads profiles.yml in this process as well."""
+    """Set os.environ while dbt runs: dagster-dbt reads profiles.yml in this process as well."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
@@ -103,14 +105,14 @@ def _variables(values: Mapping[str, str]) -> Iterator[None]:
 
 
 def _keep_parsed(target: Path) -> None:
-    """Spare the next run seconds of parsing: what `dbt parse` left does not count here, for its profile was another."""
+    """Keep the parser's state for the next run. `dbt parse` has another profile, so its state would be discarded."""
     parsed = target / _PARSED
     if parsed.exists():
         parsed.replace(target.parent / _PARSED)
 
 
 def _prune(targets: Path) -> None:
-    """Every run leaves a folder of its own in target/: keep the newest."""
+    """Delete all but the newest runs' folders in target/."""
     runs = sorted(targets.glob("*-*-*/"), key=lambda folder: folder.stat().st_mtime)
     for folder in runs[:-_KEPT_TARGETS]:
         shutil.rmtree(folder, ignore_errors=True)

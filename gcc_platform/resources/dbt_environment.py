@@ -1,16 +1,9 @@
-"""What dbt's profiles read from their environment, made from the platform's URLs."""
-
-from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+"""The environment variables that dbt's profiles read, made from the platform's settings."""
 
 from gcc_platform.settings import Settings
+from ingest_service import urls
 
-_CLICKHOUSE_PORTS = {"http": 8123, "https": 8443}
-_POSTGRES_PORT = 5432
-_SSLMODE = "prefer"  # libpq's own default
-
-
-class BadUrl(ValueError):
-    """A URL that dbt cannot use. The message does not repeat the URL: it may hold a password."""
+_SSLMODE = "prefer"  # libpq's default
 
 
 def dbt_environment(settings: Settings) -> dict[str, str]:
@@ -18,38 +11,29 @@ def dbt_environment(settings: Settings) -> dict[str, str]:
 
     Raises MissingUrl or BadUrl.
     """
-    return _warehouse(settings.url("dbt_clickhouse")) | _serving(settings.url("dbt_postgres"))
+    cluster = {"DBT_CLICKHOUSE_CLUSTER": settings.clickhouse_cluster or ""}
+    return _warehouse(settings.urls.dbt_clickhouse) | cluster | _serving(settings.urls.dbt_postgres)
 
 
 def _warehouse(url: str) -> dict[str, str]:
-    parts = urlsplit(url)
-    if parts.scheme not in _CLICKHOUSE_PORTS:
-        raise BadUrl(f"dbt reaches ClickHouse by http:// or https://, not by {parts.scheme}://")
+    server = urls.parse(url, "GCC_DBT_CLICKHOUSE_URL", urls.CLICKHOUSE)
     return {
-        "DBT_CLICKHOUSE_HOST": _host(parts, "ClickHouse"),
-        "DBT_CLICKHOUSE_PORT": str(parts.port or _CLICKHOUSE_PORTS[parts.scheme]),
-        "DBT_CLICKHOUSE_USER": unquote(parts.username or "default"),
-        "DBT_CLICKHOUSE_PASSWORD": unquote(parts.password or ""),
-        "DBT_CLICKHOUSE_SECURE": "1" if parts.scheme == "https" else "0",
+        "DBT_CLICKHOUSE_HOST": server.host,
+        "DBT_CLICKHOUSE_PORT": str(server.port),
+        "DBT_CLICKHOUSE_USER": server.user or "default",
+        "DBT_CLICKHOUSE_PASSWORD": server.password,
+        "DBT_CLICKHOUSE_SECURE": "1" if server.is_tls else "0",
     }
 
 
 def _serving(url: str) -> dict[str, str]:
-    parts = urlsplit(url)
-    if parts.scheme not in {"postgres", "postgresql"}:
-        raise BadUrl(f"dbt reaches PostgreSQL by postgresql://, not by {parts.scheme}://")
-    user = unquote(parts.username or "postgres")
+    server = urls.parse(url, "GCC_DBT_POSTGRES_URL", urls.POSTGRES)
+    user = server.user or "postgres"
     return {
-        "DBT_POSTGRES_HOST": _host(parts, "PostgreSQL"),
-        "DBT_POSTGRES_PORT": str(parts.port or _POSTGRES_PORT),
+        "DBT_POSTGRES_HOST": server.host,
+        "DBT_POSTGRES_PORT": str(server.port),
         "DBT_POSTGRES_USER": user,
-        "DBT_POSTGRES_PASSWORD": unquote(parts.password or ""),
-        "DBT_POSTGRES_DBNAME": unquote(parts.path.removeprefix("/")) or user,  # libpq's rule
-        "DBT_POSTGRES_SSLMODE": parse_qs(parts.query).get("sslmode", [_SSLMODE])[-1],
+        "DBT_POSTGRES_PASSWORD": server.password,
+        "DBT_POSTGRES_DBNAME": server.path or user,  # libpq's rule
+        "DBT_POSTGRES_SSLMODE": server.query.get("sslmode", _SSLMODE),
     }
-
-
-def _host(parts: SplitResult, server: str) -> str:
-    if parts.hostname is None:
-        raise BadUrl(f"the URL of dbt's {server} names no host")
-    return parts.hostname

@@ -1,7 +1,9 @@
-"""The two dbt projects, parsed: their manifests are as new as their files, whoever loads the code."""
+"""The two dbt projects, parsed: their manifests are as new as their files, for every process that loads the code."""
 
 import fcntl
+import hashlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -12,26 +14,29 @@ from typing import Any
 
 from dagster_dbt import DbtProject
 
-REPOSITORY = Path(__file__).parents[2]
+from gcc_platform import dagster_home, project
+from ingest_service.errors import UserError
+
 DBT = Path(sys.executable).with_name("dbt")
 """Beside this Python: `dbt` need not be on PATH."""
 
 _MADE_BY_DBT = {"target", "logs", "dbt_packages"}
+_PARSED = ".parsed"
 
 
-class UnparsableProject(Exception):
+class UnparsableProject(UserError):
     """dbt refuses a project; the message is dbt's."""
 
 
 @cache
 def dbt_project(name: str) -> DbtProject:
     """`warehouse` or `serving`, with a manifest that is newer than the project's files. Raises UnparsableProject."""
-    folder = REPOSITORY / "dbt_project" / name
-    project = DbtProject(project_dir=folder, profiles_dir=folder)
-    with _alone(project):
-        if _is_stale(project):
-            _parse(project)
-    return project
+    source = folder(name)
+    parsed = DbtProject(project_dir=source, profiles_dir=source, target_path=output_folder(name) / "target")
+    with _locked(parsed):
+        if _is_stale(parsed):
+            _parse(name, parsed)
+    return parsed
 
 
 @cache
@@ -41,27 +46,53 @@ def manifest(name: str) -> Mapping[str, Any]:
     return found
 
 
+def folder(name: str) -> Path:
+    """The folder of a project's files."""
+    return project.root() / "dbt_project" / name
+
+
+@cache
+def output_folder(name: str) -> Path:
+    """The parent of dbt's target/ and logs/: the project itself, or a folder of DAGSTER_HOME where that is read-only.
+
+    The folder in DAGSTER_HOME is named after the project's content, because modification times mean nothing there:
+    installed files may be older than the manifest of an earlier release, and two releases may run at once.
+    """
+    source = folder(name)
+    if project.is_writable(source):
+        return source
+    return dagster_home.location() / "dbt" / f"{name}-{_fingerprint(source)}"
+
+
+def output_environment(name: str) -> dict[str, str]:
+    """The variables by which dbt writes into `output_folder`."""
+    output = output_folder(name)
+    return {"DBT_TARGET_PATH": str(output / "target"), "DBT_LOG_PATH": str(output / "logs")}
+
+
 @contextmanager
-def _alone(project: DbtProject) -> Iterator[None]:
+def _locked(parsed: DbtProject) -> Iterator[None]:
     """`dagster dev` loads the code in several processes at once; one of them parses."""
-    folder = project.manifest_path.parent
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".parse.lock").open("w") as lock:
+    target = parsed.manifest_path.parent
+    target.mkdir(parents=True, exist_ok=True)
+    with (target / ".parse.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def _is_stale(project: DbtProject) -> bool:
-    if not project.manifest_path.exists():
+def _is_stale(parsed: DbtProject) -> bool:
+    if not parsed.manifest_path.exists():
         return True
-    written = project.manifest_path.stat().st_mtime
-    return any(path.stat().st_mtime >= written for path in _files(project.project_dir))
+    if not parsed.manifest_path.is_relative_to(parsed.project_dir):
+        return not (parsed.manifest_path.parent / _PARSED).exists()
+    written = parsed.manifest_path.stat().st_mtime
+    return any(path.stat().st_mtime >= written for path in _files(parsed.project_dir))
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """The project's files and folders: a folder's time tells of files that were taken away."""
-    yield folder
-    for path in folder.iterdir():
+def _files(source: Path) -> Iterator[Path]:
+    """The project's files and folders: a folder's time changes when a file is removed."""
+    yield source
+    for path in source.iterdir():
         if path.name in _MADE_BY_DBT:
             continue
         yield path
@@ -69,15 +100,25 @@ def _files(folder: Path) -> Iterator[Path]:
             yield from path.rglob("*")
 
 
-def _parse(project: DbtProject) -> None:
-    folder = str(project.project_dir)
+def _fingerprint(source: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(path for path in _files(source) if path.is_file()):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(source)}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()[:12]
+
+
+def _parse(name: str, parsed: DbtProject) -> None:
+    source = str(parsed.project_dir)
     done = subprocess.run(
-        [DBT, "--quiet", "--no-use-colors", "parse", "--project-dir", folder, "--profiles-dir", folder],
-        cwd=folder,
+        [DBT, "--quiet", "--no-use-colors", "parse", "--project-dir", source, "--profiles-dir", source],
+        cwd=source,
+        env=os.environ | output_environment(name),
         capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode:
-        raise UnparsableProject(f"dbt cannot parse {folder}:\n{done.stdout.strip()}\n{done.stderr.strip()}")
-    project.manifest_path.touch()  # a partial parse that found nothing new need not have written it
+        raise UnparsableProject(f"dbt cannot parse {source}:\n{done.stdout.strip()}\n{done.stderr.strip()}")
+    parsed.manifest_path.touch()  # a partial parse without changes need not have written it
+    (parsed.manifest_path.parent / _PARSED).touch()

@@ -1,24 +1,24 @@
-"""PostgreSQL as the sync writes it."""
+"""Connections to PostgreSQL."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import dagster as dg
 import psycopg
 
-from gcc_platform.settings import Settings
+from ingest_service.errors import UserError
+from ingest_service.urls import BadUrl, redacted
 
 _CONNECT_SECONDS = 5
 _NAME_BYTES = 63
 
 
-class PostgresUnavailable(Exception):
-    """PostgreSQL cannot be used now; the message says why and has no password."""
+class PostgresUnavailable(UserError):
+    """PostgreSQL refuses the connection or does not answer. The message has the reason and no password."""
 
 
 @contextmanager
 def connect(url: str, application_name: str) -> Iterator[psycopg.Connection]:
-    """A connection in autocommit mode: transactions are opened where they are meant. Raises PostgresUnavailable."""
+    """A connection in autocommit mode, on which callers open transactions. Raises PostgresUnavailable and BadUrl."""
     try:
         connection = psycopg.connect(
             url,
@@ -27,16 +27,8 @@ def connect(url: str, application_name: str) -> Iterator[psycopg.Connection]:
             application_name=application_name[:_NAME_BYTES],
         )
     except psycopg.OperationalError as error:
-        raise PostgresUnavailable(f"POSTGRES_URL: {str(error).strip()}") from None
+        raise PostgresUnavailable(f"cannot connect to PostgreSQL at {redacted(url)}: {str(error).strip()}") from None
+    except psycopg.ProgrammingError:  # its text may quote a part of the password
+        raise BadUrl(f"libpq cannot parse the URL of PostgreSQL at {redacted(url)}") from None
     with connection:
         yield connection
-
-
-class PostgresResource(dg.ConfigurableResource[psycopg.Connection]):
-    """PostgreSQL for the sync. The URL is read when a run needs it, not when code loads."""
-
-    @contextmanager
-    def connect(self, application_name: str) -> Iterator[psycopg.Connection]:
-        """A connection as POSTGRES_URL says; pg_stat_activity shows its name. Raises MissingUrl."""
-        with connect(Settings().url("postgres"), application_name) as connection:
-            yield connection

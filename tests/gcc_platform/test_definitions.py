@@ -131,7 +131,9 @@ def test_every_15_minutes_everything_is_built_and_checked(defs: dg.Definitions) 
     assert schedule.execution_timezone == "UTC"
     layer = defs.resolve_job_def("refresh").asset_layer
     graph = defs.resolve_asset_graph()
-    assert set(layer.executable_asset_keys) == set(graph.materializable_asset_keys)
+    raw = {key for key in graph.get_all_asset_keys() if graph.get(key).group_name == "raw"}
+    assert set(layer.executable_asset_keys) == {*graph.materializable_asset_keys, *raw}
+    assert raw == set(graph.observable_asset_keys)
     assert set(layer.asset_graph.asset_check_keys) == set(graph.asset_check_keys)
 
 

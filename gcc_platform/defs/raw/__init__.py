@@ -1,1 +1,1 @@
-"""The raw tables, which the ingest service writes: seen from outside."""
+"""The raw tables, which the ingest service writes, as Dagster sees them."""

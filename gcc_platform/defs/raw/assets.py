@@ -1,8 +1,14 @@
-"""The raw tables as assets: the ingest service writes them, Dagster looks on."""
+"""The raw tables as assets. The ingest service writes them; the first step of a refresh observes them."""
+
+import warnings
+from collections.abc import Callable, Iterator
 
 import dagster as dg
 
 from gcc_platform.defs.raw import tables
+from gcc_platform.defs.raw.materializations import last_reported, materializations, metadata
+from gcc_platform.defs.raw.table_stats import arrivals
+from gcc_platform.defs.resources import ClickHouseResource
 from gcc_platform.resources.clickhouse import table_uri
 from gcc_platform.settings import Settings
 from ingest_service.events.contract import EventType
@@ -35,4 +41,28 @@ def _freshness_policy(event_type: EventType) -> dg.FreshnessPolicy | None:
     return dg.FreshnessPolicy.time_window(fail_window=fail, warn_window=warn)
 
 
-raw_tables = [_spec(event_type) for event_type in EVENT_TYPES.values()]
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", dg.BetaWarning)  # pyproject.toml pins the version, and a test runs the step
+    _observable: Callable[[Callable[..., Iterator[dg.ObserveResult]]], dg.AssetsDefinition]
+    _observable = dg.multi_observable_source_asset(
+        name="observe_raw_tables",
+        specs=[_spec(event_type) for event_type in EVENT_TYPES.values()],
+        can_subset=True,
+    )
+
+
+@_observable
+def raw_tables(context: dg.AssetExecutionContext, clickhouse: ClickHouseResource) -> Iterator[dg.ObserveResult]:
+    """Observe each table, and report a materialization of each that has new rows.
+
+    Only this step reports materializations. It comes before the checks, because a check's result is current only while
+    it is newer than the last materialization of its asset.
+    """
+    selected = sorted(context.selected_asset_keys)
+    reported = last_reported(context.instance, selected)
+    with clickhouse.connect(step="observe_raw_tables", run_id=context.run.run_id) as connection:
+        found = arrivals(connection, reported)
+    for materialization in materializations(found, reported):
+        context.log_event(materialization)
+    for key in selected:  # of tables that do not exist as well: without it, everything downstream would be skipped
+        yield dg.ObserveResult(asset_key=key, metadata=metadata(found[key]) if key in found else {})

@@ -1,32 +1,33 @@
-"""Whether the raw tables get new rows, and how many of them are copies. One query each, for all tables."""
+"""Checks of the raw tables: whether new rows arrive, and the share of duplicates. One query each, for all tables."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from gcc_platform.defs.raw import reports, tables
-from gcc_platform.defs.raw.arrivals import Arrivals, Copies, arrivals, copies
-from gcc_platform.resources.clickhouse import ClickHouseResource
+from gcc_platform.defs.raw import tables
+from gcc_platform.defs.raw.materializations import last_reported
+from gcc_platform.defs.raw.table_stats import Arrivals, Duplicates, arrivals, duplicates
+from gcc_platform.defs.resources import ClickHouseResource
 from ingest_service.events.contract import EventType
 
-_COPIES_WINDOW = timedelta(hours=1)
-_COPIES_LIMIT = 0.01
-"""Redelivery after a crash makes a few copies, which merges and staging collapse; more has a cause to be found."""
+_DUPLICATES_WINDOW = timedelta(hours=1)
+_DUPLICATES_LIMIT = 0.01
+"""Redelivery after a crash causes a few duplicates, which merges and staging collapse; more need an explanation."""
 
 
 def _specs(event_type: EventType) -> Iterator[dg.AssetCheckSpec]:
     yield dg.AssetCheckSpec(
-        "recent_arrivals",
+        "freshness",
         asset=tables.key(event_type),
         description=f"{event_type.table} got rows within its freshness limit. If not: is gcc-ingest running, and "
         f"does {event_type.queue} have messages?",
     )
     yield dg.AssetCheckSpec(
-        "copies",
+        "duplicates",
         asset=tables.key(event_type),
-        description=f"Less than {_COPIES_LIMIT:.0%} of the last hour's rows of {event_type.table} are copies of "
-        "an event that is there already. Copies do no harm: staging reads each event once.",
+        description=f"Less than {_DUPLICATES_LIMIT:.0%} of the last hour's rows of {event_type.table} repeat an event "
+        "that is stored already. Duplicates do no harm: staging reads each event once.",
     )
 
 
@@ -36,26 +37,24 @@ def _specs(event_type: EventType) -> Iterator[dg.AssetCheckSpec]:
     specs=[spec for event_type in tables.BY_KEY.values() for spec in _specs(event_type)],
 )
 def raw_checks(context: dg.AssetCheckExecutionContext, clickhouse: ClickHouseResource) -> Iterator[dg.AssetCheckResult]:
-    """Reports what moved, then checks it, by one query for the ages and one for the copies."""
+    """Check the selected tables with one query for their ages and one for their duplicates."""
     selected = sorted({check.asset_key for check in context.selected_asset_check_keys})
-    already = reports.told(context.instance, selected)
+    reported = last_reported(context.instance, selected)
     now = datetime.now(UTC)
     with clickhouse.connect(check="raw_checks", run_id=context.run.run_id) as connection:
-        arrived = arrivals(connection, {key: last.newest_insert for key, last in already.items()})
-        copied = copies(connection, selected, _COPIES_WINDOW)
-    for moved in reports.materializations(arrived, already, told_before=now):
-        context.instance.report_runless_asset_event(moved)
+        arrived = arrivals(connection, reported)
+        repeated = duplicates(connection, selected, _DUPLICATES_WINDOW)
     for key in selected:
-        for result in (_recent(key, arrived.get(key), now), _copied(key, copied.get(key, Copies(0, 0)))):
+        for result in (_freshness(key, arrived.get(key), now), _duplicates(key, repeated.get(key, Duplicates(0, 0)))):
             if dg.AssetCheckKey(key, str(result.check_name)) in context.selected_asset_check_keys:
                 yield result
 
 
-def _recent(key: dg.AssetKey, arrived: Arrivals | None, now: datetime) -> dg.AssetCheckResult:
-    passed, description, metadata = _judged(tables.BY_KEY[key], arrived, now)
+def _freshness(key: dg.AssetKey, arrived: Arrivals | None, now: datetime) -> dg.AssetCheckResult:
+    passed, description, metadata = _evaluate(tables.BY_KEY[key], arrived, now)
     return dg.AssetCheckResult(
         asset_key=key,
-        check_name="recent_arrivals",
+        check_name="freshness",
         passed=passed,
         severity=dg.AssetCheckSeverity.WARN,
         description=description,
@@ -63,7 +62,9 @@ def _recent(key: dg.AssetKey, arrived: Arrivals | None, now: datetime) -> dg.Ass
     )
 
 
-def _judged(event_type: EventType, arrived: Arrivals | None, now: datetime) -> tuple[bool, str, dict[str, int | float]]:
+def _evaluate(
+    event_type: EventType, arrived: Arrivals | None, now: datetime
+) -> tuple[bool, str, dict[str, int | float]]:
     if arrived is None:
         return False, f"{event_type.table} does not exist: gcc-ingest init creates it", {}
     if arrived.newest_insert is None or arrived.newest_event is None:
@@ -71,24 +72,24 @@ def _judged(event_type: EventType, arrived: Arrivals | None, now: datetime) -> t
     age = now - arrived.newest_insert
     limits = tables.freshness(event_type)
     limit = limits and (limits[0] or limits[1])
-    said = f"the newest row came {_minutes(age):.0f} minutes ago"
+    description = f"the newest row arrived {_minutes(age):.0f} minutes ago"
     numbers = {
         "rows": arrived.rows,
         "minutes_since_insert": round(_minutes(age), 1),
         "minutes_since_event": round(_minutes(now - arrived.newest_event), 1),
     }
     if limit is None:
-        return True, said, numbers
-    return age <= limit, f"{said}, the limit is {_minutes(limit):.0f}", numbers
+        return True, description, numbers
+    return age <= limit, f"{description}, the limit is {_minutes(limit):.0f}", numbers
 
 
-def _copied(key: dg.AssetKey, recent: Copies) -> dg.AssetCheckResult:
+def _duplicates(key: dg.AssetKey, recent: Duplicates) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         asset_key=key,
-        check_name="copies",
-        passed=recent.share < _COPIES_LIMIT,
+        check_name="duplicates",
+        passed=recent.share < _DUPLICATES_LIMIT,
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"{recent.rows - recent.events} of the last hour's {recent.rows} rows are copies",
+        description=f"{recent.rows - recent.events} of the last hour's {recent.rows} rows are duplicates",
         metadata={"rows": recent.rows, "events": recent.events, "share": round(recent.share, 6)},
     )
 

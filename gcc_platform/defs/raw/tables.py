@@ -1,4 +1,4 @@
-"""The raw tables as they are declared: columns from their DDL, freshness from the warehouse's dbt sources."""
+"""The declarations of the raw tables: columns from their DDL, freshness limits from the warehouse's dbt sources."""
 
 import re
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ def key(event_type: EventType) -> dg.AssetKey:
 
 
 def table_name(event_type: EventType) -> str:
-    """The table without its database."""
+    """The table's name without its database."""
     return event_type.table.rpartition(".")[2]
 
 
@@ -40,14 +40,14 @@ def _column(name: str, type_: str) -> dg.TableColumn:
 
 
 def freshness(event_type: EventType) -> tuple[timedelta | None, timedelta] | None:
-    """After how long without an arrival dbt's source warns (None: never) and fails; None where it has no limits."""
+    """The ages of the newest row at which dbt's source warns (None: never) and fails; None if it has no limits."""
     limits = _source(event_type).get("freshness") or {}
     fail = _duration(limits.get("error_after"))
     return (_duration(limits.get("warn_after")), fail) if fail else None
 
 
 def owner(event_type: EventType) -> str:
-    """Who is asked when the table's data is odd."""
+    """The team that is responsible for the table's data."""
     return str(_source(event_type).get("config", {}).get("meta", {}).get("owner", "team:ingest"))
 
 

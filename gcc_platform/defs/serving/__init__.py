@@ -1,1 +1,1 @@
-"""The marts in PostgreSQL, where the API reads them."""
+"""The marts in PostgreSQL, which the API reads."""

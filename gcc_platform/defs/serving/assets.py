@@ -1,4 +1,4 @@
-"""The marts in PostgreSQL: one synced table per mart, and the views of dbt that the API reads."""
+"""The marts in PostgreSQL: one synced table per mart, and dbt's views, which the API reads."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,13 +6,12 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import dbt_assets
 
-from gcc_platform.defs.serving.marts import Mart, marts_of
-from gcc_platform.defs.serving.snapshot import Snapshot, new_batch, sync
+from gcc_platform.defs.resources import ClickHouseResource, PostgresResource
 from gcc_platform.defs.warehouse.translator import Translator
-from gcc_platform.resources.clickhouse import ClickHouseResource
 from gcc_platform.resources.dbt import Dbt, build
 from gcc_platform.resources.dbt_project import dbt_project, manifest
-from gcc_platform.resources.postgres import PostgresResource
+from gcc_platform.sync.marts import Mart, marts_of
+from gcc_platform.sync.snapshot import Snapshot, new_version, sync
 
 PROJECT = dbt_project("serving")
 MARTS = marts_of(manifest("warehouse"))
@@ -30,22 +29,22 @@ def _served_asset(mart: Mart) -> dg.AssetsDefinition:
         group_name="serving",
         kinds={"postgres", "python"},
         owners=["team:platform"],
-        description=f"{mart.name} as the API's database serves it, swapped in whole. {mart.description}".strip(),
+        description=f"{mart.name} in the API's database, replaced atomically. {mart.description}".strip(),
         metadata={"dagster/table_name": f"serving.{mart.name}", "grain": ", ".join(mart.grain)},
     )
     def serve(
         context: dg.AssetExecutionContext, clickhouse: ClickHouseResource, postgres: PostgresResource
     ) -> dg.MaterializeResult[Any]:
-        batch = new_batch()
+        version = new_version()
         with (
-            clickhouse.connect(mart=mart.name, batch=batch, run_id=context.run_id) as source,
-            postgres.connect(f"sync {mart.name} {context.run_id[:8]}") as target,
+            clickhouse.connect(mart=mart.name, version=version, run_id=context.run.run_id) as source,
+            postgres.connect(f"sync {mart.name} {context.run.run_id[:8]}") as target,
         ):
-            snapshot = sync(source, target, mart, batch)
+            snapshot = sync(source, target, mart, version)
         if snapshot.dropped_views:
             context.log.warning(
-                "%s lost or retyped a column, so these views went with the old one: %s. "
-                "dbt builds those it knows again.",
+                "a column of %s was removed or retyped, which dropped these views over it: %s. "
+                "dbt creates its own views again.",
                 mart.name,
                 ", ".join(snapshot.dropped_views),
             )
@@ -57,7 +56,7 @@ def _served_asset(mart: Mart) -> dg.AssetsDefinition:
 def _metadata(snapshot: Snapshot) -> dict[str, Any]:
     return {
         "dagster/row_count": snapshot.rows,
-        "batch": snapshot.batch,
+        "version": snapshot.version,
         "seconds": round(snapshot.seconds, 3),
         "sent_bytes": snapshot.sent_bytes,
         "table_bytes": snapshot.table_bytes,
@@ -76,4 +75,4 @@ served_marts = [_served_asset(mart) for mart in MARTS]
 )
 def api_views(context: dg.AssetExecutionContext, dbt_serving: Dbt) -> Iterator[Any]:
     """Build the API's views and test them."""
-    yield from build(context, dbt_serving)
+    yield from build(context, "serving", dbt_serving)

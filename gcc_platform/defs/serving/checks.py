@@ -1,14 +1,14 @@
-"""What is served is what the mart has."""
+"""The check that PostgreSQL serves as many rows as the mart has."""
 
 from collections.abc import Iterator
 
 import dagster as dg
 from psycopg import Connection, sql
 
+from gcc_platform.defs.resources import ClickHouseResource, PostgresResource
 from gcc_platform.defs.serving.assets import MARTS, served
-from gcc_platform.defs.serving.marts import Mart
-from gcc_platform.resources.clickhouse import ClickHouse, ClickHouseResource, quoted
-from gcc_platform.resources.postgres import PostgresResource
+from gcc_platform.resources.clickhouse import ClickHouse, quoted
+from gcc_platform.sync.marts import Mart
 
 _BY_KEY = {served(mart): mart for mart in MARTS}
 
@@ -29,20 +29,20 @@ _BY_KEY = {served(mart): mart for mart in MARTS}
 def row_parity(
     context: dg.AssetCheckExecutionContext, clickhouse: ClickHouseResource, postgres: PostgresResource
 ) -> Iterator[dg.AssetCheckResult]:
-    """Count on both sides, in one query each."""
+    """Count the rows on both servers, with one query each."""
     marts = [_BY_KEY[key.asset_key] for key in sorted(context.selected_asset_check_keys)]
     with clickhouse.connect(check="row_parity", run_id=context.run.run_id) as connection:
-        there = _in_clickhouse(connection, marts)
+        expected = _in_clickhouse(connection, marts)
     with postgres.connect(f"row_parity {context.run.run_id[:8]}") as target:
-        here = _in_postgres(target, marts)
+        served_rows = _in_postgres(target, marts)
     for mart in marts:
         yield dg.AssetCheckResult(
-            passed=there[mart.name] == here[mart.name],
+            passed=expected[mart.name] == served_rows[mart.name],
             check_name="row_parity",
             asset_key=served(mart),
             severity=dg.AssetCheckSeverity.ERROR,
-            description=f"{here[mart.name]} rows are served, the mart has {there[mart.name]}",
-            metadata={"clickhouse_rows": there[mart.name], "postgres_rows": here[mart.name]},
+            description=f"{served_rows[mart.name]} rows are served, the mart has {expected[mart.name]}",
+            metadata={"clickhouse_rows": expected[mart.name], "postgres_rows": served_rows[mart.name]},
         )
 
 

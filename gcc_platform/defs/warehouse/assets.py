@@ -1,4 +1,4 @@
-"""dbt on ClickHouse: staging views over the raw tables, and the marts."""
+"""dbt on ClickHouse as assets: staging views over the raw tables, and the marts."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import dbt_assets
 
+from gcc_platform.defs.resources import ClickHouseResource
 from gcc_platform.defs.warehouse.translator import Translator
-from gcc_platform.resources.clickhouse import ClickHouseResource
 from gcc_platform.resources.dbt import Dbt, build
 from gcc_platform.resources.dbt_project import dbt_project
 
@@ -24,13 +24,13 @@ def warehouse(context: dg.AssetExecutionContext, dbt_warehouse: Dbt, clickhouse:
     """Build the warehouse and test it."""
 
     def row_counts(keys: Sequence[dg.AssetKey]) -> Mapping[dg.AssetKey, int]:
-        return _row_counts(clickhouse, context.run_id, keys)
+        return _row_counts(clickhouse, context.run.run_id, keys)
 
-    yield from build(context, dbt_warehouse, row_counts)
+    yield from build(context, "warehouse", dbt_warehouse, row_counts)
 
 
 def _row_counts(clickhouse: ClickHouseResource, run_id: str, keys: Sequence[dg.AssetKey]) -> Mapping[dg.AssetKey, int]:
-    """One query for all; a view has no rows of its own."""
+    """Count the rows of all tables with one query. A view has no rows of its own."""
     if not keys:
         return {}
     with clickhouse.connect(run_id=run_id) as connection:

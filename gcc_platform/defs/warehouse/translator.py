@@ -1,4 +1,4 @@
-"""dbt's models and sources as assets: their keys, groups, owners and words."""
+"""Maps dbt's models and sources to assets: keys, groups, owners and descriptions."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,12 +6,12 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtProject
 
-# Where a source's tables are assets already: of the ingest service, or of the sync.
+# The groups of sources whose tables are assets already: the ingest service's and the sync's.
 _SOURCE_GROUPS = {"beat": "raw", "serving": "serving"}
 
 
 class Translator(DagsterDbtTranslator):
-    """Keys are [group, table]: the group is the step of the flow, which for a model is its folder."""
+    """Keys are [group, table]. The group is the step of the flow, which for a model is its folder."""
 
     def __init__(self, default_group: str) -> None:
         super().__init__(DagsterDbtTranslatorSettings(enable_code_references=True))
@@ -32,7 +32,7 @@ class Translator(DagsterDbtTranslator):
     def get_asset_check_spec(
         self, asset_spec: dg.AssetSpec, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
     ) -> dg.AssetCheckSpec | None:
-        """The check of a test, in the test's words: dagster-dbt looks for them in its meta only."""
+        """The check of a test, with the test's description: dagster-dbt reads only the one in its meta."""
         spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
         described = self.get_resource_props(manifest, unique_id)["description"]
         return spec and spec._replace(description=described or spec.description)

@@ -86,7 +86,7 @@ def test_a_directory_almost_too_long_works(tmp_path: Path) -> None:
     stack.stop()
 
 
-def test_a_spoilt_record_is_named_and_nothing_is_overwritten(tmp_path: Path) -> None:
+def test_a_corrupt_state_file_is_named_and_nothing_is_overwritten(tmp_path: Path) -> None:
     record = tmp_path / "stack.json"
     record.write_text("{")
     with pytest.raises(StackError, match=r"stack\.json cannot be read"):
@@ -133,7 +133,7 @@ def test_a_start_that_is_cancelled_leaves_no_server(tmp_path: Path) -> None:
     assert not (tmp_path / "epmd.port").exists()
 
 
-def test_a_lost_record_is_told_from_a_server_that_is_slow(tmp_path: Path) -> None:
+def test_a_lost_state_file_is_distinguished_from_a_slow_server(tmp_path: Path) -> None:
     server = make(Postgres, tmp_path)
     server.start(threading.Event())
     server.stop()

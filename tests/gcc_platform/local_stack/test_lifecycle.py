@@ -1,6 +1,6 @@
 """A whole stack from the command line, as an ordinary user, in a directory with spaces.
 
-The stack that all other tests share is started in this process, as whoever runs pytest: often root.
+The stack that all other tests share is started in this process, as the user that runs pytest: often root.
 """
 
 import asyncio

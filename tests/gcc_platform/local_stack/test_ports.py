@@ -27,13 +27,13 @@ def test_ports_are_picked_where_the_setting_says(monkeypatch: pytest.MonkeyPatch
 def test_ports_that_others_are_about_to_take_are_not_picked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GCC_LOCAL_FREE_PORTS", "20000-20003")
     free = list(filter(is_free, range(20000, 20004)))
-    assert pick_free(1, but=free[1:]) == free[:1]
+    assert pick_free(1, excluding=free[1:]) == free[:1]
 
 
 @pytest.mark.parametrize("setting", ["many", "20000", "20999-20000", "1-65536"])
-def test_a_setting_that_is_no_range_of_ports_is_named(monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
+def test_a_setting_that_is_not_a_range_of_ports_is_named(monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
     monkeypatch.setenv("GCC_LOCAL_FREE_PORTS", setting)
-    with pytest.raises(StackError, match=f"GCC_LOCAL_FREE_PORTS={setting} is no range of ports"):
+    with pytest.raises(StackError, match=f"GCC_LOCAL_FREE_PORTS={setting} is not a range of ports"):
         pick_free(1)
 
 
@@ -43,6 +43,6 @@ def test_two_servers_on_one_port_are_named_with_both_variables() -> None:
 
 
 @pytest.mark.parametrize("port", [0, -1, 65536])
-def test_a_number_that_is_no_port_is_named_with_its_variable(port: int) -> None:
+def test_a_number_that_is_not_a_port_is_named_with_its_variable(port: int) -> None:
     with pytest.raises(StackError, match=f"GCC_LOCAL_MANAGEMENT_PORT={port}"):
         Ports(7000, port, 7002, 7003, 7004)

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import aio_pika
 import psycopg
@@ -13,7 +12,9 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 from psycopg.errors import InsufficientPrivilege, ReadOnlySqlTransaction
 
-from gcc_platform.local_stack.postgres import ROLES_SQL
+from gcc_platform import grants
+from gcc_platform.local_stack import clickhouse_configuration
+from gcc_platform.local_stack import postgres as local_postgres
 
 CLICKHOUSE_USERS = {
     "ingest": "CLICKHOUSE_URL",
@@ -139,8 +140,13 @@ def test_the_apis_transactions_are_read_only(postgres: dict[str, psycopg.Connect
         postgres["api"].execute("CREATE TABLE api.mine (id int)")
 
 
+def test_every_user_that_has_grants_is_a_user_of_the_stack() -> None:
+    assert set(grants.clickhouse()) == set(clickhouse_configuration.USERS)
+    assert set(grants.postgres()) == set(local_postgres.ROLES)
+
+
 def test_roles_sql_sets_no_password() -> None:
-    statements = re.sub(r"--.*", "", Path(ROLES_SQL).read_text())
+    statements = re.sub(r"--.*", "", grants.postgres_file().read_text())
     assert "PASSWORD" not in statements.upper()
 
 

@@ -37,7 +37,7 @@ def test_a_configured_server_is_not_started_and_its_urls_pass_through(
             "CLICKHOUSE_URL": CLICKHOUSE,
             "GCC_SYNC_CLICKHOUSE_URL": reader,
         }
-        assert heard[:2] == ["RabbitMQ is given by the environment", "ClickHouse is given by the environment"]
+        assert heard[:2] == ["RabbitMQ is configured in the environment", "ClickHouse is configured in the environment"]
         assert [server.state for server in stack.status()] == ["external", "external", "running"]
         assert is_free(ports.amqp)
         assert is_free(ports.clickhouse_http)

@@ -1,10 +1,13 @@
 """URLs become what dbt's profiles read, defaults and special characters included."""
 
 import pytest
+import yaml
 
-from gcc_platform.resources.dbt_environment import BadUrl, dbt_environment
+from gcc_platform import project
+from gcc_platform.resources.dbt_environment import dbt_environment
 from gcc_platform.settings import Settings
-from ingest_service.urls import MissingUrl
+from ingest_service.settings import Settings as IngestSettings
+from ingest_service.urls import BadUrl, MissingUrl
 
 CLICKHOUSE = "http://dbt:secret@clickhouse:8124"
 POSTGRES = "postgresql://dbt:secret@postgres:5433/gcc"
@@ -28,6 +31,7 @@ def test_every_part_of_both_urls_has_its_variable() -> None:
         "DBT_CLICKHOUSE_USER": "dbt",
         "DBT_CLICKHOUSE_PASSWORD": "secret",
         "DBT_CLICKHOUSE_SECURE": "0",
+        "DBT_CLICKHOUSE_CLUSTER": "",
         "DBT_POSTGRES_HOST": "postgres",
         "DBT_POSTGRES_PORT": "5433",
         "DBT_POSTGRES_USER": "dbt",
@@ -35,6 +39,15 @@ def test_every_part_of_both_urls_has_its_variable() -> None:
         "DBT_POSTGRES_DBNAME": "gcc",
         "DBT_POSTGRES_SSLMODE": "prefer",
     }
+
+
+def test_one_setting_names_the_cluster_of_the_raw_tables_and_of_the_warehouse(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GCC_CLICKHOUSE_CLUSTER", "analytics")
+    platform = Settings(_env_file=None, clickhouse_url=CLICKHOUSE, postgres_url=POSTGRES)
+    assert dbt_environment(platform)["DBT_CLICKHOUSE_CLUSTER"] == "analytics"
+    assert IngestSettings(_env_file=None).clickhouse_cluster == "analytics"
+    profile = yaml.safe_load((project.root() / "dbt_project" / "warehouse" / "profiles.yml").read_text())
+    assert "env_var('DBT_CLICKHOUSE_CLUSTER'" in profile["warehouse"]["outputs"]["default"]["cluster"]
 
 
 def test_users_and_passwords_are_percent_decoded() -> None:
@@ -63,7 +76,7 @@ def test_sslmode_comes_from_the_query() -> None:
     assert environment(postgres=f"{POSTGRES}?sslmode=require")["DBT_POSTGRES_SSLMODE"] == "require"
 
 
-def test_dbts_duty_falls_back_to_the_servers_main_url() -> None:
+def test_dbts_role_falls_back_to_the_servers_main_url() -> None:
     settings = Settings(_env_file=None, clickhouse_url="http://main", postgres_url=POSTGRES)
     assert dbt_environment(settings)["DBT_CLICKHOUSE_HOST"] == "main"
 
@@ -86,3 +99,4 @@ def test_an_unusable_url_is_refused_without_repeating_its_password(clickhouse: s
     with pytest.raises(BadUrl) as refusal:
         environment(clickhouse, postgres)
     assert "hush" not in str(refusal.value)
+    assert "GCC_DBT_" in str(refusal.value)

@@ -1,0 +1,50 @@
+-- The roles of the serving database and their privileges. Idempotent. Run it in the serving database as a superuser, or
+-- as a role with CREATEROLE that owns the database:
+--
+--     psql --set ON_ERROR_STOP=1 --file deploy/grants/postgres.sql "postgresql://admin@host/gcc"
+--
+-- It sets no passwords. Set them afterwards: ALTER ROLE sync PASSWORD '...', likewise for dbt and api.
+-- The local stack runs this file, and `gcc-platform doctor` checks the grants on the database and on schemas in it.
+--
+--     sync   owns serving_data (tables) and serving (views over them)
+--     dbt    reads serving, owns api
+--     api    reads serving and api
+
+DO $$
+DECLARE
+    role text;
+BEGIN
+    FOREACH role IN ARRAY ARRAY['sync', 'dbt', 'api'] LOOP
+        IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = role) THEN
+            EXECUTE format('CREATE ROLE %I LOGIN', role);
+        END IF;
+    END LOOP;
+    EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO sync, dbt, api', current_database());
+    EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO sync, dbt', current_database());
+END
+$$;
+
+ALTER ROLE api SET default_transaction_read_only = on;
+
+-- Only a member of a role, or a superuser, may create a schema that the role owns.
+DO $$
+BEGIN
+    IF NOT (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user) THEN
+        EXECUTE format('GRANT sync, dbt TO %I', current_user);
+    END IF;
+END
+$$;
+
+CREATE SCHEMA IF NOT EXISTS serving_data AUTHORIZATION sync;
+CREATE SCHEMA IF NOT EXISTS serving AUTHORIZATION sync;
+CREATE SCHEMA IF NOT EXISTS api AUTHORIZATION dbt;
+
+-- A view reads its tables with its owner's rights: only sync needs any in serving_data.
+GRANT USAGE ON SCHEMA serving TO dbt, api;
+GRANT SELECT ON ALL TABLES IN SCHEMA serving TO dbt, api;
+ALTER DEFAULT PRIVILEGES FOR ROLE sync IN SCHEMA serving GRANT SELECT ON TABLES TO dbt, api;
+
+GRANT USAGE ON SCHEMA api TO api;
+GRANT SELECT ON ALL TABLES IN SCHEMA api TO api;
+ALTER DEFAULT PRIVILEGES FOR ROLE dbt IN SCHEMA api GRANT SELECT ON TABLES TO api;

@@ -1,0 +1,1 @@
+"""What each gcc-platform command does, a module per command."""

@@ -1,0 +1,63 @@
+"""The marts that are served, read from the warehouse's dbt manifest."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ingest_service.errors import UserError
+
+_INDEXES: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "mart_leaderboard": (
+        ("platform", "leaderboard", "period", "rank"),
+        ("platform", "leaderboard", "period", "category", "rank_in_category"),
+        ("platform", "leaderboard", "period", "country", "rank_in_country"),
+    ),
+    "mart_post_timeseries": (("shortcode", "date"),),
+}
+"""Indexes for the API's queries, besides the primary key on a mart's grain."""
+
+
+class NoGrain(UserError):
+    """A mart declares no grain; the message explains where to declare it."""
+
+    def __init__(self, mart: str) -> None:
+        super().__init__(
+            f"{mart} has no grain: give it a unique_combination_of_columns test (or meta.grain) in its yml. "
+            "The grain becomes the primary key in PostgreSQL."
+        )
+
+
+@dataclass(frozen=True)
+class Mart:
+    """A table of the warehouse that is served. Its grain, the columns that identify a row, is the primary key."""
+
+    name: str
+    grain: tuple[str, ...]
+    indexes: tuple[tuple[str, ...], ...] = ()
+    """The columns of each further index, in order."""
+    database: str = "warehouse"
+    description: str = ""
+
+
+def marts_of(manifest: Mapping[str, Any]) -> list[Mart]:
+    """The models of the folder `marts`, sorted by name. Raises NoGrain."""
+    models = [
+        node for node in manifest["nodes"].values() if node["resource_type"] == "model" and "marts" in node["fqn"][:-1]
+    ]
+    return [_mart(manifest, model) for model in sorted(models, key=lambda model: str(model["name"]))]
+
+
+def _mart(manifest: Mapping[str, Any], model: Mapping[str, Any]) -> Mart:
+    name = str(model["name"])
+    grain = model["config"]["meta"].get("grain") or _tested_grain(manifest, model["unique_id"])
+    if not grain:
+        raise NoGrain(name)
+    return Mart(name, tuple(grain), _INDEXES.get(name, ()), model["schema"], model["description"])
+
+
+def _tested_grain(manifest: Mapping[str, Any], model_id: str) -> list[str]:
+    """The columns of its unique_combination_of_columns test: the grain is declared once and tested on both servers."""
+    for node in manifest["nodes"].values():
+        if node.get("attached_node") == model_id and node["test_metadata"]["name"] == "unique_combination_of_columns":
+            return list(node["test_metadata"]["kwargs"]["combination_of_columns"])
+    return []

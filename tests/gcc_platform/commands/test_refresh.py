@@ -1,0 +1,196 @@
+"""One refresh, from the raw tables to what the API reads, as an operator sees it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import clickhouse_connect
+import dagster as dg
+import psycopg
+import pytest
+
+from tests.dbt_project import dbt
+
+REPOSITORY = Path(__file__).parents[3]
+_MARTS = ("mart_leaderboard", "mart_post_timeseries", "mart_profile_growth", "mart_profile_timeseries")
+_REFRESH = "from gcc_platform.commands.refresh import refresh_command; refresh_command()"
+
+
+def refresh(environment: Mapping[str, str], home: Path) -> subprocess.CompletedProcess[str]:
+    servers = {name for name in os.environ if name.endswith("_URL")}
+    inherited = {name: value for name, value in os.environ.items() if name not in servers}
+    return subprocess.run(
+        [sys.executable, "-c", _REFRESH],
+        cwd=REPOSITORY,
+        env={**inherited, **environment, "DAGSTER_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("dagster_home")
+
+
+@pytest.fixture(scope="module")
+def refreshed(raw_tables: Mapping[str, str], home: Path) -> subprocess.CompletedProcess[str]:
+    """A refresh after one profile and some posts were crawled."""
+    dbt.forget(raw_tables)
+    with clickhouse_connect.get_client(dsn=raw_tables["CLICKHOUSE_URL"]) as ingest:
+        for table in ("post_log_events", "profile_log_events"):
+            ingest.command(f"TRUNCATE TABLE _e.{table}")
+        ingest.command(
+            "INSERT INTO _e.post_log_events "
+            "(event_id, source, platform, profile_id, shortcode, event_timestamp, metrics) "
+            "SELECT generateUUIDv4(), 'graphapi', 'INSTAGRAM', 'p1', concat('s', toString(number)), "
+            "toDateTime('2026-01-01 10:00:00', 'UTC'), '{\"views\": 7, \"likes\": \"many\"}' FROM numbers(50)"
+        )
+        ingest.command(
+            "INSERT INTO _e.profile_log_events (event_id, source, platform, profile_id, event_timestamp, metrics) "
+            "SELECT generateUUIDv4(), 'graphapi', 'INSTAGRAM', 'p1', "
+            "toDateTime('2026-01-01', 'UTC') + INTERVAL number DAY, '{\"followers\": 100}' FROM numbers(5)"
+        )
+    return refresh(raw_tables, home)
+
+
+@pytest.mark.slow
+def test_a_refresh_says_what_it_built(refreshed: subprocess.CompletedProcess[str]) -> None:
+    assert refreshed.returncode == 0, refreshed.stdout + refreshed.stderr
+    assert "built    marts/mart_post_timeseries (50 rows)" in refreshed.stdout
+    assert "built    serving/mart_profile_timeseries (5 rows)" in refreshed.stdout
+    assert "built    api/leaderboard" in refreshed.stdout
+    assert "FAILED" not in refreshed.stdout
+
+
+@pytest.mark.slow
+def test_a_refresh_reports_the_raw_tables_that_have_new_rows(
+    refreshed: subprocess.CompletedProcess[str], home: Path
+) -> None:
+    assert "arrived  raw/post_log_events (50 rows)" in refreshed.stdout
+    assert "raw/order_log_events" not in refreshed.stdout
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        for name in ("post_log_events", "profile_log_events"):
+            assert len(instance.fetch_materializations(dg.AssetKey(["raw", name]), limit=10).records) == 1
+
+
+@pytest.mark.slow
+def test_a_refresh_warns_of_absurd_numbers(refreshed: subprocess.CompletedProcess[str]) -> None:
+    """One row for each metric and source that brought any."""
+    warning = "warning  staging/stg_beat_post_log counts_are_counts__stg_beat_post_log: failed rows: 1"
+    assert warning in refreshed.stdout
+
+
+@pytest.mark.slow
+def test_every_check_is_of_the_data_as_it_is_now(refreshed: subprocess.CompletedProcess[str], home: Path) -> None:
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        (run,) = instance.get_runs()
+        found = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+        checks = [entry.get_dagster_event().asset_check_evaluation_data for entry in found]
+        assert {check.asset_key.path[0] for check in checks} == {"raw", "staging", "intermediate", "marts", "serving"}
+        for check in checks:
+            last = instance.fetch_materializations(check.asset_key, limit=1).records
+            checked = check.target_materialization_data
+            assert (checked and checked.storage_id) == (last[0].storage_id if last else None), check
+
+
+def test_no_password_is_printed_or_kept(
+    raw_tables: Mapping[str, str], refreshed: subprocess.CompletedProcess[str], home: Path
+) -> None:
+    passwords = [url.partition("://")[2].partition("@")[0].partition(":")[2] for url in raw_tables.values()]
+    kept = b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file())
+    for password in filter(None, passwords):
+        assert password not in refreshed.stdout + refreshed.stderr
+        assert password.encode() not in kept
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mart", _MARTS)
+def test_postgres_serves_the_marts_rows(
+    raw_tables: Mapping[str, str], refreshed: subprocess.CompletedProcess[str], mart: str
+) -> None:
+    with (
+        clickhouse_connect.get_client(dsn=raw_tables["GCC_SYNC_CLICKHOUSE_URL"]) as clickhouse,
+        psycopg.connect(raw_tables["GCC_READER_POSTGRES_URL"]) as reader,
+    ):
+        [names] = clickhouse.query(
+            "SELECT groupArray(name) FROM system.columns WHERE database = 'warehouse' AND table = {mart:String}",
+            {"mart": mart},
+        ).result_rows[0]
+        columns = ", ".join(names)
+        there = clickhouse.query(f"SELECT {columns} FROM warehouse.{mart}", tz_mode="aware").result_rows
+        here = reader.execute(f"SELECT {columns} FROM serving.{mart}").fetchall()
+    assert len(here) > 0
+    assert sorted(map(repr, map(_plain, here))) == sorted(map(repr, map(_plain, there)))
+
+
+def _plain(row: tuple[object, ...]) -> tuple[object, ...]:
+    """Decimals and times as text: both drivers have classes of their own for the same value."""
+    return tuple(
+        value.timestamp() if hasattr(value, "timestamp") else int(value) if type(value).__name__ == "Decimal" else value
+        for value in row
+    )
+
+
+@pytest.mark.slow
+def test_the_api_reads_its_views(raw_tables: Mapping[str, str], refreshed: subprocess.CompletedProcess[str]) -> None:
+    with psycopg.connect(raw_tables["GCC_READER_POSTGRES_URL"]) as api:
+        assert api.execute("SELECT count(*) FROM api.post_daily").fetchone() == (50,)
+
+
+@pytest.mark.slow
+def test_rows_that_are_missing_fail_the_parity_check(
+    platform: Mapping[str, str], refreshed: subprocess.CompletedProcess[str]
+) -> None:
+    from gcc_platform.defs.resources import ClickHouseResource, PostgresResource
+    from gcc_platform.defs.serving.assets import served_marts
+    from gcc_platform.defs.serving.checks import row_parity
+
+    with psycopg.connect(platform["POSTGRES_URL"]) as sync:
+        [(table,)] = sync.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'serving_data' "
+            "AND tablename LIKE 'mart_profile_timeseries\\_\\_%'"
+        ).fetchall()
+        sync.execute(f"DELETE FROM serving_data.{table} WHERE date = '2026-01-01'")
+    job = dg.define_asset_job("parity", selection=dg.AssetSelection.all_asset_checks())
+    defs = dg.Definitions(
+        assets=served_marts,
+        asset_checks=[row_parity],
+        jobs=[job],
+        resources={"clickhouse": ClickHouseResource(), "postgres": PostgresResource()},
+    )
+    result = defs.resolve_job_def("parity").execute_in_process(raise_on_error=False)
+    failed = [evaluation for evaluation in result.get_asset_check_evaluations() if not evaluation.passed]
+
+    assert [evaluation.asset_key.path[-1] for evaluation in failed] == ["mart_profile_timeseries"]
+    assert failed[0].description == "4 rows are served, the mart has 5"
+    assert failed[0].blocking
+
+
+@pytest.mark.slow
+def test_a_model_that_fails_is_named_and_the_exit_code_tells(raw_tables: Mapping[str, str], home: Path) -> None:
+    unprivileged = {**raw_tables, "GCC_DBT_CLICKHOUSE_URL": raw_tables["GCC_SYNC_CLICKHOUSE_URL"]}
+
+    failed = refresh(unprivileged, home)
+
+    assert failed.returncode == 1
+    assert "FAILED   dbt_warehouse: dbt failed at" in failed.stdout
+    assert "Not enough privileges" in failed.stdout
+    assert "skipped  serving/mart_leaderboard" in failed.stdout
+    assert "Traceback" not in failed.stdout + failed.stderr
+
+
+def test_without_urls_it_says_which_one_is_missing(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _REFRESH],
+        cwd=tmp_path,
+        env={"PATH": os.defpath, "PYTHONPATH": str(REPOSITORY), "DAGSTER_HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "CLICKHOUSE_URL is not set" in done.stderr
