@@ -115,7 +115,7 @@ class ConfirmReader:
             kind, channel, size = _HEAD(data, at)
             after = at + size + _OVERHEAD
             if size > _MOST_FRAME:
-                raise FrameError(f"this is no frame: type {kind}, {size} bytes")
+                raise FrameError(f"not a frame: type {kind}, {size} bytes")
             if after > end:
                 break
             if data[after - 1] != END:

@@ -226,7 +226,7 @@ class DeliveryReader:
 
 def _check_head(kind: int, size: int) -> None:
     if kind not in (METHOD, HEADER, BODY, HEARTBEAT) or size > _MOST_FRAME:
-        raise FrameError(f"this is no frame: type {kind}, {size} bytes")
+        raise FrameError(f"not a frame: type {kind}, {size} bytes")
 
 
 def _begin(payload: bytes) -> _Content:

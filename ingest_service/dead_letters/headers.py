@@ -97,7 +97,7 @@ def _is_ours(name: str) -> bool:
 
 
 def parse_timestamp(value: object) -> datetime | None:
-    """A header's time in UTC, in whole milliseconds; None if it is no time or out of range for the tables."""
+    """A header's time in UTC, in whole milliseconds; None if it is not a time or out of range for the tables."""
     if not isinstance(value, str | datetime):
         return None
     try:

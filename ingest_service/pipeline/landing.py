@@ -29,7 +29,7 @@ from ingest_service.pipeline.rows import Rows
 from ingest_service.pipeline.split import Remaining
 
 _SMALL = 1_000
-"""So few rows are not halved for want of memory: smaller inserts need as much of it."""
+"""Rows that are not halved when ClickHouse lacks memory: smaller inserts need as much of it."""
 _TABLE_ALONE = {"materialized_views_ignore_errors": 1}
 
 Refused = Sequence[tuple[int, Rejection]]

@@ -1,4 +1,4 @@
-"""make cost: what a refresh of the warehouse costs after a few new events, beside building everything anew."""
+"""make cost: what a refresh of the warehouse costs after a few new events, beside building everything in full."""
 
 import json
 import re
@@ -51,15 +51,15 @@ class Refresh:
 
 
 def measure(bench: Bench, history: int, new: int) -> tuple[Refresh, Refresh]:
-    """Everything anew, and then what some new events cost."""
+    """Everything in full, and then what some new events cost."""
     bench.empty()
     step = history // 20
     for first in range(0, history, step):
         crawls.insert(bench, first, step, history)
     bench.wait_merged()
-    anew = _refresh(bench, "--full-refresh")
+    full = _refresh(bench, "--full-refresh")
     crawls.insert(bench, history, new, history, now=True)  # after the watermark, which is the clock's
-    return anew, _refresh(bench)
+    return full, _refresh(bench)
 
 
 def _refresh(bench: Bench, *arguments: str) -> Refresh:
@@ -96,24 +96,24 @@ def _costs(bench: Bench, since: str) -> list[list[str | float]]:
     return [json.loads(line) for line in answer.splitlines()]
 
 
-def _shown(history: int, new: int, anew: Refresh, later: Refresh) -> str:
+def _shown(history: int, new: int, full: Refresh, later: Refresh) -> str:
     """The section of docs/warehouse.md."""
     rows = [
         (name, *cost.cells(), *later.models.get(name, Cost(0, 0, 0)).cells())
-        for name, cost in sorted(anew.models.items())
+        for name, cost in sorted(full.models.items())
     ]
-    rows.append(("all tests", *anew.tests.cells(), *later.tests.cells()))
+    rows.append(("all tests", *full.tests.cells(), *later.tests.cells()))
     lines = [
         f"Measured by `make cost`, {history:,} events of all types ({crawls.PROFILES:,} profiles, {crawls.DAYS} days), "
-        f"then {new:,} new ones, which touch every profile. `dbt build`, models and data tests: {anew.seconds:.0f} s "
-        f"anew, {later.seconds:.0f} s after the new events. That reads {later.rows_read / anew.rows_read:.1%} of the "
-        f"rows ({later.rows_read:,} of {anew.rows_read:,}); of those that the models read, without the tests, "
-        f"{later.read_by_models / anew.read_by_models:.1%} ({later.read_by_models:,} of {anew.read_by_models:,}). "
+        f"then {new:,} new ones, which touch every profile. `dbt build`, models and data tests: {full.seconds:.0f} s "
+        f"in full, {later.seconds:.0f} s after the new events. That reads {later.rows_read / full.rows_read:.1%} of the "
+        f"rows ({later.rows_read:,} of {full.rows_read:,}); of those that the models read, without the tests, "
+        f"{later.read_by_models / full.read_by_models:.1%} ({later.read_by_models:,} of {full.read_by_models:,}). "
         "Seconds are summed over queries that ran side by side; memory is the most of one query.",
         "",
         f"Machine: {report.machine()}.",
         "",
-        report.grid(("model", "anew: s", "rows read", "MB", "refresh: s", "rows read", "MB"), rows),
+        report.grid(("model", "full: s", "rows read", "MB", "refresh: s", "rows read", "MB"), rows),
     ]
     return "\n".join(lines) + "\n"
 

@@ -175,8 +175,8 @@ GOOD = b"".join(frames(Message(1, b"x" * 50), 1, 100))
     [
         (GOOD[:-1] + b"\x00", "does not end"),
         (GOOD + GOOD[:-1] + b"\x00", "does not end"),
-        (b"\x07" + GOOD[1:10], "no frame: type 7"),
-        (struct.pack(">BHI", 1, 1, 2**31) + b"x", "no frame"),
+        (b"\x07" + GOOD[1:10], "not a frame: type 7"),
+        (struct.pack(">BHI", 1, 1, 2**31) + b"x", "not a frame"),
         (GOOD + frames(Message(1, b"y"), 3, 100)[0] + GOOD, "before the last one has ended"),
         (b"".join(frames(Message(1, b"x"), 1, 9) + frames(Message(1, b"z"), 5, 9)), "tags 1 to 5"),
         (frames(Message(1, b"x"), 1, 9)[0] + frames(Message(1, b"x"), 1, 9)[2], "does not continue"),
