@@ -105,9 +105,9 @@ def _shown(history: int, new: int, full: Refresh, later: Refresh) -> str:
     rows.append(("all tests", *full.tests.cells(), *later.tests.cells()))
     lines = [
         f"Measured by `make cost`, {history:,} events of all types ({crawls.PROFILES:,} profiles, {crawls.DAYS} days), "
-        f"then {new:,} new ones, which touch every profile. `dbt build`, models and data tests: {full.seconds:.0f} s in "
-        f"full, {later.seconds:.0f} s after the new events. That reads {later.rows_read / full.rows_read:.1%} of the "
-        f"rows ({later.rows_read:,} of {full.rows_read:,}); of those that the models read, without the tests, "
+        f"then {new:,} new ones, which touch every profile. `dbt build`, models and data tests: {full.seconds:.0f} s "
+        f"in full, {later.seconds:.0f} s after the new events. That reads {later.rows_read / full.rows_read:.1%} of "
+        f"the rows ({later.rows_read:,} of {full.rows_read:,}); of those that the models read, without the tests, "
         f"{later.read_by_models / full.read_by_models:.1%} ({later.read_by_models:,} of {full.read_by_models:,}). "
         "Seconds are summed over queries that ran side by side; memory is the most of one query.",
         "",
