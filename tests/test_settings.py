@@ -28,7 +28,7 @@ def test_every_name_that_is_documented_or_a_setting_is_known_and_not_taken_for_a
     listed = set(re.findall(r"^#([A-Z_]+)=", EXAMPLE.read_text(), re.MULTILINE))
     fields = {field.alias for settings in SETTINGS for field in settings.model_fields.values()}
     files = [path for name in ("ingest_service", "gcc_platform", "tests") for path in (ROOT / name).rglob("*.py")]
-    names = r"\bGCC_(?:CHAOS|FUZZ|LOCAL|READER|SPOOL)_[A-Z_]+\b"
+    names = r"\bGCC_(?:CHAOS|FUZZ|LOCAL|OUTAGE|PROJECT|READER|SPOOL)_[A-Z_]+\b"
     used = {name for path in files if path != Path(__file__) for name in re.findall(names, path.read_text())}
     assert listed | fields | used <= unknown_settings.KNOWN
 

@@ -18,8 +18,9 @@ URLS = ("AMQP_URL", "CLICKHOUSE_URL", "POSTGRES_URL")
 
 READ_ELSEWHERE = frozenset(
     {
-        # gcc_platform.settings
+        # gcc_platform
         "POSTGRES_URL",
+        "GCC_PROJECT_DIR",
         "GCC_DBT_CLICKHOUSE_URL",
         "GCC_SYNC_CLICKHOUSE_URL",
         "GCC_DBT_POSTGRES_URL",
@@ -41,6 +42,7 @@ READ_ELSEWHERE = frozenset(
         "GCC_CHAOS_SEED",
         "GCC_FUZZ_BODIES",
         "GCC_FUZZ_SEED",
+        "GCC_OUTAGE_SECONDS",
         # the GNU compiler and its container images
         "GCC_COLORS",
         "GCC_COMPARE_DEBUG",
