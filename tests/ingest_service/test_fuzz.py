@@ -19,6 +19,7 @@ from ingest_service.backoff import Backoff
 from ingest_service.broker.published import Message, Outcome, PublishResult
 from ingest_service.clickhouse import client as clickhouse
 from ingest_service.commands.simulator import Simulator
+from ingest_service.dead_letters.headers import all_headers, history_headers
 from ingest_service.dead_letters.queue import DeadLetterQueue
 from ingest_service.events.registry import EVENT_TYPES
 from ingest_service.events.validation import Bounds
@@ -210,7 +211,9 @@ def delivered(chance: random.Random, bodies: Sequence[bytes], way: Callable[[Ite
     """The bodies after they were messages, each with some properties, in a stream that is cut somewhere."""
     anything = Anything(chance)
     stream = b"".join(part for tag, body in enumerate(bodies, 1) for part in message(chance, anything, tag, body))
-    taken = way(cut(stream, [chance.randrange(len(stream)) for _ in range(20)]), chance.random() < 0.5)
+    taken = way(
+        cut(stream, [chance.randrange(len(stream)) for _ in range(20)]), chance.choice([history_headers, all_headers])
+    )
     assert taken.tags == list(range(1, len(bodies) + 1))
     assert taken.bodies == list(bodies)
     return taken
