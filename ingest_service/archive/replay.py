@@ -42,18 +42,26 @@ class Replay:
         Raises NotConfirmed, InsertFailed or ClickHouseUnavailable; chunks recorded before that stay recorded.
         """
         started, count = time.monotonic(), 0
-        async with (
-            Publisher(self._url, "gcc-ingest dead-letters replay") as publisher,
-            aclosing(_reading_ahead(self._table.pages(selection, _PAGE))) as pages,
-        ):
-            async for page in pages:
-                for chunk in self._chunks([letter for letter in page if destination(letter, self._to)]):
-                    await self._publish(publisher, chunk)
-                    await self._table.record(self.id, chunk)
-                    recorded(len(chunk))
-                    count += len(chunk)
-                    if self._rate:
-                        await asyncio.sleep(started + count / self._rate - time.monotonic())
+        recording = asyncio.create_task(_nothing())
+        try:
+            async with (
+                Publisher(self._url, "gcc-ingest dead-letters replay") as publisher,
+                aclosing(_reading_ahead(self._table.pages(selection, _PAGE))) as pages,
+            ):
+                async for page in pages:
+                    for chunk in self._chunks([letter for letter in page if destination(letter, self._to)]):
+                        await self._publish(publisher, chunk)
+                        await recording
+                        recording = asyncio.create_task(self._record(chunk, recorded))
+                        count += len(chunk)
+                        if self._rate:
+                            await asyncio.sleep(started + count / self._rate - time.monotonic())
+        finally:
+            await recording
+
+    async def _record(self, chunk: Sequence[StoredDeadLetter], recorded: Callable[[int], None]) -> None:
+        await self._table.record(self.id, chunk)
+        recorded(len(chunk))
 
     def _chunks(self, page: Sequence[StoredDeadLetter]) -> Iterator[Sequence[StoredDeadLetter]]:
         """Chunks of one second's letters, or the whole page without a rate."""
@@ -69,6 +77,10 @@ class Replay:
 
     def _history(self, letter: StoredDeadLetter) -> DeadLetterHistory:
         return DeadLetterHistory(letter.attempts, letter.first_rejected_at, str(self.id), letter.letter_id)
+
+
+async def _nothing() -> None:
+    """Recorded before the first chunk."""
 
 
 async def _reading_ahead(pages: AsyncGenerator[_Page, None]) -> AsyncGenerator[_Page, None]:

@@ -12,6 +12,8 @@ from ingest_service.clickhouse.client import ClickHouse
 from ingest_service.errors import UserError
 from ingest_service.schema.inventory import DEAD_LETTER_REPLAYS, DEAD_LETTERS
 
+_KEYS = 100_000
+"""Keys that are read at a time: such a query reads the sizes of all letters after the last key, so they are few."""
 PAGE_BYTES = 16 * 2**20
 """Bytes of bodies and headers that are read at a time: those of a page of letters may be gigabytes."""
 
@@ -145,8 +147,8 @@ class DeadLetterTable:
         Raises ClickHouseUnavailable.
         """
         after: _Key = ("", str(UUID(int=0)))
-        while keys := await self._keys(selection, after, size):
-            for first, last in _ranges(keys):
+        while keys := await self._keys(selection, after, _KEYS):
+            for first, last in _ranges(keys, size):
                 after = last
                 if page := await self._between(selection, first, last):
                     yield page
@@ -204,15 +206,15 @@ def _states(keys: str = "1") -> str:
     """  # noqa: S608  constants
 
 
-def _ranges(keys: Sequence[tuple[_Key, int]]) -> Iterator[tuple[_Key, _Key]]:
-    """Split keys into ranges (first, last) whose bodies have PAGE_BYTES at most, or that are a single key."""
-    first, held = keys[0][0], 0
+def _ranges(keys: Sequence[tuple[_Key, int]], most: int) -> Iterator[tuple[_Key, _Key]]:
+    """Split keys into ranges (first, last) of up to `most` keys whose letters have PAGE_BYTES, or of a single key."""
+    first, held, count = keys[0][0], 0, 0
     last = first
     for key, size in keys:
-        if held and held + size > PAGE_BYTES:
+        if count == most or (count and held + size > PAGE_BYTES):
             yield first, last
-            first, held = key, 0
-        last, held = key, held + size
+            first, held, count = key, 0, 0
+        last, held, count = key, held + size, count + 1
     yield first, last
 
 
