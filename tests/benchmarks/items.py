@@ -26,7 +26,7 @@ class Sizes:
     default_rates: tuple[tuple[int, int], ...] = ((1_000, 30),)
     """The same, with the default timers."""
     published: int = 200_000
-    replayed: int = 20_000
+    replayed: int = 60_000
     stored: int = 500_000
     backlogs: tuple[int, ...] = (100_000, 1_000_000, 5_000_000)
     trickle: tuple[int, int] = (1_000, 30)
