@@ -15,7 +15,7 @@ from ingest_service.schema.inventory import DEAD_LETTER_REPLAYS, DEAD_LETTERS
 _KEYS = 100_000
 """Keys that are read at a time: such a query reads the sizes of all letters after the last key, so they are few."""
 PAGE_BYTES = 16 * 2**20
-"""Bytes of bodies and headers that are read at a time: those of a page of letters may be gigabytes."""
+"""Bytes of bodies that are read at a time: those of a page of letters may be gigabytes."""
 
 _Key = tuple[str, str]
 
@@ -82,25 +82,30 @@ class DeadLetterCount(msgspec.Struct, frozen=True):
     newest_detail: str
 
 
-class StoredDeadLetter(msgspec.Struct, frozen=True):
-    """A letter as stored in the table, with its state."""
+class StoredDeadLetter(msgspec.Struct, frozen=True, kw_only=True):
+    """A letter as stored in the table: what validating and replaying it takes."""
 
     letter_id: UUID
     event_type: str
     reason: str
-    detail: str
     attempts: int
-    state: State
     first_rejected_at: datetime
+    original_exchange: str
+    original_routing_key: str
+    body: bytes
+
+
+class DeadLetterDetails(StoredDeadLetter, frozen=True, kw_only=True):
+    """A letter with everything that the table has of it."""
+
+    detail: str
+    state: State
     last_rejected_at: datetime
     replays: int
     last_replayed_at: datetime
-    original_exchange: str
-    original_routing_key: str
     headers: str
     archive_file: str
     archived_at: datetime
-    body: bytes
 
 
 class DeadLetterTable:
@@ -154,11 +159,11 @@ class DeadLetterTable:
                     yield page
 
     async def _keys(self, selection: Selection, after: _Key, size: int) -> list[tuple[_Key, int]]:
-        """The next keys in order, with the bytes of each body and its headers, which themselves are not returned."""
+        """The next keys in order, with the bytes of each body; the bodies themselves are not returned."""
         condition, parameters = selection.condition()
         states = _states("(event_type, letter_id) > ({type:String}, {id:UUID})")
         rows = await self._clickhouse.rows(
-            f"SELECT event_type, letter_id, length(body) + length(headers) AS size FROM ({states})"  # noqa: S608
+            f"SELECT event_type, letter_id, length(body) AS size FROM ({states})"  # noqa: S608
             f" WHERE {condition}"  # its values are parameters
             f" ORDER BY event_type, letter_id LIMIT {size:d}",
             {**parameters, "type": after[0], "id": after[1]},
@@ -174,11 +179,24 @@ class DeadLetterTable:
             " AND (event_type, letter_id) <= ({last_type:String}, {last_id:UUID})"
         )
         rows = await self._clickhouse.rows(
-            f"SELECT {_STORED_COLUMNS} FROM ({states}) WHERE {condition}"  # noqa: S608  its values are parameters
+            f"SELECT {_columns(StoredDeadLetter)} FROM ({states}) WHERE {condition}"  # noqa: S608  its values are parameters
             " ORDER BY event_type, letter_id",
             {**parameters, "first_type": first[0], "first_id": first[1], "last_type": last[0], "last_id": last[1]},
         )
-        return [msgspec.json.decode(row, type=StoredDeadLetter) for row in rows]
+        return list(map(_stored, rows))
+
+    async def find(self, letter_id: UUID) -> DeadLetterDetails:
+        """A letter by its id. Raises NoSuchDeadLetter or ClickHouseUnavailable."""
+        rows = await self._clickhouse.rows(
+            f"SELECT {_columns(DeadLetterDetails)} FROM ({_states('letter_id = {id:UUID}')})",  # noqa: S608
+            {"id": str(letter_id)},
+        )
+        if not rows:
+            raise NoSuchDeadLetter(
+                f"no archived dead letter {letter_id}: gcc-ingest dead-letters list shows ids; "
+                "gcc-ingest archive --once archives the error queues"
+            )
+        return msgspec.json.decode(rows[0], type=DeadLetterDetails)
 
     async def record(self, replay_id: UUID, letters: Sequence[StoredDeadLetter]) -> None:
         """Record that letters were replayed. Raises InsertFailed."""
@@ -225,11 +243,15 @@ class _Sized(msgspec.Struct):
 
 
 _sized = msgspec.json.Decoder(_Sized).decode
+_stored = msgspec.json.Decoder(StoredDeadLetter).decode
 
 _COLUMNS = (*(name for name in DeadLetterRecord.__struct_fields__ if name != "body"), "body_base64", "archive_file")
-_STORED_COLUMNS = ", ".join(
-    "base64Encode(body) AS body" if name == "body" else name for name in StoredDeadLetter.__struct_fields__
-)
+
+
+def _columns(letter: type[StoredDeadLetter]) -> str:
+    """The columns of a kind of letter; msgspec reads bytes from base64."""
+    names = letter.__struct_fields__
+    return ", ".join("base64Encode(body) AS body" if name == "body" else name for name in names)
 
 
 def _row(letter: DeadLetterRecord, archive_file: str) -> bytes:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import click
 
-from ingest_service.archive.table import NoSuchDeadLetter, Selection, StoredDeadLetter
+from ingest_service.archive.table import DeadLetterDetails
 from ingest_service.commands.dead_letters.list_ import time_text
 from ingest_service.commands.dead_letters.selected import letter_table
 from ingest_service.commands.errors import exit_on_error
@@ -28,7 +28,7 @@ def show(letter: UUID, only_body: bool) -> None:
       gcc-ingest dead-letters show 7d0a1c5e-... --body | jq -c .store=1 | gcc-ingest publish order_log -
     """
     with exit_on_error():
-        kept = asyncio.run(_one(Settings(), letter))
+        kept = asyncio.run(_find(Settings(), letter))
     if not only_body:
         click.echo(whole(kept))
     elif sys.stdout.isatty():
@@ -37,14 +37,9 @@ def show(letter: UUID, only_body: bool) -> None:
         sys.stdout.buffer.write(kept.body)
 
 
-async def _one(settings: Settings, letter: UUID) -> StoredDeadLetter:
+async def _find(settings: Settings, letter: UUID) -> DeadLetterDetails:
     async with letter_table(settings) as table:
-        async for (kept,) in table.pages(Selection(ids=(str(letter),)), 1):
-            return kept
-    raise NoSuchDeadLetter(
-        f"no archived dead letter {letter}: gcc-ingest dead-letters list shows ids; "
-        "gcc-ingest archive --once archives the error queues"
-    )
+        return await table.find(letter)
 
 
 def _show_body(body: bytes) -> None:
@@ -54,7 +49,7 @@ def _show_body(body: bytes) -> None:
         click.echo("escaped for the terminal: a file or a pipe gets the raw bytes", err=True)
 
 
-def whole(kept: StoredDeadLetter) -> str:
+def whole(kept: DeadLetterDetails) -> str:
     """Format a dead letter: one line per field, then the body."""
     fields = {
         "letter": kept.letter_id,
