@@ -14,7 +14,7 @@ from ingest_service.dead_letters.headers import DeadLetterHistory
 from ingest_service.events.contract import EXCHANGE, EventType
 from ingest_service.events.registry import EVENT_TYPES
 
-_PAGE = 5_000  # letters that are read and unconfirmed at a time
+_PAGE = 10_000  # letters that are read and unconfirmed at a time
 
 _Page = list[StoredDeadLetter]
 
