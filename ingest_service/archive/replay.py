@@ -20,10 +20,10 @@ _Page = list[StoredDeadLetter]
 
 
 class Replay:
-    """One replay: publishes letters, and records each chunk of them as soon as the broker has confirmed it.
+    """One replay: publishes letters chunk by chunk, and records each chunk while the next one is published.
 
-    A crash in between leaves letters that are published and not recorded. They still appear as waiting, and publishing
-    them once more does no harm: events are deduplicated by event_id.
+    A crash leaves up to two chunks published and not recorded. Their letters still appear as waiting, and publishing
+    them again does no harm: events are deduplicated by event_id.
     """
 
     def __init__(self, url: str, table: DeadLetterTable, rate: float | None, to: EventType | None = None) -> None:
@@ -71,20 +71,20 @@ class Replay:
     async def _publish(self, publisher: Publisher, letters: Sequence[StoredDeadLetter]) -> None:
         for event_type, each in groupby(letters, key=lambda letter: destination(letter, self._to)):
             assert event_type is not None
-            alike = list(each)
-            headers = [self._history(letter).to_headers() for letter in alike]
-            await publisher.publish(event_type.routing_key, [letter.body for letter in alike], headers)
+            of_type = list(each)
+            headers = [self._history(letter).to_headers() for letter in of_type]
+            await publisher.publish(event_type.routing_key, [letter.body for letter in of_type], headers)
 
     def _history(self, letter: StoredDeadLetter) -> DeadLetterHistory:
         return DeadLetterHistory(letter.attempts, letter.first_rejected_at, str(self.id), letter.letter_id)
 
 
 async def _nothing() -> None:
-    """Recorded before the first chunk."""
+    """Stands for the recording before the first chunk's."""
 
 
 async def _reading_ahead(pages: AsyncGenerator[_Page, None]) -> AsyncGenerator[_Page, None]:
-    """The same pages; while one is published the next is read."""
+    """Yield the pages, and read the next one while the caller works on one."""
     reading = asyncio.create_task(_next(pages))
     try:
         while (page := await reading) is not None:

@@ -13,7 +13,7 @@ from ingest_service.errors import UserError
 from ingest_service.schema.inventory import DEAD_LETTER_REPLAYS, DEAD_LETTERS
 
 _KEYS = 100_000
-"""Keys that are read at a time: such a query reads the sizes of all letters after the last key, so they are few."""
+"""Keys per query. Such a query reads the sizes of all letters after the last key, so there should be few of them."""
 PAGE_BYTES = 16 * 2**20
 """Bytes of bodies that are read at a time: those of a page of letters may be gigabytes."""
 
