@@ -8,10 +8,13 @@ from ingest_service.commands import unknown_settings
 
 _COMMANDS = {
     "up": ("commands.up", "up", "Run everything: the local stack, the ingest service and Dagster."),
+    "status": ("commands.status", "status", "Show what is wrong now; exit with 1 if something is."),
+    "alerts": ("commands.alerts", "alerts", "List, test and silence alerts."),
     "refresh": ("commands.refresh", "refresh_command", "Build and check everything once; exit with 1 on failure."),
     "dbt": ("commands.dbt_command", "dbt_command", "Run dbt by hand, with a refresh's rights and environment."),
     "doctor": ("commands.doctor", "doctor", "Check servers, rights and settings, and advise on each problem."),
-    "stack": ("local_stack.commands", "stack", "Run the three servers alone, in the background."),
+    "watch": ("commands.watch", "watch", "Look at everything, report what is wrong, and serve the status page."),
+    "stack": ("local_stack.commands", "stack", "Run the servers alone, in the background."),
 }
 
 
@@ -39,7 +42,7 @@ def main() -> None:
     \b
     Examples:
       gcc-platform up --simulate 50   everything, with simulated events
-      gcc-platform stack start        the three servers, in the background
+      gcc-platform stack start        the servers, in the background
       gcc-platform refresh
     """
     unknown_settings.warn()

@@ -34,6 +34,9 @@ class Settings(BaseSettings):
     dbt_postgres_url: SecretStr | None = Field(None, alias="GCC_DBT_POSTGRES_URL")
     """dbt's: reads ``serving.*``, owns ``api``."""
 
+    alertmanager_url: SecretStr | None = Field(None, alias="ALERTMANAGER_URL")
+    """The watch reports to it. Without it, alerts are logged and shown on the status page only."""
+
     http_port: int = Field(8081, alias="GCC_HTTP_PORT", description="the ingest service's HTTP port")
     dagster_port: int = Field(3000, alias="GCC_DAGSTER_PORT")
 
@@ -71,6 +74,12 @@ class Urls:
     def sync_postgres(self) -> str:
         """PostgreSQL for the sync and the checks."""
         return _first(urls.POSTGRES, ("POSTGRES_URL", self._settings.postgres_url))
+
+    @property
+    def alertmanager(self) -> str:
+        """Alertmanager; empty if there is none."""
+        secret = self._settings.alertmanager_url
+        return _first(urls.HTTP, ("ALERTMANAGER_URL", secret)).rstrip("/") if secret else ""
 
     def check(self) -> None:
         """Raise MissingUrl or BadUrl for the first role whose URL is missing or malformed."""

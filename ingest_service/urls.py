@@ -8,6 +8,7 @@ from ingest_service.errors import UserError
 
 AMQP = ("amqp", "amqps")
 CLICKHOUSE = ("http", "https")
+HTTP = ("http", "https")
 POSTGRES = ("postgresql", "postgres")
 
 _DEFAULT_PORTS = {"amqp": 5672, "amqps": 5671, "http": 8123, "https": 8443, "postgresql": 5432, "postgres": 5432}

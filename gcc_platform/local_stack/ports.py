@@ -24,6 +24,7 @@ class Ports:
     clickhouse_http: int
     clickhouse_tcp: int
     postgres: int
+    alertmanager: int
 
     def __post_init__(self) -> None:
         seen: dict[int, str] = {}
@@ -43,6 +44,7 @@ class Ports:
             clickhouse_http=settings.clickhouse_http_port,
             clickhouse_tcp=settings.clickhouse_tcp_port,
             postgres=settings.postgres_port,
+            alertmanager=settings.alertmanager_port,
         )
 
     @classmethod

@@ -1,4 +1,4 @@
-"""The base of the three servers: starting, waiting for health, stopping."""
+"""The base of the servers: starting, waiting for health, stopping."""
 
 import signal
 import threading
@@ -41,6 +41,10 @@ class Server(ABC):
     def logs(self) -> tuple[Path, ...]:
         """The log files that the server itself writes."""
         return ()
+
+    def absent(self) -> str:
+        """Why the stack works without this server here; empty if it does not."""
+        return ""
 
     @abstractmethod
     def prepare(self) -> None:

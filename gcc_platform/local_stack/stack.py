@@ -1,4 +1,4 @@
-"""The three servers as one: started together, reused while they run, stopped in the order of the data flow."""
+"""The servers as one: started together, reused while they run, stopped in the order of the data flow."""
 
 import os
 import threading
@@ -12,6 +12,7 @@ from typing import Literal
 
 from pydantic import SecretStr
 
+from gcc_platform.local_stack.alertmanager import Alertmanager
 from gcc_platform.local_stack.clickhouse import ClickHouse
 from gcc_platform.local_stack.errors import StackError
 from gcc_platform.local_stack.lock import exclusive
@@ -23,7 +24,7 @@ from gcc_platform.local_stack.server import Server
 from gcc_platform.local_stack.state import State
 from gcc_platform.settings import Settings
 
-SERVERS: tuple[type[Server], ...] = (RabbitMQ, ClickHouse, Postgres)
+SERVERS: tuple[type[Server], ...] = (RabbitMQ, ClickHouse, Postgres, Alertmanager)
 """In the order of the data flow: a writer stops before the server it writes to."""
 
 # PostgreSQL's limit is 1024 bytes including its own files' names; its error beyond that is obscure.
@@ -35,14 +36,14 @@ class ServerStatus:
     """A server's state. `external` means that a URL in the environment replaces it."""
 
     name: str
-    state: Literal["running", "stopped", "external"]
+    state: Literal["running", "stopped", "external", "not installed"]
     pid: int | None
     ports: dict[str, int]
     log: Path
 
 
 class Stack:
-    """RabbitMQ, ClickHouse and PostgreSQL with all their data below one directory.
+    """RabbitMQ, ClickHouse, PostgreSQL and Alertmanager with all their data below one directory.
 
     `ports` apply to servers that are not running yet. `fast` gives up durability in a power failure, for tests.
     """
@@ -67,10 +68,14 @@ class Stack:
             replaced = {server.name: _replacement(server) for server in self._servers}
             for name in filter(replaced.get, replaced):
                 report(f"{name} is configured in the environment")
-            _start_together([server for server in self._servers if not replaced[server.name]], report)
+            own = [server for server in self._servers if not replaced[server.name]]
+            for server in filter(Server.absent, own):
+                report(server.absent())
+            started = [server for server in own if not server.absent()]
+            _start_together(started, report)
         environment: dict[str, str] = {}
         for server in self._servers:
-            environment |= replaced[server.name] or server.environment()
+            environment |= replaced[server.name] or (server.environment() if server in started else {})
         write_private(self.directory / "env", "".join(f"{name}={value}\n" for name, value in environment.items()))
         return environment
 
@@ -144,9 +149,11 @@ class Stack:
         return self.directory / server.name.lower()
 
 
-def _state(server: Server) -> Literal["running", "stopped", "external"]:
+def _state(server: Server) -> Literal["running", "stopped", "external", "not installed"]:
     if _replacement(server):
         return "external"
+    if server.absent():
+        return "not installed"
     return "running" if server.process.running() else "stopped"
 
 
