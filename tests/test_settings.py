@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from gcc_platform.local_stack.settings import LocalStackSettings
+from gcc_platform.local_stack.settings import AlertSettings, LocalStackSettings
 from gcc_platform.settings import Settings as PlatformSettings
+from gcc_platform.watch.settings import WatchSettings
 from ingest_service.commands import unknown_settings
 from ingest_service.publisher import dispatcher
 from ingest_service.settings import Settings as IngestSettings
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / ".env.example"
-SETTINGS = (PlatformSettings, LocalStackSettings, IngestSettings)
+SETTINGS = (PlatformSettings, LocalStackSettings, AlertSettings, WatchSettings, IngestSettings)
 
 
 def test_every_setting_is_listed_in_the_example_and_nothing_else() -> None:

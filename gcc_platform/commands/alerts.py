@@ -143,9 +143,9 @@ def _duration(text: str) -> timedelta:
 def _trial_lines(result: Trial) -> list[str]:
     if not result.sent and not result.failed:
         return [
-            f"Alertmanager has the alert, and notified nobody within {result.seconds:.0f} s: no receiver is configured, "
-            "or it is silenced. Set GCC_ALERT_SLACK_URL, GCC_ALERT_WEBHOOK_URL or GCC_ALERT_EMAIL_TO, and restart "
-            "the local stack; with an Alertmanager of your own, see its receivers"
+            f"Alertmanager has the alert, and notified nobody within {result.seconds:.0f} s: it has no receiver, "
+            "or the alert is silenced. Set GCC_ALERT_SLACK_URL, GCC_ALERT_WEBHOOK_URL or GCC_ALERT_EMAIL_TO and "
+            "restart the local stack, or look at the receivers of your own Alertmanager"
         ]
     lines = [f"{name}: sent" for name in result.sent]
     return lines + [f"{name}: FAILED; Alertmanager's log has the reason" for name in result.failed]
@@ -158,7 +158,8 @@ def _show(found: list[Reported], silences: list[Silence]) -> None:
     if not any(each.labels["alertname"] == "Watchdog" for each in found):
         console.print(Text("No sign of life of gcc-platform watch: is it running?", "bold red"))
     for each in silences:
-        text = f"silence {each.id} until {each.ends_at:%Y-%m-%d %H:%M} UTC by {each.created_by}: {', '.join(each.matchers)} ({each.comment})"
+        until = f"{each.ends_at:%Y-%m-%d %H:%M} UTC by {each.created_by}"
+        text = f"silence {each.id} until {until}: {', '.join(each.matchers)} ({each.comment})"
         console.print(Text(safe_text.line(text), "dim"), soft_wrap=True)
 
 

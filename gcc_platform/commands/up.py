@@ -1,18 +1,15 @@
-"""`gcc-platform up`: runs the local stack, the ingest service, its archive and Dagster until Ctrl-C."""
+"""`gcc-platform up`: runs the local stack, the ingest service, its archive, Dagster and the watch until Ctrl-C."""
 
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 from urllib.parse import urlencode
 
 import click
@@ -20,54 +17,25 @@ from rich.console import Console
 from rich.table import Table
 
 from gcc_platform import project
+from gcc_platform.commands.keep_running import KeepRunning
+from gcc_platform.commands.managed_process import ManagedProcess
 from gcc_platform.dagster_home import dagster_home
 from gcc_platform.local_stack.commands import directory_option, stack_of
 from gcc_platform.local_stack.errors import StackError
 from gcc_platform.local_stack.ports import LOOPBACK, is_free
-from gcc_platform.local_stack.private_files import make_private_folder
-from gcc_platform.local_stack.process import Command, Process
+from gcc_platform.local_stack.process import Process
 from gcc_platform.local_stack.stack import Stack
 from gcc_platform.settings import Settings
+from gcc_platform.watch.settings import WatchSettings
 from ingest_service.commands.errors import exit_on_error
 from ingest_service.urls import redacted
 
 PROGRAMS = Path(sys.executable).parent
 
-_READY_SECONDS = 180
-_STOP_SECONDS = 12
-_WATCH_SECONDS = 0.5
-
 _LOCATIONS = """
 { workspaceOrError { ... on Workspace {
     locationEntries { locationOrLoadError { __typename ... on PythonError { message } } } } } }
 """
-
-
-@dataclass(frozen=True)
-class ManagedProcess:
-    """A process of the platform: its command, its log and its readiness check."""
-
-    name: str
-    process: Process
-    argv: Sequence[str]
-    ready: Callable[[], bool] = lambda: True
-
-    def start(self, environment: Mapping[str, str]) -> None:
-        """Start the process, after stopping one that a killed `up` has left behind."""
-        make_private_folder(self.process.directory)
-        self.stop()
-        self.process.start(Command(self.argv, environment))
-
-    def wait(self) -> None:
-        """Wait until the process is ready. Raises StackError with the end of its log."""
-        try:
-            self.process.wait_until(self.ready, seconds=_READY_SECONDS)
-        except StackError as error:
-            raise StackError(f"{self.name} did not start: {error}") from error
-
-    def stop(self) -> None:
-        """Stop the process gracefully, or by SIGKILL after a deadline."""
-        self.process.stop(signal.SIGINT, seconds=_STOP_SECONDS)
 
 
 @click.command()
@@ -80,10 +48,10 @@ class ManagedProcess:
 @directory_option
 @exit_on_error()
 def up(simulate: float | None, directory: Path | None) -> None:
-    """Run everything: RabbitMQ, ClickHouse, PostgreSQL, the ingest service and Dagster.
+    """Run everything: the servers, the ingest service, its archive, Dagster and the watch.
 
-    A server whose URL is in the environment is used, and no local one is started. Ctrl-C stops everything in order;
-    the data stays.
+    A server whose URL is in the environment is used, and no local one is started. What ends is started again. Ctrl-C
+    stops everything in order; the data stays.
 
     \b
     Examples:
@@ -98,7 +66,7 @@ def up(simulate: float | None, directory: Path | None) -> None:
             _check_ports(settings, services)
             environment = _start(stack, services, settings)
             _show(environment, settings, services)
-            _watch(services)
+            KeepRunning(stack, services, environment, _report).run()
     except KeyboardInterrupt:
         click.echo("\nstopping", err=True)
     finally:
@@ -107,6 +75,7 @@ def up(simulate: float | None, directory: Path | None) -> None:
 
 def _services(directory: Path, settings: Settings, rate: float | None) -> list[ManagedProcess]:
     """The platform's processes, in the order in which they start."""
+    watch_port = WatchSettings().port
     dagster = ["dev", "--workspace", str(project.file("workspace.yaml")), "--host", LOOPBACK]
     found = [
         ManagedProcess(
@@ -116,6 +85,12 @@ def _services(directory: Path, settings: Settings, rate: float | None) -> list[M
             lambda: _ingest_is_ready(settings.http_port),
         ),
         ManagedProcess("the archive", Process(directory / "archive"), [str(PROGRAMS / "gcc-ingest"), "archive"]),
+        ManagedProcess(
+            "the watch",
+            Process(directory / "watch"),
+            [str(PROGRAMS / "gcc-platform"), "watch"],
+            lambda: _answer(f"http://{LOOPBACK}:{watch_port}/heartbeat") is not None,
+        ),
         ManagedProcess(
             "Dagster",
             Process(directory / "dagster"),
@@ -159,6 +134,7 @@ def _check_ports(settings: Settings, services: Sequence[ManagedProcess]) -> None
     for name, variable, port in (
         ("the ingest service", "GCC_HTTP_PORT", settings.http_port),
         ("Dagster", "GCC_DAGSTER_PORT", settings.dagster_port),
+        ("the watch", "GCC_WATCH_PORT", WatchSettings().port),
     ):
         if not is_free(port):
             raise StackError(f"port {port} for {name} is in use; stop the program that has it, or set {variable}")
@@ -196,7 +172,8 @@ def _show(environment: Mapping[str, str], settings: Settings, services: Sequence
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("", "URL", "for"):
         table.add_column(heading, overflow="fold")
-    table.add_row("Dagster", f"http://{LOOPBACK}:{settings.dagster_port}", "assets, runs, checks, alerts")
+    table.add_row("Status", f"http://{LOOPBACK}:{WatchSettings().port}", "what is wrong now, and what to do")
+    table.add_row("Dagster", f"http://{LOOPBACK}:{settings.dagster_port}", "assets, runs, checks")
     table.add_row("Ingest", f"http://{LOOPBACK}:{settings.http_port}/status", "also /ready, /metrics")
     for name, variable, purpose in (
         ("RabbitMQ", "RABBITMQ_MANAGEMENT_URL", "queues"),
@@ -213,14 +190,6 @@ def _show(environment: Mapping[str, str], settings: Settings, services: Sequence
         f"URLs with their passwords: {environment['GCC_LOCAL_DIR']}/env\nLogs: {logs}\nCtrl-C stops everything.",
         soft_wrap=True,
     )
-
-
-def _watch(services: Sequence[ManagedProcess]) -> NoReturn:
-    while True:
-        for service in services:
-            if not service.process.running():
-                raise StackError(f"{service.name} exited unexpectedly.{service.process.tail()}")
-        time.sleep(_WATCH_SECONDS)
 
 
 def _stop(stack: Stack, services: Sequence[ManagedProcess]) -> None:

@@ -102,8 +102,16 @@ class Process:
             os.killpg(pid, signal.SIGKILL)
             self._ended(signal.SIGKILL, pid, seconds)
         if self._started is not None:
+            self._kill_rest(self._started)
             self._started.wait()
         self.pid_file.unlink(missing_ok=True)
+
+    @staticmethod
+    def _kill_rest(started: subprocess.Popen[bytes]) -> None:
+        """Kill the children that a process left when it ended. Its id is not reused before it is waited for."""
+        if started.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(started.pid, signal.SIGKILL)
 
     def tail(self) -> str:
         """The last lines logged since the process started, each log under its path."""

@@ -53,6 +53,7 @@ class Stack:
         self._ports = ports
         self._fast = fast
         self._servers: Sequence[Server] = ()
+        self._started: Sequence[Server] = ()
 
     def start(self, report: Callable[[str], None]) -> dict[str, str]:
         """Start the servers that are not running. Returns the environment for clients.
@@ -61,6 +62,9 @@ class Stack:
         """
         self._make_directory()
         with exclusive(self.directory):
+            for server in self._started:
+                if not server.process.running():
+                    server.stop()  # what a server that died has left
             state = State.load(self._state_path)
             self._servers = self._build(state, self._ports_for_start(state))
             state.ports = asdict(self._servers[0].ports)
@@ -71,11 +75,11 @@ class Stack:
             own = [server for server in self._servers if not replaced[server.name]]
             for server in filter(Server.absent, own):
                 report(server.absent())
-            started = [server for server in own if not server.absent()]
-            _start_together(started, report)
+            self._started = [server for server in own if not server.absent()]
+            _start_together(self._started, report)
         environment: dict[str, str] = {}
         for server in self._servers:
-            environment |= replaced[server.name] or (server.environment() if server in started else {})
+            environment |= replaced[server.name] or (server.environment() if server in self._started else {})
         write_private(self.directory / "env", "".join(f"{name}={value}\n" for name, value in environment.items()))
         return environment
 
@@ -89,6 +93,10 @@ class Stack:
                 server.stop()
                 if running:
                     report(f"{server.name} is stopped")
+
+    def stopped(self) -> list[str]:
+        """The names of the servers that `start` started or found running, and that have ended since."""
+        return [server.name for server in self._started if not server.process.running()]
 
     def status(self) -> list[ServerStatus]:
         """The state of each server, in the order of the data flow."""

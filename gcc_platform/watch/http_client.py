@@ -1,5 +1,6 @@
 """HTTP requests of the watch: with a deadline, without the environment's proxy, answers as JSON."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -49,9 +50,11 @@ async def request(
             if answer.status not in accepted:
                 text = content[:200].decode(errors="replace").strip()
                 raise NoAnswer(f"{shown} answers {answer.status}: {text}")
-            if answer.content_type == "application/json":
-                return await answer.json()
-            return content.decode(errors="replace")
+            return (
+                json.loads(content) if answer.content_type == "application/json" else content.decode(errors="replace")
+            )
+    except aiohttp.ClientConnectorError as error:
+        raise NoAnswer(f"{shown} does not answer: {error.strerror}") from None
     except TimeoutError:
         raise NoAnswer(f"{shown} does not answer within {DEADLINE_SECONDS:.0f} s") from None
     except (aiohttp.ClientError, OSError, ValueError) as error:

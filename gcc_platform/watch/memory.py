@@ -47,6 +47,8 @@ class Memory:
     """The alerts of the last looks, by identity."""
 
     clock: Callable[[], float]
+    is_patient: bool = True
+    """Whether an alert is confirmed only after its kind's number of looks; a single look confirms at once."""
     _known: dict[str, dict[Identity, _Known]] = field(default_factory=dict)
     """By probe."""
     _ended: dict[Identity, Ended] = field(default_factory=dict)
@@ -65,7 +67,7 @@ class Memory:
             Firing(known.alert, known.first_seen)
             for known_ in self._known.values()
             for known in known_.values()
-            if _is_confirmed(known)
+            if self._is_confirmed(known)
         ]
 
     def ended(self) -> list[Ended]:
@@ -83,7 +85,7 @@ class Memory:
         at = self.clock()
         present = set(now)
         for identity, known in before.items():
-            if identity not in present and _is_confirmed(known):
+            if identity not in present and self._is_confirmed(known):
                 self._ended[identity] = Ended(known.alert, known.first_seen, at)
         self._ended = {
             identity: ended
@@ -91,6 +93,5 @@ class Memory:
             if identity not in present and at - ended.ended_at < ENDED_SECONDS
         }
 
-
-def _is_confirmed(known: _Known) -> bool:
-    return known.looks >= known.alert.kind.looks
+    def _is_confirmed(self, known: _Known) -> bool:
+        return not self.is_patient or known.looks >= known.alert.kind.looks

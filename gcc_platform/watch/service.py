@@ -13,6 +13,7 @@ from gcc_platform.settings import Settings
 from gcc_platform.watch.alertmanager import Alertmanager
 from gcc_platform.watch.http_client import http_session
 from gcc_platform.watch.look import look_of
+from gcc_platform.watch.memory import Memory
 from gcc_platform.watch.report import Report
 from gcc_platform.watch.routes import Routes
 from gcc_platform.watch.settings import WatchSettings
@@ -40,7 +41,7 @@ async def look_once(settings: WatchSettings, servers: Settings, folders: Iterabl
     """Look once, without a running watch and without sending anything. Raises MissingUrl and BadUrl."""
     async with AsyncExitStack() as owned:
         watch = await _watch(settings, servers, folders, owned)
-        watch.alertmanager = None
+        watch.alertmanager, watch.memory = None, Memory(time.time, is_patient=False)
         return await watch.once()
 
 
@@ -50,7 +51,7 @@ async def _watch(settings: WatchSettings, servers: Settings, folders: Iterable[P
     url = servers.urls.alertmanager
     alertmanager = Alertmanager(session, url, runbook_url) if url else None
     look = look_of(settings, servers, session, folders, time.time)
-    return Watch(look, alertmanager, settings.seconds, runbook_url, time.time)
+    return Watch(look, alertmanager, settings.seconds, runbook_url, time.time, Memory(time.time))
 
 
 async def _serve(watch: Watch, settings: WatchSettings, owned: AsyncExitStack) -> None:

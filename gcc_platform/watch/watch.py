@@ -12,7 +12,7 @@ from gcc_platform.watch.alerts import Alert
 from gcc_platform.watch.catalog import KINDS
 from gcc_platform.watch.http_client import NoAnswer
 from gcc_platform.watch.look import Look
-from gcc_platform.watch.memory import Firing, Memory
+from gcc_platform.watch.memory import Firing, Identity, Memory
 from gcc_platform.watch.report import Report, report
 from gcc_platform.watch.seen import Seen
 
@@ -28,12 +28,9 @@ class Watch:
     seconds: float
     runbook_url: str
     clock: Callable[[], float]
+    memory: Memory
     report: Report | None = None
-    _memory: Memory = field(init=False)
-    _shown: set[tuple[tuple[str, str], ...]] = field(default_factory=set)
-
-    def __post_init__(self) -> None:
-        self._memory = Memory(self.clock)
+    _shown: set[Identity] = field(default_factory=set)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Look until `stopping` is set."""
@@ -47,10 +44,10 @@ class Watch:
         """Look, and report to Alertmanager."""
         started = self.clock()
         seen = await self.look()
-        self._memory.update(seen)
+        self.memory.update(seen)
         trouble, reported = await self._send()
-        self._memory.update({"alertmanager": Seen(tuple(_alertmanager_down(trouble)))})
-        firing = self._memory.firing()
+        self.memory.update({"alertmanager": Seen(tuple(_alertmanager_down(trouble)))})
+        firing = self.memory.firing()
         self._log(firing)
         self.report = report(started, self.clock() - started, seen, firing, reported, trouble, self.runbook_url)
         return self.report
@@ -61,7 +58,7 @@ class Watch:
             return "", ()
         try:
             watchdog = Alert.of(KINDS["Watchdog"], "the watch runs")
-            await self.alertmanager.send(self._memory.firing(), self._memory.ended(), [watchdog])
+            await self.alertmanager.send(self.memory.firing(), self.memory.ended(), [watchdog])
             return "", await self.alertmanager.alerts()
         except NoAnswer as error:
             return str(error), ()
