@@ -75,7 +75,6 @@ def up(simulate: float | None, directory: Path | None) -> None:
 
 def _services(directory: Path, settings: Settings, rate: float | None) -> list[ManagedProcess]:
     """The platform's processes, in the order in which they start."""
-    watch_port = WatchSettings().port
     dagster = ["dev", "--workspace", str(project.file("workspace.yaml")), "--host", LOOPBACK]
     found = [
         ManagedProcess(
@@ -86,12 +85,6 @@ def _services(directory: Path, settings: Settings, rate: float | None) -> list[M
         ),
         ManagedProcess("the archive", Process(directory / "archive"), [str(PROGRAMS / "gcc-ingest"), "archive"]),
         ManagedProcess(
-            "the watch",
-            Process(directory / "watch"),
-            [str(PROGRAMS / "gcc-platform"), "watch"],
-            lambda: _answer(f"http://{LOOPBACK}:{watch_port}/heartbeat") is not None,
-        ),
-        ManagedProcess(
             "Dagster",
             Process(directory / "dagster"),
             [str(PROGRAMS / "dagster"), *dagster, "--port", str(settings.dagster_port)],
@@ -101,7 +94,13 @@ def _services(directory: Path, settings: Settings, rate: float | None) -> list[M
     if rate is not None:
         simulator = [str(PROGRAMS / "gcc-ingest"), "simulate", "--rate", str(rate)]
         found.append(ManagedProcess("the simulator", Process(directory / "simulator"), simulator))
+    watching = [str(PROGRAMS / "gcc-platform"), "watch"]
+    found.append(ManagedProcess("the watch", Process(directory / "watch"), watching, _watch_is_ready))
     return found
+
+
+def _watch_is_ready() -> bool:
+    return _answer(f"http://{LOOPBACK}:{WatchSettings().port}/heartbeat") is not None
 
 
 def _ingest_is_ready(port: int) -> bool:
@@ -151,11 +150,14 @@ def _start(stack: Stack, services: Sequence[ManagedProcess], settings: Settings)
         "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}",  # Dagster starts dbt by name
     }
     _initialise(environment)
-    for service in services:
-        service.start(environment)
-    for service in services:
-        service.wait()
-        _report(f"{service.name} is ready")
+    # The watch comes last: it would report that the others are down while they start.
+    first, last = services[:-1], services[-1:]
+    for group in (first, last):
+        for service in group:
+            service.start(environment)
+        for service in group:
+            service.wait()
+            _report(f"{service.name} is ready")
     return environment
 
 

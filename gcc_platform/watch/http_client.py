@@ -1,6 +1,7 @@
 """HTTP requests of the watch: with a deadline, without the environment's proxy, answers as JSON."""
 
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -46,7 +47,7 @@ async def request(
         async with session.request(
             method, address.with_user(None), json=body, auth=credentials, allow_redirects=False
         ) as answer:
-            content = await answer.content.read(_MOST_BYTES)
+            content = await _content(answer)
             if answer.status not in accepted:
                 text = content[:200].decode(errors="replace").strip()
                 raise NoAnswer(f"{shown} answers {answer.status}: {text}")
@@ -54,8 +55,19 @@ async def request(
                 json.loads(content) if answer.content_type == "application/json" else content.decode(errors="replace")
             )
     except aiohttp.ClientConnectorError as error:
-        raise NoAnswer(f"{shown} does not answer: {error.strerror}") from None
+        reason = os.strerror(error.errno) if error.errno else error.strerror
+        raise NoAnswer(f"{shown} does not answer: {reason}") from None
     except TimeoutError:
         raise NoAnswer(f"{shown} does not answer within {DEADLINE_SECONDS:.0f} s") from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
         raise NoAnswer(f"{shown} does not answer: {error or type(error).__name__}") from None
+
+
+async def _content(answer: aiohttp.ClientResponse) -> bytes:
+    """The whole body. Raises NoAnswer if it is too large."""
+    content = bytearray()
+    async for chunk in answer.content.iter_chunked(1 << 16):
+        content += chunk
+        if len(content) > _MOST_BYTES:
+            raise NoAnswer(f"{answer.url.origin()} answers with more than {_MOST_BYTES} bytes")
+    return bytes(content)
