@@ -8,7 +8,9 @@ from collections.abc import Mapping
 
 from gcc_platform.watch.alerts import Kind, Severity
 
-_SERVERS = ("RabbitMQDown", "ClickHouseDown", "PostgresDown")
+_INGEST_SERVERS = ("RabbitMQDown", "ClickHouseDown")
+_REFRESH_SERVERS = ("ClickHouseDown", "PostgresDown")
+_SERVERS = ("RabbitMQDown", *_REFRESH_SERVERS)
 _DAGSTER = ("DagsterDown", "CodeLocationFailed", "DaemonDown")
 _TYPE = ("IngestHalted", "IngestWaiting", "IngestRetrying")
 """An event type whose messages do not move explains what is late about this type, and about no other."""
@@ -43,7 +45,7 @@ _KINDS = (
         "ingest",
         "Read the reason in /status. Messages are held and retried; nothing is lost.",
         looks=3,
-        muted_by=("ClickHouseDown", "RabbitMQDown"),
+        muted_by=_INGEST_SERVERS,
     ),
     Kind(
         "IngestHalted",
@@ -58,7 +60,7 @@ _KINDS = (
         "ingest",
         "Keep the log of gcc-ingest run, then restart it: it holds messages and settles none.",
         looks=2,
-        muted_by=_SERVERS,
+        muted_by=_INGEST_SERVERS,
     ),
     Kind(
         "IngestBlocked",
@@ -80,7 +82,7 @@ _KINDS = (
         "ingest",
         "Read the reason in the archive's /status. Dead letters wait in the error queues.",
         looks=2,
-        muted_by=("ClickHouseDown", "RabbitMQDown"),
+        muted_by=_INGEST_SERVERS,
     ),
     Kind(
         "DeadLetters",
@@ -104,7 +106,7 @@ _KINDS = (
         _WARN,
         "ingest",
         "More arrives than is stored. /status shows the type; a second gcc-ingest run may share the load.",
-        muted_by=(*_SERVERS, "IngestDown"),
+        muted_by=(*_INGEST_SERVERS, "IngestDown"),
         muted_per_type=_TYPE,
     ),
     Kind(
@@ -136,7 +138,7 @@ _KINDS = (
         looks=2,
         muted_by=(*_SERVERS, *_DAGSTER),
     ),
-    Kind("RunFailed", _WARN, "platform", "Open the run: it names the failed step.", muted_by=_SERVERS),
+    Kind("RunFailed", _WARN, "platform", "Open the run: it names the failed step.", muted_by=_REFRESH_SERVERS),
     Kind(
         "RunHangs",
         _PAGE,
@@ -148,7 +150,7 @@ _KINDS = (
         _PAGE,
         "platform",
         "See whether the schedule is on, and why the last run failed.",
-        muted_by=(*_SERVERS, *_DAGSTER, "RunHangs"),
+        muted_by=(*_REFRESH_SERVERS, *_DAGSTER, "RunHangs"),
     ),
     Kind(
         "AssetLate",
