@@ -1,0 +1,26 @@
+"""A fault: how it is planted and healed, and the alert that must arrive."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from tests.oncall.platform import Platform
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One row of the on-call table."""
+
+    name: str
+    plant: Callable[[Platform], None]
+    heal: Callable[[Platform], None]
+    labels: Mapping[str, str]
+    """Labels of the alert."""
+    seconds: float
+    """The alert arrives within this time."""
+    text: str = ""
+    """What its summary has to say."""
+    muted: tuple[str, ...] = ()
+    """Alerts that it causes, and that nobody must be notified of."""
+    heals_within: float = 120
+    is_quick: bool = field(default=False)
+    """Part of the short form, in make test."""
