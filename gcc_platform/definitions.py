@@ -6,7 +6,7 @@ from gcc_platform.defs import schedules
 from gcc_platform.defs.raw import assets as raw_assets
 from gcc_platform.defs.raw import checks as raw_checks
 from gcc_platform.defs.raw import sensors as raw_sensors
-from gcc_platform.defs.resources import ClickHouseResource, PostgresResource
+from gcc_platform.defs.resources import BrokerResource, ClickHouseResource, PostgresResource
 from gcc_platform.defs.serving import assets as serving_assets
 from gcc_platform.defs.serving import checks as serving_checks
 from gcc_platform.defs.warehouse import assets as warehouse_assets
@@ -16,16 +16,17 @@ defs = dg.Definitions.merge(
     dg.Definitions(
         assets=[raw_assets.raw_tables],
         asset_checks=[raw_checks.raw_checks],
-        sensors=[raw_sensors.raw_arrivals],
+        sensors=[raw_sensors.raw_tables_sensor],
     ),
     dg.Definitions(assets=[warehouse_assets.warehouse]),
     dg.Definitions(
         assets=[*serving_assets.served_marts, serving_assets.api_views],
         asset_checks=[serving_checks.row_parity],
     ),
-    dg.Definitions(jobs=[schedules.refresh], schedules=[schedules.every_15_minutes]),
+    dg.Definitions(jobs=[schedules.refresh, schedules.raw_checks], schedules=[schedules.every_15_minutes]),
     dg.Definitions(
         resources={
+            "broker": BrokerResource(),
             "clickhouse": ClickHouseResource(),
             "postgres": PostgresResource(),
             "dbt_warehouse": dbt_resource("warehouse"),

@@ -21,6 +21,7 @@ from ingest_service.events.contract import EventType
 from ingest_service.observability import http_server
 from ingest_service.observability.health import Health, TypeHealth
 from ingest_service.observability.metrics import Metrics
+from ingest_service.observability.pages import Pages
 from ingest_service.pipeline.buffer import Limits
 from ingest_service.pipeline.memory_bound import MemoryBound
 from ingest_service.pipeline.pipeline import Pipeline
@@ -57,7 +58,8 @@ class Service:
         """Consume until stopped. Waits for unavailable servers. Raises PortTaken or MissingUrl."""
         settings = self._settings
         amqp_url = settings.amqp()
-        server = await http_server.start(self._health, self._metrics, settings.http_host, settings.http_port)
+        pages = Pages(self._health, self._metrics.registry).routes()
+        server = await http_server.start(pages, settings.http_host, settings.http_port, "GCC_HTTP_PORT")
         _log.info("listening", url=f"http://{settings.http_host}:{settings.http_port}/status")
         try:
             async with clickhouse.connected(settings.clickhouse(), settings.insert_timeout_seconds) as warehouse:

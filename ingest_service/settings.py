@@ -71,6 +71,8 @@ class Settings(BaseSettings):
     """Where dead letters are archived: a folder, or a URL that fsspec knows (s3://bucket/prefix).
 
     Without a default, except beside a local stack: a folder chosen for a container may not outlive it."""
+    archive_http_port: int = Field(8083, alias="GCC_ARCHIVE_HTTP_PORT")
+    """Of gcc-ingest archive; it listens on GCC_HTTP_HOST, as the service does."""
     archive_seconds: PositiveFloat = Field(30.0, alias="GCC_ARCHIVE_SECONDS")
     """An archive file is written when it is full, or its oldest letter has waited this long."""
 

@@ -83,7 +83,12 @@ def _services(directory: Path, settings: Settings, rate: float | None) -> list[M
             [str(PROGRAMS / "gcc-ingest"), "run"],
             lambda: _ingest_is_ready(settings.http_port),
         ),
-        ManagedProcess("the archive", Process(directory / "archive"), [str(PROGRAMS / "gcc-ingest"), "archive"]),
+        ManagedProcess(
+            "the archive",
+            Process(directory / "archive"),
+            [str(PROGRAMS / "gcc-ingest"), "archive"],
+            lambda: _answer(f"http://{LOOPBACK}:{WatchSettings().archive_port}/ready") is not None,
+        ),
         ManagedProcess(
             "Dagster",
             Process(directory / "dagster"),
@@ -133,6 +138,7 @@ def _check_ports(settings: Settings, services: Sequence[ManagedProcess]) -> None
     for name, variable, port in (
         ("the ingest service", "GCC_HTTP_PORT", settings.http_port),
         ("Dagster", "GCC_DAGSTER_PORT", settings.dagster_port),
+        ("the archive", "GCC_ARCHIVE_HTTP_PORT", WatchSettings().archive_port),
         ("the watch", "GCC_WATCH_PORT", WatchSettings().port),
     ):
         if not is_free(port):

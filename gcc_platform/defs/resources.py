@@ -29,3 +29,13 @@ class PostgresResource(dg.ConfigurableResource[psycopg.Connection]):
         """Connect to POSTGRES_URL under a name. Raises MissingUrl, BadUrl and PostgresUnavailable."""
         with postgres.connect(Settings().urls.sync_postgres, application_name) as connection:
             yield connection
+
+
+class BrokerResource(dg.ConfigurableResource[str]):
+    """RabbitMQ for the checks of queues."""
+
+    @property
+    def url(self) -> str | None:
+        """AMQP_URL; None if it is not set: then queues are not checked."""
+        secret = Settings().amqp_url
+        return secret.get_secret_value() if secret else None

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
-from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from gcc_platform.watch.catalog import KINDS
 from gcc_platform.watch.report import Report
+from ingest_service.observability import process_metrics
 
 
 class _ReportCollector(Collector):
@@ -65,6 +66,5 @@ def registry(newest: Callable[[], Report | None], *, has_alertmanager: bool) -> 
     """The watch's metrics and its process's."""
     found = CollectorRegistry()
     found.register(_ReportCollector(newest, has_alertmanager=has_alertmanager))
-    ProcessCollector(registry=found)
-    PlatformCollector(registry=found)
+    process_metrics.add_to(found, "watch")
     return found

@@ -7,8 +7,6 @@ from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from aiohttp import web
-
 from gcc_platform.settings import Settings
 from gcc_platform.watch.alertmanager import Alertmanager
 from gcc_platform.watch.http_client import http_session
@@ -18,11 +16,7 @@ from gcc_platform.watch.report import Report
 from gcc_platform.watch.routes import Routes
 from gcc_platform.watch.settings import WatchSettings
 from gcc_platform.watch.watch import Watch
-from ingest_service.errors import UserError
-
-
-class PortTaken(UserError):
-    """The watch's port is not available."""
+from ingest_service.observability import http_server
 
 
 async def run(settings: WatchSettings, servers: Settings, folders: Iterable[Path]) -> None:
@@ -55,18 +49,9 @@ async def _watch(settings: WatchSettings, servers: Settings, folders: Iterable[P
 
 
 async def _serve(watch: Watch, settings: WatchSettings, owned: AsyncExitStack) -> None:
-    app = web.Application()
-    app.add_routes(Routes(watch, _links(settings), time.time).all())
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
-    await runner.setup()
-    owned.push_async_callback(runner.cleanup)
-    try:
-        await web.TCPSite(runner, settings.host, settings.port).start()
-    except OSError as error:
-        raise PortTaken(
-            f"cannot listen on {settings.host}:{settings.port} for HTTP ({error.strerror}); "
-            "set GCC_WATCH_PORT to a free port"
-        ) from None
+    routes = Routes(watch, _links(settings), time.time).all()
+    server = await http_server.start(routes, settings.host, settings.port, "GCC_WATCH_PORT")
+    owned.push_async_callback(server.cleanup)
 
 
 def _links(settings: WatchSettings) -> Sequence[tuple[str, str]]:

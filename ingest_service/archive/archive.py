@@ -6,8 +6,10 @@ from collections.abc import Iterable, Sequence
 import structlog
 from aio_pika.abc import AbstractConnection
 
+from ingest_service.archive import metrics
 from ingest_service.archive.archiver import Archiver
 from ingest_service.archive.files import ArchiveFiles
+from ingest_service.archive.health import ArchiveHealth, QueueHealth
 from ingest_service.archive.table import DeadLetterTable
 from ingest_service.backoff import Backoff
 from ingest_service.broker.cancellation import cancelled
@@ -15,6 +17,8 @@ from ingest_service.broker.connection import CONNECTION_ERRORS, BrokerUnavailabl
 from ingest_service.broker.delivery_frames import DeliveryReader
 from ingest_service.clickhouse import client as clickhouse
 from ingest_service.events.contract import EventType
+from ingest_service.observability import http_server
+from ingest_service.observability.pages import Pages
 from ingest_service.pipeline.memory_bound import MemoryBound
 from ingest_service.settings import Settings
 from ingest_service.supervisor import Supervisor
@@ -37,11 +41,12 @@ class Archive:
         self._turn = asyncio.Lock()
         self._stopping = asyncio.Event()
         self._archivers: list[Archiver] = []
+        self._health = ArchiveHealth({each.name: QueueHealth(each.name) for each in self._types})
 
     @property
     def archived(self) -> int:
         """Letters archived and acknowledged."""
-        return sum(archiver.archived for archiver in self._archivers)
+        return sum(queue.archived.total() for queue in self._health.queues.values())
 
     def stop(self) -> None:
         """Stop consuming, archive the received letters and let `run` return; idempotent."""
@@ -50,8 +55,17 @@ class Archive:
             archiver.wake()
 
     async def run(self) -> None:
-        """Archive until stopped. Waits for unavailable servers. Raises MissingUrl."""
+        """Archive until stopped. Waits for unavailable servers. Raises MissingUrl and PortTaken."""
         settings = self._settings
+        pages = Pages(self._health, metrics.registry(self._health)).routes()
+        server = await http_server.start(pages, settings.http_host, settings.archive_http_port, "GCC_ARCHIVE_HTTP_PORT")
+        try:
+            await self._run(settings)
+        finally:
+            await server.cleanup()
+        _log.info("stopped", archived=self.archived)
+
+    async def _run(self, settings: Settings) -> None:
         backoff = Backoff(settings.retry_first_seconds, settings.retry_most_seconds)
         supervisor = Supervisor(
             settings.amqp(),
@@ -60,13 +74,15 @@ class Archive:
             backoff,
             settings.stop_seconds,
             self._stopping,
-            lambda _state: None,
+            self._broker_is,
         )
         async with clickhouse.connected(settings.clickhouse(), settings.insert_timeout_seconds) as server:
             self._archivers = [self._archiver(each, server, backoff) for each in self._types]
             _log.info("archiving dead letters", to=self._files.shown)
             await supervisor.run(self._archivers)
-        _log.info("stopped", archived=self.archived)
+
+    def _broker_is(self, state: str) -> None:
+        self._health.broker = state
 
     async def run_once(self) -> None:
         """Archive until every queue is empty.
@@ -109,4 +125,14 @@ class Archive:
     def _archiver(self, event_type: EventType, server: clickhouse.ClickHouse, backoff: Backoff | None) -> Archiver:
         seconds = self._settings.archive_seconds
         table = DeadLetterTable(server)
-        return Archiver(event_type, self._files, table, seconds, backoff, self._memory, self._turn, self._stopping)
+        return Archiver(
+            event_type,
+            self._files,
+            table,
+            seconds,
+            backoff,
+            self._memory,
+            self._turn,
+            self._stopping,
+            self._health.queues[event_type.name],
+        )

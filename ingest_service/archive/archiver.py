@@ -12,6 +12,7 @@ import structlog
 from aio_pika.abc import AbstractConnection
 
 from ingest_service.archive.files import ArchiveFiles, NotWritten
+from ingest_service.archive.health import QueueHealth
 from ingest_service.archive.records import DeadLetterRecord, read
 from ingest_service.archive.table import DeadLetterTable
 from ingest_service.backoff import Backoff
@@ -46,6 +47,7 @@ class Archiver:
         memory: MemoryBound,
         turn: asyncio.Lock,
         stopping: asyncio.Event,
+        health: QueueHealth,
     ) -> None:
         """`backoff=None` disables retries. `turn` is shared by all archivers: one writes at a time."""
         self._type = event_type
@@ -59,7 +61,7 @@ class Archiver:
         self._flow = FlowControl(memory)
         self._prefetch = Prefetch(LETTERS, memory.own)
         self._log = structlog.get_logger().bind(type=event_type.name, queue=event_type.error_queue)
-        self.archived = 0
+        self._health = health
 
     @property
     def name(self) -> str:
@@ -89,15 +91,18 @@ class Archiver:
         self._wake.set()
 
     def waiting(self, why: str) -> None:
-        """Does nothing: the supervisor logs it."""
+        """Note that the queue is not consumed, and why."""
+        self._health.waiting = why
 
     def _consuming(self, connection: ReadConnection) -> AbstractAsyncContextManager[Consumer]:
         self._flow.attach(connection.stream)
         self._prefetch.restart()
+        self._health.waiting = ""
         return consuming(connection, self._type.error_queue, self._prefetch, self._receive, all_headers, self._wake.set)
 
     def _receive(self, deliveries: Deliveries) -> None:
         self._flow.hold(self._buffer.add(deliveries))
+        self._health.held += len(deliveries.tags)
         if self._flow.paused or self._buffer.trigger() or len(self._buffer) == len(deliveries.tags):
             self._wake.set()
 
@@ -109,6 +114,7 @@ class Archiver:
         finally:
             self._buffer.clear()
             self._flow.release_all()
+            self._health.held = 0
 
     async def _archive_until_end(self, consumer: Consumer) -> None:
         while consumer.lease.alive and not self._stopping.is_set():
@@ -151,7 +157,8 @@ class Archiver:
         if not await batch.lease.ack(batch.last_tag, multiple=True):
             raise LeaseLost
         self._flow.release(batch.size)
-        self.archived += len(letters)
+        self._health.held -= len(letters)
+        self._health.archive((letter.reason for letter in letters), now.timestamp())
         self._log.info("archived", letters=len(letters), file=self._files.url(path))
 
     def _read(self, batch: Batch, now: datetime) -> list[DeadLetterRecord]:
@@ -164,6 +171,7 @@ class Archiver:
             try:
                 await act()
             except (ClickHouseUnavailable, InsertFailed, NotWritten) as error:
+                self._health.fail(str(error))
                 if self._backoff is None:
                     raise
                 seconds = self._backoff.seconds(attempt)
@@ -172,6 +180,7 @@ class Archiver:
                 if await lease.dies_within(seconds):
                     raise LeaseLost from None
             else:
+                self._health.succeed()
                 return
 
     async def _sleep(self, seconds: float | None) -> None:

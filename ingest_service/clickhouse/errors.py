@@ -152,6 +152,10 @@ VIEW_FAILED = Classification(ErrorClass.CONFIG_FAULT, "view_failed")
 NO_ANSWER = Classification(ErrorClass.TRANSIENT, "no_answer")
 TOO_LARGE_FOR_PROXY = Classification(ErrorClass.CONFIG_FAULT, "too_large_for_proxy")
 OUT_OF_MEMORY = _CLASSIFICATIONS[241]
+KNOWN = frozenset(_CLASSIFICATIONS.values()) | {
+    _TOO_MANY_PARTITIONS, _DROPPED_COLUMN, _ROWS_MISSING, VIEW_FAILED, NO_ANSWER, TOO_LARGE_FOR_PROXY
+}  # fmt: skip
+"""Every classification but those of unknown codes."""
 
 _SHOWN = {ErrorClass.TRANSIENT, ErrorClass.PRESSURE, ErrorClass.CONFIG_FAULT}
 """Texts of these classes name tables, settings and limits, not values."""

@@ -29,7 +29,6 @@ READ_ELSEWHERE = frozenset(
         "GCC_DAGSTER_URL",
         "GCC_INGEST_HTTP_URL",
         "GCC_ARCHIVE_HTTP_URL",
-        "GCC_ARCHIVE_HTTP_PORT",
         "GCC_WATCH_HOST",
         "GCC_WATCH_PORT",
         "GCC_WATCH_SECONDS",

@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
+from ingest_service.observability.watch_visits import WatchVisits
+
 
 class State(StrEnum):
     """What an event type is doing."""
@@ -32,14 +34,14 @@ class TypeHealth:
     redelivered: int = 0
     landed: int = 0
     dead_lettered: dict[str, int] = field(default_factory=dict)
-    """By reason."""
+    """By reason, without those that never occurred."""
     in_flight: int = 0
     """Received and not yet settled; counted independently of the other counts."""
     given_back: int = 0
     """Received under a lease that ended before they were settled; they will be redelivered."""
     batches: int = 0
     retries: dict[str, int] = field(default_factory=dict)
-    """By verdict and reason: `transient/no_answer`."""
+    """By verdict and reason: `transient/no_answer`. Without those that never occurred."""
     held_bytes: int = 0
     """Bodies received and not yet settled."""
     reading: bool = True
@@ -128,6 +130,18 @@ class Health:
     clock: Callable[[], float] = time.time
     blocked: Callable[[], str | None] = lambda: None
     """Why the broker blocks publishers, in its words; None while it does not."""
+    watch: WatchVisits = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.watch = WatchVisits(self.clock)
+
+    def note_watch(self) -> None:
+        """Note that gcc-platform watch has asked."""
+        self.watch.note()
+
+    def warnings(self) -> dict[str, str]:
+        """What is wrong and does not keep messages from being processed."""
+        return self.watch.warnings()
 
     def obstacles(self) -> dict[str, str]:
         """Why messages are not processed, by broker, clickhouse or event type; empty when they are."""

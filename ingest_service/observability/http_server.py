@@ -1,18 +1,15 @@
-"""Serves /heartbeat, /ready, /status and /metrics over HTTP."""
+"""An HTTP server for a process's own state: bounded, without bodies, and on loopback for this machine only."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from ingest_service.errors import UserError
-from ingest_service.observability.health import Health
 from ingest_service.observability.http_connections import BACKLOG, Connections
-from ingest_service.observability.metrics import Metrics
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -34,19 +31,10 @@ class HttpServer:
         await self.runner.cleanup()
 
 
-async def start(health: Health, metrics: Metrics, host: str, port: int) -> HttpServer:
-    """Start the server; the caller calls `cleanup`. Raises PortTaken."""
-    routes = _Routes(health, metrics)
-    middlewares = [_without_body, *([_for_this_machine] if _is_loopback(host) else [])]
-    app = web.Application(middlewares=middlewares)
-    app.add_routes(
-        [
-            web.get("/heartbeat", routes.heartbeat),
-            web.get("/ready", routes.ready),
-            web.get("/status", routes.status),
-            web.get("/metrics", routes.metrics),
-        ]
-    )
+async def start(routes: Iterable[web.RouteDef], host: str, port: int, setting: str) -> HttpServer:
+    """Start the server; the caller calls `cleanup`. `setting` is the port's. Raises PortTaken."""
+    app = web.Application(middlewares=[_without_body, *([_for_this_machine] if _is_loopback(host) else [])])
+    app.add_routes(routes)
     app.on_response_prepare.append(_close_afterwards)  # a connection is for one request: http_connections.py
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1, lingering_time=1)
     await runner.setup()
@@ -58,7 +46,7 @@ async def start(health: Health, metrics: Metrics, host: str, port: int) -> HttpS
     except OSError as error:
         await runner.cleanup()
         raise PortTaken(
-            f"cannot listen on {host}:{port} for HTTP ({error.strerror}); set GCC_HTTP_PORT to a free port"
+            f"cannot listen on {host}:{port} for HTTP ({error.strerror}); set {setting} to a free port"
         ) from None
     return HttpServer(runner, listening)
 
@@ -99,26 +87,3 @@ def _is_loopback(name: str) -> bool:
         return name == "localhost" or ip_address(name).is_loopback
     except ValueError:
         return False
-
-
-class _Routes:
-    def __init__(self, health: Health, metrics: Metrics) -> None:
-        self._health = health
-        self._metrics = metrics
-
-    async def heartbeat(self, _request: web.Request) -> web.Response:
-        """The process is alive and its event loop runs."""
-        return web.Response(text="ok\n")
-
-    async def ready(self, _request: web.Request) -> web.Response:
-        """200 when messages of every type are processed; 503 with the obstacles otherwise."""
-        obstacles = self._health.obstacles()
-        return web.json_response({"ready": not obstacles, "obstacles": obstacles}, status=503 if obstacles else 200)
-
-    async def status(self, _request: web.Request) -> web.Response:
-        """The whole state as JSON."""
-        return web.json_response(self._health.as_dict())
-
-    async def metrics(self, _request: web.Request) -> web.Response:
-        """Prometheus' text format."""
-        return web.Response(body=generate_latest(self._metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

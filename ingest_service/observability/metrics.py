@@ -6,9 +6,15 @@ from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from ingest_service.clickhouse.errors import KNOWN
+from ingest_service.events.validation import Reason
+from ingest_service.observability import process_metrics
 from ingest_service.observability.health import Health, State
 
 _INSERT_SECONDS_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+_DEAD_LETTERS = dict.fromkeys(map(str, Reason), 0)
+_RETRIES = dict.fromkeys((f"{known.error_class}/{known.reason}" for known in KNOWN), 0)
+"""Series exist before their first event: Prometheus sees no increase in the first value of a series."""
 _BATCH_ROWS_BUCKETS = (1, 10, 100, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000)
 
 
@@ -28,6 +34,11 @@ class _HealthCollector(Collector):
             "gcc_ingest_blocked",
             "1 while the broker takes no dead letters: it is low on memory or disk",
             value=float(self._health.blocked() is not None),
+        )
+        yield GaugeMetricFamily(
+            "gcc_ingest_watch_seconds",
+            "How long ago gcc-platform watch asked for the state",
+            value=self._health.watch.seconds,
         )
         yield from self._by_type()
         yield from self._by_type_and_cause()
@@ -81,9 +92,9 @@ class _HealthCollector(Collector):
         )
         state = GaugeMetricFamily("gcc_ingest_state", "1 for the state an event type is in", labels=["type", "state"])
         for name, health in self._health.types.items():
-            for reason, count in health.dead_lettered.items():
+            for reason, count in {**_DEAD_LETTERS, **health.dead_lettered}.items():
                 dead_letters.add_metric([name, reason], count)
-            for retried, count in health.retries.items():
+            for retried, count in {**_RETRIES, **health.retries}.items():
                 verdict, _, why = retried.partition("/")
                 retries.add_metric([name, verdict, why], count)
             for each in State:
@@ -97,6 +108,7 @@ class Metrics:
     def __init__(self, health: Health) -> None:
         self.registry = CollectorRegistry()
         self.registry.register(_HealthCollector(health))
+        process_metrics.add_to(self.registry, "ingest")
         self.insert_seconds = Histogram(
             "gcc_ingest_insert_seconds",
             "Duration of successful inserts",
@@ -111,3 +123,6 @@ class Metrics:
             buckets=_BATCH_ROWS_BUCKETS,
             registry=self.registry,
         )
+        for name in health.types:
+            self.insert_seconds.labels(name)
+            self.batch_rows.labels(name)

@@ -13,6 +13,7 @@ import msgspec
 from aio_pika import Message
 from backports import zstd
 
+from gcc_platform.local_stack.ports import pick_free
 from ingest_service.archive.files import ArchiveLine
 from ingest_service.broker.connection import connected
 from ingest_service.broker.queue_depth import depth
@@ -66,8 +67,10 @@ def archive_once(environment: Environment) -> int:
 @contextmanager
 def archiving(environment: Environment, log: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """A running `gcc-ingest archive`, killed at the end if it still runs."""
+    (port,) = pick_free(1)
+    complete = {**os.environ, "GCC_ARCHIVE_HTTP_PORT": str(port), **environment}
     with log.open("ab") as out:
-        process = subprocess.Popen([GCC_INGEST, "archive"], env={**os.environ, **environment}, stdout=out, stderr=out)
+        process = subprocess.Popen([GCC_INGEST, "archive"], env=complete, stdout=out, stderr=out)
     try:
         yield process
     finally:

@@ -1,22 +1,23 @@
 """Messages that cannot be stored, have no queue, or wait."""
 
 import json
-import time
-import uuid
-from urllib.parse import quote, urlsplit
-from base64 import b64encode
 import urllib.request
+from base64 import b64encode
+from urllib.parse import quote, urlsplit
 
 from ingest_service.events.contract import EXCHANGE
-from tests.harness.running import query, run
-from tests.oncall.fault import Fault
 from tests.oncall.platform import Platform
 
 
 def _publish(platform: Platform, routing_key: str, body: str) -> None:
     """One message through RabbitMQ's management API: whatever a crawler may send."""
     url = urlsplit(platform.environment["RABBITMQ_MANAGEMENT_URL"])
-    message = {"properties": {"app_id": "planted"}, "routing_key": routing_key, "payload": body, "payload_encoding": "string"}
+    message = {
+        "properties": {"app_id": "planted"},
+        "routing_key": routing_key,
+        "payload": body,
+        "payload_encoding": "string",
+    }
     request = urllib.request.Request(
         f"http://{url.hostname}:{url.port}/api/exchanges/%2F/{EXCHANGE}/publish",
         json.dumps(message).encode(),

@@ -37,7 +37,9 @@ class QuickAlertmanager(Alertmanager):
     def prepare(self) -> None:
         super().prepare()
         file = self.directory / "alertmanager.yml"
-        file.write_text(file.read_text().replace('"group_interval": "1m"', f'"group_interval": "{self.group_interval}"'))
+        file.write_text(
+            file.read_text().replace('"group_interval": "1m"', f'"group_interval": "{self.group_interval}"')
+        )
 
 
 class Platform:
@@ -92,9 +94,7 @@ class Platform:
         """Start everything, the watch last."""
         with _environment(self._receivers), _without(NAMES):
             self.alertmanager.start(threading.Event())
-            self._urls = {
-                name: value for name, value in self.stack.start(print).items() if name != "ALERTMANAGER_URL"
-            }
+            self._urls = {name: value for name, value in self.stack.start(print).items() if name != "ALERTMANAGER_URL"}
         assert run(self.environment, "init").returncode == 0
         self.write_definitions("from gcc_platform.definitions import defs\n")
         (self.directory / "workspace.yaml").write_text(_WORKSPACE.format(definitions=self.definitions.name))
@@ -178,9 +178,7 @@ class Platform:
         except AssertionError:
             raise AssertionError(f"still firing: {self.get(self.watch_port, '/status.json')['alerts']}") from None
 
-    def _process(
-        self, name: str, command: list[str], ready: Callable[[], bool] = lambda: True
-    ) -> ManagedProcess:
+    def _process(self, name: str, command: list[str], ready: Callable[[], bool] = lambda: True) -> ManagedProcess:
         return ManagedProcess(
             name, Process(self.directory / f"{name}_process"), [str(PROGRAMS / command[0]), *command[1:]], ready
         )

@@ -34,6 +34,11 @@ def column_schema(event_type: EventType) -> dg.TableSchema:
     return dg.TableSchema([_column(name, type_) for name, type_ in _COLUMN.findall(ddl)])
 
 
+def columns(event_type: EventType) -> Mapping[str, str]:
+    """The types of those columns by name."""
+    return {column.name: column.type for column in column_schema(event_type).columns}
+
+
 def _column(name: str, type_: str) -> dg.TableColumn:
     nullable = "Nullable(" in type_
     return dg.TableColumn(name, type_, constraints=dg.TableColumnConstraints(nullable=nullable))

@@ -22,18 +22,20 @@ from gcc_platform.local_stack.ports import Ports, pick_free
 from tests.harness.running import eventually, query
 
 GCC_PLATFORM = Path(sys.executable).with_name("gcc-platform")
-SERVERS = ("AMQP_URL", "CLICKHOUSE_URL", "POSTGRES_URL")
+SERVERS = ("AMQP_URL", "CLICKHOUSE_URL", "POSTGRES_URL", "ALERTMANAGER_URL")
 
 
 def settings(directory: Path) -> dict[str, str]:
     """A newcomer's environment: no URLs; free ports, because this machine may have other stacks."""
     environment = {name: value for name, value in os.environ.items() if name not in SERVERS}
     environment |= {f"GCC_LOCAL_{name.upper()}_PORT": str(port) for name, port in vars(Ports.free()).items()}
-    http, dagster = pick_free(2)
+    http, dagster, archive, watch = pick_free(4)
     return environment | {
         "DAGSTER_HOME": str(directory / "dagster_home"),
         "GCC_DAGSTER_PORT": str(dagster),
         "GCC_HTTP_PORT": str(http),
+        "GCC_ARCHIVE_HTTP_PORT": str(archive),
+        "GCC_WATCH_PORT": str(watch),
         "GCC_LOCAL_DIR": str(directory),
     }
 
@@ -139,6 +141,48 @@ def test_doctor_finds_nothing_wrong(everything: Everything) -> None:
     assert [finding for finding in findings if not finding["ok"]] == []
     assert len(findings) >= 12
     assert done.returncode == 0
+
+
+def test_nothing_is_wrong_on_the_status_page(everything: Everything) -> None:
+    def is_well() -> bool:
+        done = subprocess.run(
+            [GCC_PLATFORM, "status", "--json"], env=everything.environment, capture_output=True, check=False
+        )
+        return done.returncode == 0 and json.loads(done.stdout)["alerts"] == []
+
+    eventually(is_well, 90)
+
+
+def test_a_process_that_is_killed_is_started_again_and_the_others_go_on(everything: Everything) -> None:
+    before = {name: int((everything.directory / name / "pid").read_text().split()[0]) for name in ("ingest", "watch")}
+    os.kill(before["watch"], signal.SIGKILL)
+
+    def restarted() -> bool:
+        status = f"http://127.0.0.1:{everything.environment['GCC_WATCH_PORT']}/heartbeat"
+        try:
+            urllib.request.urlopen(status, timeout=5).close()
+        except OSError:
+            return False
+        return int((everything.directory / "watch" / "pid").read_text().split()[0]) != before["watch"]
+
+    eventually(restarted, 60)
+    assert "the watch ended unexpectedly" in everything.output.read_text()
+    assert int((everything.directory / "ingest" / "pid").read_text().split()[0]) == before["ingest"]
+
+
+def test_a_server_that_is_killed_is_started_again(everything: Everything) -> None:
+    pid = int((everything.directory / "clickhouse" / "pid").read_text().split()[0])
+    os.kill(pid, signal.SIGKILL)
+    url = everything.url("GCC_READER_CLICKHOUSE_URL")
+
+    def answers() -> bool:
+        try:
+            return query(url, "SELECT 1").strip() == "1"
+        except OSError:
+            return False
+
+    eventually(lambda: "ClickHouse ended unexpectedly" in everything.output.read_text(), 30)
+    eventually(answers, 60)
 
 
 def test_a_second_up_names_the_port_that_is_in_use(everything: Everything, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def only_postgres(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLICKHOUSE_URL", "http://somebody:else@clickhouse:8123")
 
 
-@pytest.mark.parametrize("name", list(asdict(Ports(1, 2, 3, 4, 5))))
+@pytest.mark.parametrize("name", list(asdict(Ports(1, 2, 3, 4, 5, 6))))
 def test_a_taken_port_is_named_with_the_variable_that_changes_it(name: str, tmp_path: Path) -> None:
     ports = Ports.free()
     port = asdict(ports)[name]

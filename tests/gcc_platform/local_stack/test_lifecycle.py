@@ -130,7 +130,7 @@ def test_status_of_running_servers_exits_with_0_and_tells_ports_and_logs(started
     status = started.run("status", "--json")
     assert status.returncode == 0
     servers = json.loads(status.stdout)
-    assert [server["state"] for server in servers] == ["running"] * 3
+    assert [server["state"] for server in servers] == ["running"] * 4
     assert {name: port for server in servers for name, port in server["ports"].items()} == asdict(started.ports)
     assert all(Path(server["log"]).exists() for server in servers)
     table = started.run("status")
@@ -138,6 +138,7 @@ def test_status_of_running_servers_exits_with_0_and_tells_ports_and_logs(started
         ["RabbitMQ", "running"],
         ["ClickHouse", "running"],
         ["PostgreSQL", "running"],
+        ["Alertmanager", "running"],
     ]
 
 
@@ -145,7 +146,7 @@ def test_a_second_start_reuses_running_servers_even_with_their_urls_exported(sta
     pids = started.pids()
     again = started.run("start", **started.environment)
     assert (again.returncode, again.stdout) == (0, started.printed.stdout)
-    assert again.stderr.count("was running") == 3
+    assert again.stderr.count("was running") == 4
     assert started.pids() == pids
 
 

@@ -39,10 +39,10 @@ def test_a_setting_that_is_not_a_range_of_ports_is_named(monkeypatch: pytest.Mon
 
 def test_two_servers_on_one_port_are_named_with_both_variables() -> None:
     with pytest.raises(StackError, match=r"GCC_LOCAL_AMQP_PORT and GCC_LOCAL_POSTGRES_PORT are both 7000"):
-        Ports(7000, 7001, 7002, 7003, 7000)
+        Ports(7000, 7001, 7002, 7003, 7000, 7005)
 
 
 @pytest.mark.parametrize("port", [0, -1, 65536])
 def test_a_number_that_is_not_a_port_is_named_with_its_variable(port: int) -> None:
     with pytest.raises(StackError, match=f"GCC_LOCAL_MANAGEMENT_PORT={port}"):
-        Ports(7000, port, 7002, 7003, 7004)
+        Ports(7000, port, 7002, 7003, 7004, 7005)

@@ -14,6 +14,7 @@ from gcc_platform.local_stack.ports import pick_free
 from ingest_service.observability import http_connections, http_server
 from ingest_service.observability.health import Health
 from ingest_service.observability.metrics import Metrics
+from ingest_service.observability.pages import Pages
 from tests.harness.running import service
 
 HALF_A_REQUEST = b"GET /ready HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: "
@@ -50,7 +51,9 @@ def ended(connection: socket.socket) -> bool:
 @pytest.fixture
 async def port() -> AsyncIterator[int]:
     (free,) = pick_free(1)
-    server = await http_server.start(health := Health("connected", "connected"), Metrics(health), "127.0.0.1", free)
+    health = Health("connected", "connected")
+    pages = Pages(health, Metrics(health).registry).routes()
+    server = await http_server.start(pages, "127.0.0.1", free, "GCC_HTTP_PORT")
     yield free
     await server.cleanup()
 
@@ -88,7 +91,9 @@ async def test_a_page_of_the_web_that_names_itself_gets_no_answer(port: int, hos
 
 async def test_a_server_that_others_may_reach_answers_by_any_name() -> None:
     (free,) = pick_free(1)
-    server = await http_server.start(health := Health("connected", "connected"), Metrics(health), "0.0.0.0", free)
+    health = Health("connected", "connected")
+    pages = Pages(health, Metrics(health).registry).routes()
+    server = await http_server.start(pages, "0.0.0.0", free, "GCC_HTTP_PORT")
     text = await answer(free, b"GET /ready HTTP/1.1\r\nHost: ingest.example\r\n\r\n")
     await server.cleanup()
     assert text.startswith(b"HTTP/1.1 200 ")
@@ -117,7 +122,9 @@ async def test_a_connection_is_for_one_request_and_the_oldest_makes_room(port: i
 
 async def test_nothing_listens_after_the_end() -> None:
     (free,) = pick_free(1)
-    server = await http_server.start(health := Health("connected", "connected"), Metrics(health), "127.0.0.1", free)
+    health = Health("connected", "connected")
+    pages = Pages(health, Metrics(health).registry).routes()
+    server = await http_server.start(pages, "127.0.0.1", free, "GCC_HTTP_PORT")
     await server.cleanup()
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", free)
