@@ -61,7 +61,7 @@ class Settings(BaseSettings):
 
     max_body_bytes: PositiveInt = Field(4 * 2**20, alias="GCC_MAX_BODY_BYTES")
     earliest_event: date = Field(date(2005, 1, 1), alias="GCC_EARLIEST_EVENT")
-    event_ahead_seconds: PositiveFloat = Field(86_400.0, alias="GCC_EVENT_AHEAD_SECONDS")
+    event_ahead_seconds: PositiveFloat = Field(900.0, alias="GCC_EVENT_AHEAD_SECONDS")
     """How far an event_timestamp may be in the future."""
     dead_letter_share: float = Field(0.5, alias="GCC_DEAD_LETTER_SHARE", ge=0, le=1)
     """A type halts when more than this share of its recent messages cannot be stored."""

@@ -8,15 +8,18 @@ import re
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import psycopg
 from psycopg import sql
 
 from gcc_platform.resources.clickhouse import ClickHouse, quoted
-from gcc_platform.sync import versions, view
+from gcc_platform.sync import loaded, versions, view
 from gcc_platform.sync.columns import Column, columns_of
+from gcc_platform.sync.content import Content, content
+from gcc_platform.sync.drift import Drift, drift
+from gcc_platform.sync.loaded import Loaded
 from gcc_platform.sync.marts import Mart
 from ingest_service.errors import UserError
 
@@ -43,6 +46,12 @@ class Snapshot:
     swap_attempts: int
     dropped_views: Sequence[str] = field(default=())
     """Views over the mart that were dropped because a column was removed or retyped; dbt creates them again."""
+    mart_rows: int = 0
+    """The rows of the mart in ClickHouse."""
+    drift: Drift | None = None
+    """How PostgreSQL differed from what was loaded before; None if it did not. It is repaired by this sync."""
+    is_copied: bool = True
+    """False if the mart's rows are those that are served already."""
 
 
 def new_version() -> str:
@@ -59,22 +68,69 @@ def sync(
 ) -> Snapshot:
     """Serve the mart's present rows. `postgres` must be in autocommit mode.
 
-    Raises AlreadySyncing, NoSuchMart, UnsupportedColumn, ClickHouseFailed, IncompleteCopy, GrainBroken, ViewBusy.
+    Nothing is copied if the mart has not changed and PostgreSQL serves what was loaded. Raises AlreadySyncing,
+    NoSuchMart, UnsupportedColumn, ClickHouseFailed, IncompleteCopy, GrainBroken, ViewBusy.
     """
     started = time.monotonic()
-    table = _table_name(mart, version)
     columns = columns_of(clickhouse, mart.database, mart.name)
     versions.create_schemas(postgres)
+    loaded.create(postgres)
     with versions.mart_lock(postgres, mart.name):
-        with postgres.transaction():
-            postgres.execute(_create_table(table, columns))
-            rows, sent_bytes = _copy(clickhouse, postgres, mart, table, columns)
-            _index(postgres, mart, table)
-            table_bytes = _table_bytes(postgres, table)
-            swapped = view.swap(postgres, mart.name, table, retry)
-        versions.drop_old_versions(postgres, mart.name)
+        before = loaded.read(postgres, mart.name)
+        drifted = drift(postgres, mart, before) if before else None
+        present = content(clickhouse, mart, columns, before)
+        layout = loaded.layout(mart, columns)
+        if (
+            before
+            and not drifted
+            and (before.content, before.rows, before.layout)
+            == (
+                present.checksum,
+                present.rows,
+                layout,
+            )
+        ):
+            return _unchanged(postgres, mart, before, present, started)
+        snapshot = _load(clickhouse, postgres, mart, version, columns, present, retry, started)
+    return replace(snapshot, drift=drifted)
+
+
+def _unchanged(postgres: psycopg.Connection, mart: Mart, before: Loaded, present: Content, started: float) -> Snapshot:
+    """Serve on what is served. Its table may have other parts by now, e.g. after a merge."""
+    if present.source != before.source:
+        loaded.record(postgres, mart.name, replace(before, source=present.source))
+    versions.drop_old_versions(postgres, mart.name)
+    table_bytes = _table_bytes(postgres, _table_name(mart, before.version))
     seconds = time.monotonic() - started
-    return Snapshot(version, rows, sent_bytes, table_bytes, seconds, swapped.attempts, swapped.dropped_views)
+    return Snapshot(before.version, before.rows, 0, table_bytes, seconds, 0, mart_rows=present.rows, is_copied=False)
+
+
+def _load(
+    clickhouse: ClickHouse,
+    postgres: psycopg.Connection,
+    mart: Mart,
+    version: str,
+    columns: Sequence[Column],
+    present: Content,
+    retry: view.SwapRetry,
+    started: float,
+) -> Snapshot:
+    """Copy all rows into a new version, and swap it in."""
+    table = _table_name(mart, version)
+    with postgres.transaction():
+        postgres.execute(_create_table(table, columns))
+        rows, sent_bytes = _copy(clickhouse, postgres, mart, table, columns)
+        _index(postgres, mart, table)
+        table_bytes = _table_bytes(postgres, table)
+        xmin = loaded.xmin(postgres, table)
+        layout = loaded.layout(mart, columns)
+        loaded.record(postgres, mart.name, Loaded(version, rows, present.checksum, present.source, layout, xmin))
+        swapped = view.swap(postgres, mart.name, table, retry)
+    versions.drop_old_versions(postgres, mart.name)
+    seconds = time.monotonic() - started
+    return Snapshot(
+        version, rows, sent_bytes, table_bytes, seconds, swapped.attempts, swapped.dropped_views, mart_rows=rows
+    )
 
 
 def _table_name(mart: Mart, version: str) -> str:
