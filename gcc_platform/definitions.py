@@ -2,13 +2,13 @@
 
 import dagster as dg
 
-from gcc_platform.defs import schedules
+from gcc_platform.defs import outcome, schedules
 from gcc_platform.defs.raw import assets as raw_assets
 from gcc_platform.defs.raw import checks as raw_checks
 from gcc_platform.defs.raw import sensors as raw_sensors
 from gcc_platform.defs.resources import BrokerResource, ClickHouseResource, PostgresResource
+from gcc_platform.defs.serving import api_views as serving_api_views
 from gcc_platform.defs.serving import assets as serving_assets
-from gcc_platform.defs.serving import checks as serving_checks
 from gcc_platform.defs.warehouse import assets as warehouse_assets
 from gcc_platform.resources.dbt import dbt_resource
 
@@ -20,8 +20,7 @@ defs = dg.Definitions.merge(
     ),
     dg.Definitions(assets=[warehouse_assets.warehouse]),
     dg.Definitions(
-        assets=[*serving_assets.served_marts, serving_assets.api_views],
-        asset_checks=[serving_checks.row_parity],
+        assets=[*serving_assets.served_marts, serving_api_views.api_views, outcome.refresh_outcome],
     ),
     dg.Definitions(jobs=[schedules.refresh, schedules.raw_checks], schedules=[schedules.every_15_minutes]),
     dg.Definitions(

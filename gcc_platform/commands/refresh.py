@@ -12,21 +12,35 @@ import click
 import dagster as dg
 
 from gcc_platform.dagster_home import dagster_home
+from gcc_platform.defs import runs
 from gcc_platform.settings import Settings
 from ingest_service.commands.errors import exit_on_error
+from ingest_service.errors import UserError
 
 # Dagster's own log repeats every event with its stack trace; this command prints one line per failure.
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
+class AlreadyRunning(UserError):
+    """Another refresh is under way."""
+
+    def __init__(self, running: runs.Unfinished) -> None:
+        super().__init__(
+            f"the refresh that {running.started_by} started {running.ago} is still running. "
+            f"Wait for it, or terminate it in Dagster: {running.path}"
+        )
+
+
 def refresh(settings: Settings) -> int:
     """Build and check everything, and print the results. Returns 1 if a step or a check of severity ERROR failed.
 
-    Raises MissingUrl and BadUrl before anything runs.
+    Raises MissingUrl, BadUrl and AlreadyRunning before anything runs.
     """
     settings.urls.check()
     started = time.monotonic()
     with dg.DagsterInstance.from_config(str(dagster_home())) as instance:
+        if running := runs.unfinished(instance):
+            raise AlreadyRunning(running)
         result = _run(instance)
     failed_checks = 0
     for line, is_failure in _lines(result):
@@ -57,7 +71,10 @@ def _run(instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
     # dagster-dbt repeats dbt's output line by line; dbt's own log has it too.
     with Path(os.devnull).open("w") as devnull, redirect_stdout(devnull):
         return defs.resolve_job_def("refresh").execute_in_process(
-            instance=instance, raise_on_error=False, run_config=_QUIET
+            instance=instance,
+            raise_on_error=False,
+            run_config=_QUIET,
+            tags={runs.STARTED_BY: "gcc-platform refresh", runs.PROCESS: runs.this_process()},
         )
 
 

@@ -2,6 +2,8 @@
 
 import dagster as dg
 
+from gcc_platform.defs import runs
+from gcc_platform.defs.outcome import REFRESH
 from gcc_platform.defs.raw import tables
 
 ONE_AT_A_TIME = "gcc/one_at_a_time"
@@ -9,16 +11,19 @@ ONE_AT_A_TIME = "gcc/one_at_a_time"
 
 _RAW_CHECKS = dg.AssetSelection.checks_for_assets(*tables.BY_KEY)
 
+_MOST_SECONDS = "600"
+"""Dagster ends a run after this time. Every statement and connection has a shorter limit of its own."""
+
 refresh = dg.define_asset_job(
-    "refresh",
+    REFRESH,
     selection=(
-        dg.AssetSelection.assets(*tables.BY_KEY)
+        dg.AssetSelection.assets(*tables.BY_KEY).without_checks()  # the sensor runs those, every 30 s
         | dg.AssetSelection.all().materializable()
-        | (dg.AssetSelection.all_asset_checks() - _RAW_CHECKS)  # the sensor runs those, every 30 s
+        | (dg.AssetSelection.all_asset_checks() - _RAW_CHECKS)
     ),
     # dbt has threads of its own, and loading the code in a process per step takes longer than the steps.
     executor_def=dg.in_process_executor,
-    tags={ONE_AT_A_TIME: "refresh"},
+    tags={ONE_AT_A_TIME: REFRESH, "dagster/max_runtime": _MOST_SECONDS},
     description="raw tables -> staging -> marts -> PostgreSQL -> the API's views, with every check on the way.",
 )
 
@@ -29,11 +34,17 @@ raw_checks = dg.define_asset_job(
     description="The checks of the raw tables, now. The sensor raw_tables runs them every 30 s.",
 )
 
-every_15_minutes = dg.ScheduleDefinition(
+
+@dg.schedule(
     name="every_15_minutes",
     job=refresh,
     cron_schedule="*/15 * * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Keeps analytics and the API at most about 15 minutes behind the crawl.",
+    description="Keeps analytics and the API at most about 15 minutes behind the crawl. Skips while a refresh runs.",
 )
+def every_15_minutes(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """Request a refresh, unless one is under way: a second one would wait for it, and then refresh nothing."""
+    if running := runs.unfinished(context.instance):
+        return dg.SkipReason(f"the refresh that started {running.ago} is still running: {running.path}")
+    return dg.RunRequest(tags={runs.STARTED_BY: "schedule"})

@@ -48,11 +48,12 @@ RowCounts = Callable[[Sequence[dg.AssetKey]], Mapping[dg.AssetKey, int]]
 
 
 def build(
-    context: dg.AssetExecutionContext, project: str, dbt: Dbt, row_counts: RowCounts = lambda _: {}
+    context: dg.AssetExecutionContext, project: str, dbt: Dbt, row_counts: RowCounts, failed: Callable[[str], None]
 ) -> Iterator[Any]:
     """Build the run's selection of a project and yield Dagster's events, with the tables' row counts.
 
-    Raises MissingUrl and BadUrl, and dg.Failure if a model failed, after the events of those that did not.
+    `failed` is called with the reasons if a model could not be built, after the events of those that were. Raises
+    MissingUrl and BadUrl, and dg.Failure if dbt did nothing.
     """
     with _variables(dbt_environment(Settings()) | output_environment(project)):
         invocation = dbt.cli(_BUILD, context=context, raise_on_error=False)
@@ -67,26 +68,36 @@ def build(
     counts = row_counts(list(outputs.values()))
     for event in events:
         yield _counted(event, counts.get(outputs[event.output_name])) if isinstance(event, dg.Output) else event
-    _raise_for_failures(invocation)
+    if broken := _failures(invocation):
+        failed("dbt failed at " + "\n".join(broken))
+
+
+def build_all(project: str, dbt: Dbt) -> None:
+    """Build a whole project, whose results are not Dagster's. Raises MissingUrl, BadUrl, and dg.Failure if it fails."""
+    with _variables(dbt_environment(Settings()) | output_environment(project)):
+        invocation = dbt.cli(_BUILD, raise_on_error=False)
+        invocation.wait()
+    _keep_parsed(invocation.target_path)
+    _prune(invocation.target_path.parent)
+    if broken := _failures(invocation):
+        raise dg.Failure("dbt failed at " + "\n".join(broken), allow_retries=False)
 
 
 def _counted(output: dg.Output[Any], rows: int | None) -> dg.Output[Any]:
     return output if rows is None else output.with_metadata({**output.metadata, "dagster/row_count": rows})
 
 
-def _raise_for_failures(invocation: DbtCliInvocation) -> None:
-    """Fail the run if a model could not be built, or a test not run. A test that fails is a check's result.
+def _failures(invocation: DbtCliInvocation) -> list[str]:
+    """The models that could not be built, and the tests not run, with reasons. A test that fails is a check's result.
 
-    Not retried: the same SQL on the same data fails again.
+    Raises dg.Failure if dbt wrote no results. Not retried: the same SQL on the same data fails again.
     """
     try:
         results = invocation.get_artifact("run_results.json")["results"]
     except FileNotFoundError:
         error = str(invocation.get_error() or "dbt gave no reason")
         raise dg.Failure(f"dbt built nothing: {error}", allow_retries=False) from None
-    broken = [f"{result['unique_id']}: {result['message']}" for result in results if result["status"] == "error"]
-    if broken:
-        raise dg.Failure("dbt failed at " + "\n".join(broken), allow_retries=False)
+    return [f"{result['unique_id']}: {result['message']}" for result in results if result["status"] == "error"]
 
 
 @contextmanager

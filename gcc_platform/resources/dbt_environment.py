@@ -4,6 +4,8 @@ from gcc_platform.settings import Settings
 from ingest_service import urls
 
 _SSLMODE = "prefer"  # libpq's default
+_PGOPTIONS = "-c lock_timeout=20s -c statement_timeout=300s"
+"""dbt-postgres has no such settings; libpq reads them from the environment. A view's DDL waits for its readers."""
 
 
 def dbt_environment(settings: Settings) -> dict[str, str]:
@@ -36,4 +38,5 @@ def _serving(url: str) -> dict[str, str]:
         "DBT_POSTGRES_PASSWORD": server.password,
         "DBT_POSTGRES_DBNAME": server.path or user,  # libpq's rule
         "DBT_POSTGRES_SSLMODE": server.query.get("sslmode", _SSLMODE),
+        "PGOPTIONS": _PGOPTIONS,
     }

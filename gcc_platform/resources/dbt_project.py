@@ -64,6 +64,12 @@ def output_folder(name: str) -> Path:
     return dagster_home.location() / "dbt" / f"{name}-{_fingerprint(source)}"
 
 
+@cache
+def fingerprint(name: str) -> str:
+    """A short hash of all of a project's files."""
+    return _fingerprint(folder(name))
+
+
 def output_environment(name: str) -> dict[str, str]:
     """The variables by which dbt writes into `output_folder`."""
     output = output_folder(name)

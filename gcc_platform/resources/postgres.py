@@ -10,6 +10,8 @@ from ingest_service.urls import BadUrl, redacted
 
 _CONNECT_SECONDS = 5
 _NAME_BYTES = 63
+_OPTIONS = "-c statement_timeout=540s -c lock_timeout=60s -c idle_in_transaction_session_timeout=540s"
+"""Nothing waits for ever: a run is ended after ten minutes (gcc_platform/defs/schedules.py). A swap waits far less."""
 
 
 class PostgresUnavailable(UserError):
@@ -25,6 +27,7 @@ def connect(url: str, application_name: str) -> Iterator[psycopg.Connection]:
             autocommit=True,
             connect_timeout=_CONNECT_SECONDS,
             application_name=application_name[:_NAME_BYTES],
+            options=_OPTIONS,
         )
     except psycopg.OperationalError as error:
         raise PostgresUnavailable(f"cannot connect to PostgreSQL at {redacted(url)}: {str(error).strip()}") from None

@@ -63,7 +63,7 @@ def keys(assets: dict[str, dict[str, Any]], group: str) -> set[str]:
 
 def test_every_step_of_the_flow_is_a_group(assets: dict[str, dict[str, Any]]) -> None:
     marts = {"mart_leaderboard", "mart_post_timeseries", "mart_profile_growth", "mart_profile_timeseries"}
-    groups = {"raw", "staging", "intermediate", "marts", "serving", "api"}
+    groups = {"raw", "staging", "intermediate", "marts", "serving", "api", "platform"}
     assert {asset["group"] for asset in assets.values()} == groups
     assert keys(assets, "raw") == {f"{name}_events" for name in EVENT_TYPES}
     assert keys(assets, "staging") >= {"stg_beat_post_log", "stg_beat_profile_log"}
@@ -134,11 +134,13 @@ def test_every_15_minutes_everything_is_built_and_checked(defs: dg.Definitions) 
     raw = {key for key in graph.get_all_asset_keys() if graph.get(key).group_name == "raw"}
     assert set(layer.executable_asset_keys) == {*graph.materializable_asset_keys, *raw}
     assert raw == set(graph.observable_asset_keys)
-    assert set(layer.asset_graph.asset_check_keys) == set(graph.asset_check_keys)
+    checked = {key for key in graph.asset_check_keys if key.asset_key not in raw}
+    assert set(layer.asset_graph.asset_check_keys) == checked  # the sensor runs the raw tables'
 
 
 def test_two_refreshes_never_run_at_once(defs: dg.Definitions) -> None:
-    [(tag, _)] = defs.resolve_job_def("refresh").run_tags.items() or defs.resolve_job_def("refresh").tags.items()
+    tags = {**defs.resolve_job_def("refresh").tags, **defs.resolve_job_def("refresh").run_tags}
+    [tag] = [name for name in tags if name.startswith("gcc/")]
     runs = yaml.safe_load((REPOSITORY / "dagster.yaml").read_text())["concurrency"]["runs"]
     assert {"key": tag, "value": {"applyLimitPerUniqueValue": True}, "limit": 1} in runs["tag_concurrency_limits"]
 
@@ -153,3 +155,26 @@ def test_dagster_accepts_its_settings(tmp_path: Path) -> None:
 def test_every_check_has_a_description(defs: dg.Definitions) -> None:
     graph = defs.resolve_asset_graph()
     assert [key.to_user_string() for key in graph.asset_check_keys if not graph.get(key).description] == []
+
+
+def test_everything_that_is_served_has_a_freshness_policy(defs: dg.Definitions) -> None:
+    graph = defs.resolve_asset_graph()
+    wanted = {
+        key for key in graph.get_all_asset_keys() if graph.get(key).group_name in {"raw", "marts", "serving", "api"}
+    }
+    assert {key for key in wanted if graph.get(key).freshness_policy is None} == set()
+
+
+def test_a_refresh_is_ended_after_ten_minutes(defs: dg.Definitions) -> None:
+    assert defs.resolve_job_def("refresh").tags["dagster/max_runtime"] == "600"
+
+
+def test_the_schedule_skips_while_a_refresh_runs_and_names_it(defs: dg.Definitions) -> None:
+    schedule = defs.resolve_schedule_def("every_15_minutes")
+    with dg.DagsterInstance.ephemeral() as instance, dg.build_schedule_context(instance=instance) as context:
+        [request] = schedule.evaluate_tick(context).run_requests or []
+        assert request.tags["gcc/started_by"] == "schedule"
+        run = instance.add_run(dg.DagsterRun(job_name="refresh", status=dg.DagsterRunStatus.STARTED))
+        skipped = schedule.evaluate_tick(context)
+        assert skipped.run_requests in (None, [])
+        assert f"/runs/{run.run_id}" in str(skipped.skip_message)

@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import dbt_assets
 
+from gcc_platform.defs import outcome
 from gcc_platform.defs.resources import ClickHouseResource
 from gcc_platform.defs.warehouse.translator import Translator
 from gcc_platform.resources.dbt import Dbt, build
@@ -26,7 +27,7 @@ def warehouse(context: dg.AssetExecutionContext, dbt_warehouse: Dbt, clickhouse:
     def row_counts(keys: Sequence[dg.AssetKey]) -> Mapping[dg.AssetKey, int]:
         return _row_counts(clickhouse, context.run.run_id, keys)
 
-    yield from build(context, "warehouse", dbt_warehouse, row_counts)
+    yield from build(context, "warehouse", dbt_warehouse, row_counts, lambda why: outcome.fail(context, why))
 
 
 def _row_counts(clickhouse: ClickHouseResource, run_id: str, keys: Sequence[dg.AssetKey]) -> Mapping[dg.AssetKey, int]:

@@ -6,6 +6,8 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtProject
 
+from gcc_platform.defs import limits
+
 # The groups of sources whose tables are assets already: the ingest service's and the sync's.
 _SOURCE_GROUPS = {"beat": "raw", "serving": "serving"}
 
@@ -22,12 +24,15 @@ class Translator(DagsterDbtTranslator):
         spec = super().get_asset_spec(manifest, unique_id, project)
         resource = self.get_resource_props(manifest, unique_id)
         group = _group(resource) or self._default_group
-        return spec.replace_attributes(
+        described = spec.replace_attributes(
             key=dg.AssetKey([group, resource["name"]]),
             group_name=group,
             description=resource["description"] or spec.description,
             owners=_owners(resource) or spec.owners,
         )
+        if group != "marts":
+            return described
+        return described.replace_attributes(freshness_policy=limits.of_mart(resource["name"]))
 
     def get_asset_check_spec(
         self, asset_spec: dg.AssetSpec, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None

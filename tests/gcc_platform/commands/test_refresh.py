@@ -11,6 +11,7 @@ import dagster as dg
 import psycopg
 import pytest
 
+from gcc_platform.defs import runs
 from tests.dbt_project import dbt
 
 REPOSITORY = Path(__file__).parents[3]
@@ -90,7 +91,7 @@ def test_every_check_is_of_the_data_as_it_is_now(refreshed: subprocess.Completed
         (run,) = instance.get_runs()
         found = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
         checks = [entry.get_dagster_event().asset_check_evaluation_data for entry in found]
-        assert {check.asset_key.path[0] for check in checks} == {"raw", "staging", "intermediate", "marts", "serving"}
+        assert {check.asset_key.path[0] for check in checks} == {"staging", "intermediate", "marts", "serving", "api"}
         for check in checks:
             last = instance.fetch_materializations(check.asset_key, limit=1).records
             checked = check.target_materialization_data
@@ -142,45 +143,85 @@ def test_the_api_reads_its_views(raw_tables: Mapping[str, str], refreshed: subpr
 
 
 @pytest.mark.slow
-def test_rows_that_are_missing_fail_the_parity_check(
-    platform: Mapping[str, str], refreshed: subprocess.CompletedProcess[str]
+def test_what_was_changed_in_postgres_by_hand_is_named_and_repaired_by_the_next_refresh(
+    raw_tables: Mapping[str, str], refreshed: subprocess.CompletedProcess[str], home: Path
 ) -> None:
-    from gcc_platform.defs.resources import ClickHouseResource, PostgresResource
-    from gcc_platform.defs.serving.assets import served_marts
-    from gcc_platform.defs.serving.checks import row_parity
-
-    with psycopg.connect(platform["POSTGRES_URL"]) as sync:
+    with psycopg.connect(raw_tables["POSTGRES_URL"], autocommit=True) as sync:
         [(table,)] = sync.execute(
             "SELECT tablename FROM pg_tables WHERE schemaname = 'serving_data' "
             "AND tablename LIKE 'mart_profile_timeseries\\_\\_%'"
         ).fetchall()
         sync.execute(f"DELETE FROM serving_data.{table} WHERE date = '2026-01-01'")
-    job = dg.define_asset_job("parity", selection=dg.AssetSelection.all_asset_checks())
-    defs = dg.Definitions(
-        assets=served_marts,
-        asset_checks=[row_parity],
-        jobs=[job],
-        resources={"clickhouse": ClickHouseResource(), "postgres": PostgresResource()},
-    )
-    result = defs.resolve_job_def("parity").execute_in_process(raise_on_error=False)
-    failed = [evaluation for evaluation in result.get_asset_check_evaluations() if not evaluation.passed]
+        sync.execute("SELECT pg_stat_force_next_flush()")
+    with psycopg.connect(raw_tables["GCC_DBT_POSTGRES_URL"], autocommit=True) as dbt_user:
+        dbt_user.execute("DROP VIEW api.leaderboard")
 
-    assert [evaluation.asset_key.path[-1] for evaluation in failed] == ["mart_profile_timeseries"]
-    assert failed[0].description == "4 rows are served, the mart has 5"
-    assert failed[0].blocking
+    repaired = refresh(raw_tables, home)
+
+    assert repaired.returncode == 0, repaired.stdout
+    served = ("  warning  serving", "  warning  api")
+    assert [line for line in repaired.stdout.splitlines() if line.startswith(served)] == [
+        "  warning  serving/mart_profile_timeseries served_as_loaded: "
+        "4 rows are served, 5 were loaded; 0 were inserted or updated since. Loaded again.",
+        "  warning  api/leaderboard as_built: the view api.leaderboard was dropped. Built again.",
+    ]
+    with psycopg.connect(raw_tables["GCC_READER_POSTGRES_URL"]) as reader:
+        assert reader.execute("SELECT count(*) FROM serving.mart_profile_timeseries").fetchone() == (5,)
+        assert reader.execute("SELECT count(*) FROM api.leaderboard").fetchone() != (0,)
 
 
 @pytest.mark.slow
-def test_a_model_that_fails_is_named_and_the_exit_code_tells(raw_tables: Mapping[str, str], home: Path) -> None:
+def test_a_model_that_fails_is_named_and_keeps_no_other_from_being_served(
+    raw_tables: Mapping[str, str], refreshed: subprocess.CompletedProcess[str], home: Path
+) -> None:
+    with clickhouse_connect.get_client(dsn=raw_tables["CLICKHOUSE_URL"]) as ingest:
+        ingest.command("RENAME TABLE _e.trace_log_events TO _e.trace_log_events_away")
+        ingest.command(
+            "INSERT INTO _e.post_log_events (event_id, source, platform, profile_id, shortcode, event_timestamp) "
+            "SELECT generateUUIDv4(), 'graphapi', 'INSTAGRAM', 'p1', 'another', toDateTime('2026-01-01 10:00', 'UTC')"
+        )
+        try:
+            failed = refresh(raw_tables, home)
+        finally:
+            ingest.command("RENAME TABLE _e.trace_log_events_away TO _e.trace_log_events")
+
+    assert failed.returncode == 1
+    assert "FAILED   platform__refresh: dbt failed at model.warehouse.stg_beat_trace_log" in failed.stdout
+    assert "skipped  serving/mart_trace_latency" in failed.stdout
+    assert "built    serving/mart_post_timeseries (51 rows)" in failed.stdout
+    assert "Traceback" not in failed.stdout + failed.stderr
+
+
+@pytest.mark.slow
+def test_a_server_that_refuses_everything_is_named(raw_tables: Mapping[str, str], home: Path) -> None:
     unprivileged = {**raw_tables, "GCC_DBT_CLICKHOUSE_URL": raw_tables["GCC_SYNC_CLICKHOUSE_URL"]}
 
     failed = refresh(unprivileged, home)
 
     assert failed.returncode == 1
-    assert "FAILED   dbt_warehouse: dbt failed at" in failed.stdout
     assert "Not enough privileges" in failed.stdout
     assert "skipped  serving/mart_leaderboard" in failed.stdout
     assert "Traceback" not in failed.stdout + failed.stderr
+
+
+@pytest.mark.slow
+def test_a_second_refresh_is_refused_while_one_runs_and_not_if_its_process_was_killed(
+    raw_tables: Mapping[str, str], refreshed: subprocess.CompletedProcess[str], home: Path
+) -> None:
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        tags = {runs.PROCESS: runs.this_process(), runs.STARTED_BY: "the test"}
+        run = instance.add_run(dg.DagsterRun(job_name="refresh", status=dg.DagsterRunStatus.STARTED, tags=tags))
+        refused = refresh(raw_tables, home)
+        assert refused.returncode == 1
+        assert "the refresh that the test started" in refused.stderr
+        assert f"/runs/{run.run_id}" in refused.stderr
+
+        killed = subprocess.Popen(["true"])
+        killed.wait()
+        host = runs.this_process().rpartition(":")[0]
+        instance.add_run_tags(run.run_id, {runs.PROCESS: f"{host}:{killed.pid}"})
+        assert runs.unfinished(instance) is None
+        assert instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.FAILURE
 
 
 def test_without_urls_it_says_which_one_is_missing(tmp_path: Path) -> None:
