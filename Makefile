@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help up test chaos bench memory cost lint format types sql unit setup lock audit clean
+.PHONY: help up test chaos oncall bench memory cost lint format types sql unit setup lock audit clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ chaos: setup  ## an hour of random faults, an hour without ClickHouse, a fuzz of
 	GCC_CHAOS_SECONDS=$${GCC_CHAOS_SECONDS:-3600} GCC_OUTAGE_SECONDS=$${GCC_OUTAGE_SECONDS:-3600} GCC_FUZZ_BODIES=$${GCC_FUZZ_BODIES:-100000} \
 	    pytest -s tests/chaos tests/ingest_service/test_fuzz.py $(PYTEST_ARGS)
 
+oncall: setup  ## half an hour of faults, each until its alert arrives and ends, with a row of figures for each
+	GCC_ONCALL=1 pytest -s tests/oncall $(PYTEST_ARGS)
+
 bench: setup  ## an hour of benchmarks into docs/benchmarks.md (ARGS="drain --rounds 5")
 	@python -m tests.benchmarks $(ARGS)
 
@@ -47,7 +50,7 @@ format: setup  ## format Python and SQL
 	ruff format .
 	sqlfluff fix dbt_project
 
-setup: $(VENV)/.installed $(VENV)/.rabbitmq  ## virtual environment, locked packages, RabbitMQ
+setup: $(VENV)/.installed $(VENV)/.servers  ## virtual environment, locked packages, RabbitMQ, Alertmanager
 
 $(VENV)/.uv: gcc_platform/local_stack/create_venv.sh gcc_platform/local_stack/uv.txt
 	@PYTHON=$(PYTHON) sh $< $(VENV)
@@ -59,7 +62,7 @@ $(VENV)/.installed: $(VENV)/.uv requirements.lock pyproject.toml
 	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.rabbitmq: gcc_platform/local_stack/install_rabbitmq.sh | $(VENV)/.uv
+$(VENV)/.servers: gcc_platform/local_stack/install_debian_packages.sh | $(VENV)/.uv
 	@sh $<
 	@touch $@
 

@@ -58,6 +58,7 @@ READ_ELSEWHERE = frozenset(
         "GCC_CHAOS_SEED",
         "GCC_FUZZ_BODIES",
         "GCC_FUZZ_SEED",
+        "GCC_ONCALL",
         "GCC_OUTAGE_SECONDS",
         # the GNU compiler and its container images
         "GCC_COLORS",

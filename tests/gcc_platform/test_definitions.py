@@ -169,12 +169,18 @@ def test_a_refresh_is_ended_after_ten_minutes(defs: dg.Definitions) -> None:
     assert defs.resolve_job_def("refresh").tags["dagster/max_runtime"] == "600"
 
 
-def test_the_schedule_skips_while_a_refresh_runs_and_names_it(defs: dg.Definitions) -> None:
+def test_the_schedule_skips_while_a_refresh_runs_and_names_it(defs: dg.Definitions, tmp_path: Path) -> None:
     schedule = defs.resolve_schedule_def("every_15_minutes")
-    with dg.DagsterInstance.ephemeral() as instance, dg.build_schedule_context(instance=instance) as context:
+    stored = dg.DagsterInstance.local_temp(str(tmp_path))
+    with stored as instance, dg.build_schedule_context(instance=instance) as context:
         [request] = schedule.evaluate_tick(context).run_requests or []
         assert request.tags["gcc/started_by"] == "schedule"
         run = instance.add_run(dg.DagsterRun(job_name="refresh", status=dg.DagsterRunStatus.STARTED))
         skipped = schedule.evaluate_tick(context)
         assert skipped.run_requests in (None, [])
         assert f"/runs/{run.run_id}" in str(skipped.skip_message)
+
+
+def test_the_whole_code_location_loads_as_dagsters_servers_load_it(defs: dg.Definitions) -> None:
+    """Names of jobs and of steps share one namespace, which a single job does not notice."""
+    defs.get_repository_def().load_all_definitions()

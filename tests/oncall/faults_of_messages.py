@@ -1,41 +1,163 @@
-"""Messages that cannot be stored, have no queue, or wait."""
+"""Messages that cannot be stored, have no queue, are from tomorrow, or arrive twice; and types that stand still."""
 
 import json
 import urllib.request
 from base64 import b64encode
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, urlsplit
+from uuid import uuid4
 
 from ingest_service.events.contract import EXCHANGE
+from tests.harness.running import query, run
+from tests.oncall.fault import Fault
 from tests.oncall.platform import Platform
 
+ORDER_QUEUE = "order_log_events_q"
 
-def _publish(platform: Platform, routing_key: str, body: str) -> None:
-    """One message through RabbitMQ's management API: whatever a crawler may send."""
+
+def _management(platform: Platform, method: str, path: str, body: object = None) -> None:
     url = urlsplit(platform.environment["RABBITMQ_MANAGEMENT_URL"])
-    message = {
-        "properties": {"app_id": "planted"},
-        "routing_key": routing_key,
-        "payload": body,
-        "payload_encoding": "string",
-    }
     request = urllib.request.Request(
-        f"http://{url.hostname}:{url.port}/api/exchanges/%2F/{EXCHANGE}/publish",
-        json.dumps(message).encode(),
-        {"Authorization": f"Basic {b64encode(f'{url.username}:{url.password}'.encode()).decode()}"},
+        f"http://{url.hostname}:{url.port}/api/{path}",
+        None if body is None else json.dumps(body).encode(),
+        {
+            "Authorization": f"Basic {b64encode(f'{url.username}:{url.password}'.encode()).decode()}",
+            "Content-Type": "application/json",
+        },
+        method=method,
     )
     urllib.request.urlopen(request, timeout=10).close()
+
+
+def _message(platform: Platform, routing_key: str, body: str) -> None:
+    """One message as a crawler may send it, whatever is in it."""
+    message = {"properties": {}, "routing_key": routing_key, "payload": body, "payload_encoding": "string"}
+    _management(platform, "POST", f"exchanges/%2F/{EXCHANGE}/publish", message)
 
 
 def _purge(platform: Platform, queue: str) -> None:
-    url = urlsplit(platform.environment["RABBITMQ_MANAGEMENT_URL"])
-    request = urllib.request.Request(
-        f"http://{url.hostname}:{url.port}/api/queues/%2F/{quote(queue)}/contents",
-        headers={"Authorization": f"Basic {b64encode(f'{url.username}:{url.password}'.encode()).decode()}"},
-        method="DELETE",
-    )
-    urllib.request.urlopen(request, timeout=10).close()
+    _management(platform, "DELETE", f"queues/%2F/{quote(queue)}/contents")
+
+
+def publish(platform: Platform, event_type: str, events: list[dict[str, object]]) -> None:
+    """Publish events as `gcc-ingest publish` does."""
+    lines = "".join(json.dumps(event) + "\n" for event in events)
+    done = run(platform.environment, "publish", event_type, "-", stdin=lines.encode())
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def _order(**more: object) -> dict[str, object]:
+    return {
+        "event_id": str(uuid4()),
+        "source": "test",
+        "platform": "SHOPIFY",
+        "order_id": str(uuid4()),
+        "store": "a",
+        "event_timestamp": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}",
+        **more,
+    }
 
 
 def _unroutable(platform: Platform) -> None:
     for _ in range(3):
-        _publish(platform, "no_such_events", "{}")
+        _message(platform, "no_such_events", "{}")
+
+
+def _dead_letters(platform: Platform) -> None:
+    for _ in range(3):
+        _message(platform, "asset_log_events", "not JSON")
+
+
+def _garbage(platform: Platform) -> None:
+    done = run(platform.environment, "publish", "order_log", "-", stdin=b"".join(b"{}\n" for _ in range(600)))
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def _end_of_garbage(platform: Platform) -> None:
+    _purge(platform, ORDER_QUEUE)
+    platform.kill(platform.ingest)  # its share of dead letters is of the last thousand messages
+    _purge(platform, ORDER_QUEUE)
+    platform.start(platform.ingest)
+
+
+def _from_tomorrow(platform: Platform) -> None:
+    ahead = f"{datetime.now(UTC) + timedelta(minutes=10):%Y-%m-%d %H:%M:%S}"
+    publish(platform, "order_log", [_order(event_timestamp=ahead) for _ in range(20)])
+
+
+def _three_times(platform: Platform) -> None:
+    events = [_order() for _ in range(500)]
+    for _ in range(3):
+        publish(platform, "order_log", events)
+
+
+def _forget_orders(platform: Platform) -> None:
+    """The checks look back fifteen minutes: without these rows they pass at once."""
+    for table in ("order_log_events", "ingest_batches"):
+        query(platform.environment["CLICKHOUSE_URL"], f"TRUNCATE TABLE _e.{table}")
+
+
+def _rename_column(platform: Platform) -> None:
+    query(platform.environment["CLICKHOUSE_URL"], "ALTER TABLE _e.order_log_events RENAME COLUMN store TO shop")
+    publish(platform, "order_log", [_order()])
+
+
+def _rename_back(platform: Platform) -> None:
+    query(platform.environment["CLICKHOUSE_URL"], "ALTER TABLE _e.order_log_events RENAME COLUMN shop TO store")
+
+
+FAULTS = (
+    Fault(
+        "unroutable messages",
+        _unroutable,
+        lambda platform: _purge(platform, "beat.unroutable_q"),
+        {"alertname": "UnroutableMessages", "severity": "warn", "team": "ingest", "queue": "beat.unroutable_q"},
+        seconds=60,
+        text="3 messages",
+        is_quick=True,
+    ),
+    Fault(
+        "dead letters",
+        _dead_letters,
+        lambda platform: platform.restart_watch(),  # they are reported for 15 minutes; a new watch counts from now on
+        {"alertname": "DeadLetters", "severity": "warn", "team": "ingest", "type": "asset_log"},
+        seconds=60,
+        text="3 not_json",
+        heals_within=420,
+    ),
+    Fault(
+        "a publisher sends garbage only",
+        _garbage,
+        _end_of_garbage,
+        {"alertname": "IngestHalted", "severity": "page", "team": "ingest", "type": "order_log"},
+        seconds=60,
+        text="too_many_dead_letters",
+        heals_within=420,
+    ),
+    Fault(
+        "a raw column is renamed",
+        _rename_column,
+        _rename_back,
+        {"alertname": "IngestHalted", "severity": "page", "team": "ingest", "type": "order_log"},
+        seconds=60,
+        text="store",
+        muted=(),
+        heals_within=240,
+    ),
+    Fault(
+        "events from the future",
+        _from_tomorrow,
+        _forget_orders,
+        {"alertname": "CheckFailed", "check": "event_times", "asset": "raw/order_log_events", "team": "ingest"},
+        seconds=120,
+        text="20 events",
+    ),
+    Fault(
+        "everything published three times",
+        _three_times,
+        _forget_orders,
+        {"alertname": "CheckFailed", "check": "duplicates", "asset": "raw/order_log_events"},
+        seconds=120,
+        text="repeat an event (66.7%)",
+    ),
+)

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import urllib.error
@@ -94,7 +95,7 @@ class Platform:
         """Start everything, the watch last."""
         with _environment(self._receivers), _without(NAMES):
             self.alertmanager.start(threading.Event())
-            self._urls = {name: value for name, value in self.stack.start(print).items() if name != "ALERTMANAGER_URL"}
+            self.start_servers()
         assert run(self.environment, "init").returncode == 0
         self.write_definitions("from gcc_platform.definitions import defs\n")
         (self.directory / "workspace.yaml").write_text(_WORKSPACE.format(definitions=self.definitions.name))
@@ -141,9 +142,38 @@ class Platform:
         eventually(lambda: not next(each.pid for each in self.stack.status() if each.name == name))
 
     def start_servers(self) -> None:
-        """Start the servers that were killed."""
+        """Start the servers that do not run."""
         with _environment(self.alertmanager.environment()):
-            self.stack.start(print)
+            self._urls = self.stack.start(print)
+
+    def restart_watch(self) -> None:
+        """A new watch, which remembers nothing."""
+        self.watch.start(self.environment)
+        self.watch.wait()
+
+    def restart_alertmanager(self) -> None:
+        """Stop it, and start it again with its data."""
+        self.alertmanager.stop()
+        with _environment(self._receivers):
+            self.alertmanager.start(threading.Event())
+
+    def command(self, *arguments: str) -> str:
+        """The output of a gcc-platform command that succeeds."""
+        done = subprocess.run(
+            [PROGRAMS / "gcc-platform", *arguments],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def states(self, name: str) -> list[str]:
+        """The states of the alerts of a name, as the status page has them."""
+        report = self.get(self.watch_port, "/status.json")
+        return [line["state"] for line in report["alerts"] if line["name"] == name] if report else []
 
     def get(self, port: int, path: str) -> Any:
         """The JSON, or else the text, of one of our HTTP servers; None if it does not answer with 200."""
@@ -176,7 +206,9 @@ class Platform:
         try:
             eventually(lambda: self.get(self.watch_port, "/status.json") and not self.alerts(), seconds)
         except AssertionError:
-            raise AssertionError(f"still firing: {self.get(self.watch_port, '/status.json')['alerts']}") from None
+            report = self.get(self.watch_port, "/status.json")
+            found = report["alerts"] if report else "the watch does not answer"
+            raise AssertionError(f"still firing: {found}") from None
 
     def _process(self, name: str, command: list[str], ready: Callable[[], bool] = lambda: True) -> ManagedProcess:
         return ManagedProcess(

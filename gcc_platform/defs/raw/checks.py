@@ -13,7 +13,7 @@ from gcc_platform.raw_checks.finding import Finding
 
 
 @dg.multi_asset_check(
-    name="raw_checks",
+    name="check_raw_tables",
     can_subset=True,
     specs=[
         dg.AssetCheckSpec(name, asset=key, description=f"{description} docs/operations.md has an entry for `{name}`.")

@@ -119,4 +119,4 @@ def _numbers(nodes: Mapping[str, Node]) -> Assets:
         for node in nodes.values()
         for check in _checks(node)
     )
-    return Assets(freshness, checks, {key: _team(node) for key, node in nodes.items()})
+    return Assets(dict(freshness), dict(checks), {key: _team(node) for key, node in nodes.items()})
