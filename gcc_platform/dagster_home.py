@@ -24,3 +24,11 @@ def dagster_home() -> Path:
         configuration.unlink(missing_ok=True)  # a link to a folder that has been moved
         configuration.symlink_to(original)
     return home
+
+
+def dagster_environment() -> dict[str, str]:
+    """Variables of Dagster's own processes, besides DAGSTER_HOME.
+
+    With the default of 60 s, a busy machine loses runs: they are marked as failed while their processes start.
+    """
+    return {"DAGSTER_GRPC_TIMEOUT_SECONDS": os.environ.get("DAGSTER_GRPC_TIMEOUT_SECONDS", "300")}

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from gcc_platform.defs import outcome, schedules
+from gcc_platform.defs.health import assets as health
 from gcc_platform.defs.raw import assets as raw_assets
 from gcc_platform.defs.raw import checks as raw_checks
 from gcc_platform.defs.raw import sensors as raw_sensors
@@ -22,6 +23,7 @@ defs = dg.Definitions.merge(
     dg.Definitions(
         assets=[*serving_assets.served_marts, serving_api_views.api_views, outcome.refresh_outcome],
     ),
+    dg.Definitions(assets=[health.health], asset_checks=[health.health_checks], sensors=[health.health_sensor]),
     dg.Definitions(jobs=[schedules.refresh, schedules.raw_checks], schedules=[schedules.every_15_minutes]),
     dg.Definitions(
         resources={

@@ -19,7 +19,7 @@ from rich.table import Table
 from gcc_platform import project
 from gcc_platform.commands.keep_running import KeepRunning
 from gcc_platform.commands.managed_process import ManagedProcess
-from gcc_platform.dagster_home import dagster_home
+from gcc_platform.dagster_home import dagster_environment, dagster_home
 from gcc_platform.local_stack.commands import directory_option, stack_of
 from gcc_platform.local_stack.errors import StackError
 from gcc_platform.local_stack.ports import LOOPBACK, is_free
@@ -94,6 +94,7 @@ def _services(directory: Path, settings: Settings, rate: float | None) -> list[M
             Process(directory / "dagster"),
             [str(PROGRAMS / "dagster"), *dagster, "--port", str(settings.dagster_port)],
             lambda: _assets_are_loaded(settings.dagster_port),
+            dagster_environment(),
         ),
     ]
     if rate is not None:

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from gcc_platform.defs import runs
+from gcc_platform.defs.health.assets import KEY as HEALTH
 from gcc_platform.defs.outcome import REFRESH
 from gcc_platform.defs.raw import tables
 
@@ -19,7 +20,7 @@ refresh = dg.define_asset_job(
     selection=(
         dg.AssetSelection.assets(*tables.BY_KEY).without_checks()  # the sensor runs those, every 30 s
         | dg.AssetSelection.all().materializable()
-        | (dg.AssetSelection.all_asset_checks() - _RAW_CHECKS)
+        | (dg.AssetSelection.all_asset_checks() - _RAW_CHECKS - dg.AssetSelection.checks_for_assets(HEALTH))
     ),
     # dbt has threads of its own, and loading the code in a process per step takes longer than the steps.
     executor_def=dg.in_process_executor,

@@ -21,7 +21,7 @@ class Queues:
 
 
 def measure(url: str, names: Iterable[str]) -> Queues:
-    """The states of the queues. A broker that does not answer is no error here: the watch reports it."""
+    """The states of the queues. A broker that does not answer raises nothing: the watch reports it."""
     try:
         return Queues(asyncio.run(_states(url, list(names))))
     except BrokerUnavailable as error:

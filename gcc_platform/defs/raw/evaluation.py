@@ -24,7 +24,7 @@ DESCRIPTIONS: Mapping[str, str] = {
     "event_times": "No event is more than 5 minutes ahead of its arrival.",
     "duplicates": "Less than 2 % of what landed repeats an event. Duplicates are harmless: staging reads each once.",
     "dead_letters": "No message was dead-lettered in the last 15 minutes.",
-    "parts": "No partition has so many parts that ClickHouse will slow inserts down.",
+    "parts": "No partition has more than 300 parts: with too many, ClickHouse slows inserts down.",
     "queue": "Something consumes the queue.",
 }
 """What each check expects, by name."""

@@ -48,7 +48,7 @@ def _served_asset(mart: Mart) -> dg.AssetsDefinition:
     )
     def serve(
         context: dg.AssetExecutionContext, clickhouse: ClickHouseResource, postgres: PostgresResource
-    ) -> dg.MaterializeResult:  # type: ignore[type-arg]  Dagster recognizes only the bare class
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster recognizes only the bare class
         version = new_version()
         with (
             clickhouse.connect(mart=mart.name, version=version, run_id=context.run.run_id) as source,

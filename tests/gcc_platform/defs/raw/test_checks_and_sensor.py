@@ -7,7 +7,8 @@ import dagster as dg
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from gcc_platform.defs.raw import checks, sensors
+from gcc_platform.defs import reported
+from gcc_platform.defs.raw import checks
 from gcc_platform.defs.raw.assets import raw_tables
 from gcc_platform.defs.raw.evaluation import DESCRIPTIONS
 from gcc_platform.defs.raw.sensors import raw_tables_sensor
@@ -103,7 +104,7 @@ def test_everything_is_reported_again_after_a_while(monkeypatch: pytest.MonkeyPa
     with dg.DagsterInstance.ephemeral() as instance:
         ticks = Ticks(instance)
         ticks.next()
-        monkeypatch.setattr(sensors, "_REPEAT_SECONDS", {True: 0, False: 0})
+        monkeypatch.setattr(reported, "REPEAT_SECONDS", {True: 0, False: 0})
         assert len(ticks.evaluations()) == TYPES * len(DESCRIPTIONS)
 
 

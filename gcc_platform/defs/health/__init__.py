@@ -1,0 +1,1 @@
+"""What the watch reports, in Dagster's UI."""
