@@ -28,6 +28,8 @@ class Kind:
     """What somebody on call does first, in a sentence."""
     looks: int = 1
     """It is reported when it was seen in this number of consecutive looks: one timeout on a busy machine is none."""
+    keep_firing_seconds: float = 0.0
+    """It fires for this long after it was last seen, as Prometheus' keep_firing_for: what it mutes recovers later."""
     muted_by: tuple[str, ...] = ()
     """Names of alerts that explain this one: while one of them fires, nobody is notified of this one."""
     muted_per_type: tuple[str, ...] = ()

@@ -15,13 +15,37 @@ _DAGSTER = ("DagsterDown", "CodeLocationFailed", "DaemonDown")
 _TYPE = ("IngestHalted", "IngestWaiting", "IngestRetrying")
 """An event type whose messages do not move explains what is late about this type, and about no other."""
 
+_RECOVERY = 45.0
+"""Services wait for up to 30 s between attempts (GCC_RETRY_MOST_SECONDS), and the watch looks every 15 s."""
+
 _PAGE, _WARN = Severity.PAGE, Severity.WARN
 
 _KINDS = (
     # servers
-    Kind("RabbitMQDown", _PAGE, "platform", "Start RabbitMQ. Crawlers spool meanwhile; nothing is lost.", looks=2),
-    Kind("ClickHouseDown", _PAGE, "platform", "Start ClickHouse. Messages wait in RabbitMQ meanwhile.", looks=2),
-    Kind("PostgresDown", _PAGE, "platform", "Start PostgreSQL. The API has no data until it answers.", looks=2),
+    Kind(
+        "RabbitMQDown",
+        _PAGE,
+        "platform",
+        "Start RabbitMQ. Crawlers spool meanwhile; nothing is lost.",
+        looks=2,
+        keep_firing_seconds=_RECOVERY,
+    ),
+    Kind(
+        "ClickHouseDown",
+        _PAGE,
+        "platform",
+        "Start ClickHouse. Messages wait in RabbitMQ meanwhile.",
+        looks=2,
+        keep_firing_seconds=_RECOVERY,
+    ),
+    Kind(
+        "PostgresDown",
+        _PAGE,
+        "platform",
+        "Start PostgreSQL. The API has no data until it answers.",
+        looks=2,
+        keep_firing_seconds=_RECOVERY,
+    ),
     Kind("DiskFilling", _WARN, "platform", "Free space, or enlarge the disk, before a server stops writing."),
     # the ingest service and its archive
     Kind(
@@ -116,7 +140,14 @@ _KINDS = (
         "A publisher uses a routing key without a queue: read a message's headers in RabbitMQ.",
     ),
     # Dagster
-    Kind("DagsterDown", _PAGE, "platform", "Start Dagster. Nothing is refreshed meanwhile.", looks=2),
+    Kind(
+        "DagsterDown",
+        _PAGE,
+        "platform",
+        "Start Dagster. Nothing is refreshed meanwhile.",
+        looks=2,
+        keep_firing_seconds=_RECOVERY,
+    ),
     Kind(
         "DaemonDown",
         _PAGE,

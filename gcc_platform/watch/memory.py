@@ -39,6 +39,7 @@ class Ended:
 class _Known:
     alert: Alert
     first_seen: float
+    last_seen: float
     looks: int
 
 
@@ -75,11 +76,15 @@ class Memory:
         return list(self._ended.values())
 
     def _after(self, known: Mapping[Identity, _Known], part: Seen) -> dict[Identity, _Known]:
-        found = {} if part.complete else dict(known)
+        now = self.clock()
+        found = {identity: old for identity, old in known.items() if not part.complete or self._keeps_firing(old, now)}
         for alert in part.alerts:
             old = known.get(alert.identity)
-            found[alert.identity] = _Known(alert, old.first_seen if old else self.clock(), old.looks + 1 if old else 1)
+            found[alert.identity] = _Known(alert, old.first_seen if old else now, now, old.looks + 1 if old else 1)
         return found
+
+    def _keeps_firing(self, known: _Known, now: float) -> bool:
+        return self._is_confirmed(known) and now - known.last_seen < known.alert.kind.keep_firing_seconds
 
     def _note_ended(self, before: Mapping[Identity, _Known], now: Iterable[Identity]) -> None:
         at = self.clock()

@@ -16,8 +16,9 @@ class Clock:
         return self.now
 
 
-def alert(looks: int = 1, summary: str = "", **about: str) -> Alert:
-    return Alert.of(Kind("Broken", Severity.PAGE, "platform", "repair it", looks), summary, about=about)
+def alert(looks: int = 1, summary: str = "", keep: float = 0.0, **about: str) -> Alert:
+    kind = Kind("Broken", Severity.PAGE, "platform", "repair it", looks, keep)
+    return Alert.of(kind, summary, about=about)
 
 
 def test_an_alert_fires_when_it_was_seen_in_as_many_consecutive_looks_as_its_kind_asks_for() -> None:
@@ -55,6 +56,24 @@ def test_what_a_probe_cannot_see_at_present_stays_as_it_was() -> None:
     assert {each.alert.identity for each in memory.firing()} == {late.identity, down.identity}
     memory.update({"dagster": Seen()})
     assert memory.firing() == []
+
+
+def test_an_alert_that_mutes_others_fires_on_for_a_while_if_it_was_confirmed() -> None:
+    clock = Clock()
+    memory = Memory(clock)
+    memory.update({"probe": Seen((alert(looks=2, keep=45),))})
+    memory.update({"probe": Seen()})
+    memory.update({"probe": Seen((alert(looks=2, keep=45),))})
+    assert memory.firing() == []
+    memory.update({"probe": Seen((alert(looks=2, keep=45),))})
+    clock.now += 44
+    memory.update({"probe": Seen()})
+    assert len(memory.firing()) == 1
+    assert memory.ended() == []
+    clock.now += 1
+    memory.update({"probe": Seen()})
+    assert memory.firing() == []
+    assert len(memory.ended()) == 1
 
 
 def test_an_end_is_repeated_for_15_minutes_and_no_longer() -> None:
