@@ -109,9 +109,9 @@ def status(directory: Path | None, *, as_json: bool) -> None:
 
 def _line(server: ServerStatus) -> str:
     if server.state != "running":
-        return f"{server.name:<12}{server.state}"
+        return f"{server.name:<14}{server.state}"
     ports = ", ".join(f"{name} {port}" for name, port in server.ports.items())
-    return f"{server.name:<12}running  process {server.pid}  {ports}  log {server.log}"
+    return f"{server.name:<14}running  process {server.pid}  {ports}  log {server.log}"
 
 
 def _progress(message: str) -> None:

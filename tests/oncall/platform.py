@@ -30,6 +30,14 @@ load_from:
 """
 
 
+_SCHEDULE_ID = """
+query ($selector: ScheduleSelector!) { scheduleOrError(scheduleSelector: $selector) { ... on Schedule { id } } }
+"""
+_STOP_SCHEDULE = """
+mutation ($id: String!) { stopRunningSchedule(id: $id) { __typename } }
+"""
+
+
 class QuickAlertmanager(Alertmanager):
     """With the routes of deploy/alertmanager and shorter times, so that an end is reported sooner."""
 
@@ -106,6 +114,7 @@ class Platform:
                 process.start(self.environment)
             for process in group:
                 process.wait()
+        self._stop_schedule()
 
     def close(self) -> None:
         """Stop everything, whatever state it is in."""
@@ -209,6 +218,16 @@ class Platform:
             report = self.get(self.watch_port, "/status.json")
             found = report["alerts"] if report else "the watch does not answer"
             raise AssertionError(f"still firing: {found}") from None
+
+    def _stop_schedule(self) -> None:
+        """A refresh in the middle of a fault would fail, which is another alert until the next one."""
+        selector = {
+            "repositoryName": "__repository__",
+            "repositoryLocationName": "gcc",
+            "scheduleName": "every_15_minutes",
+        }
+        states = self.graphql(_SCHEDULE_ID, selector=selector)["scheduleOrError"]
+        self.graphql(_STOP_SCHEDULE, id=states["id"])
 
     def _process(self, name: str, command: list[str], ready: Callable[[], bool] = lambda: True) -> ManagedProcess:
         return ManagedProcess(
