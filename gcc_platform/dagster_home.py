@@ -7,6 +7,12 @@ from gcc_platform import project
 
 _VARIABLE = "DAGSTER_HOME"
 _CONFIGURATION = "dagster.yaml"
+POSTGRES = "DAGSTER_POSTGRES_URL"
+"""If it is set, all of Dagster's history is in this database instead of files."""
+_WRITTEN = (
+    "# Written by gcc-platform, because DAGSTER_POSTGRES_URL is set. Do not edit: the original is beside the code.\n"
+)
+_STORAGE = f"storage:\n  postgres:\n    postgres_url: {{env: {POSTGRES}}}\n"
 
 
 def location() -> Path:
@@ -19,11 +25,23 @@ def dagster_home() -> Path:
     home = location()
     os.environ[_VARIABLE] = str(home)
     home.mkdir(parents=True, exist_ok=True)
-    configuration, original = home / _CONFIGURATION, project.root() / _CONFIGURATION
-    if not configuration.exists() and original.exists():
-        configuration.unlink(missing_ok=True)  # a link to a folder that has been moved
-        configuration.symlink_to(original)
+    _configure(home / _CONFIGURATION, project.root() / _CONFIGURATION)
     return home
+
+
+def _configure(configuration: Path, original: Path) -> None:
+    """Link the project's settings, or write them with another storage: Dagster's YAML knows no conditions.
+
+    A file that somebody else has put there is left alone.
+    """
+    is_ours = configuration.is_symlink() or not configuration.exists() or configuration.read_text().startswith(_WRITTEN)
+    if not is_ours or not original.exists():
+        return
+    configuration.unlink(missing_ok=True)  # perhaps a link to a folder that has been moved
+    if os.environ.get(POSTGRES):
+        configuration.write_text(f"{_WRITTEN}{_STORAGE}\n{original.read_text()}")
+    else:
+        configuration.symlink_to(original)
 
 
 def dagster_environment() -> dict[str, str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gcc_platform.local_stack.settings import AlertSettings, LocalStackSettings
+from gcc_platform.retention.settings import RetentionSettings
 from gcc_platform.settings import Settings as PlatformSettings
 from gcc_platform.watch.settings import WatchSettings
 from ingest_service.commands import unknown_settings
@@ -15,7 +16,7 @@ from ingest_service.settings import Settings as IngestSettings
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / ".env.example"
-SETTINGS = (PlatformSettings, LocalStackSettings, AlertSettings, WatchSettings, IngestSettings)
+SETTINGS = (PlatformSettings, LocalStackSettings, AlertSettings, WatchSettings, RetentionSettings, IngestSettings)
 
 
 def test_every_setting_is_listed_in_the_example_and_nothing_else() -> None:

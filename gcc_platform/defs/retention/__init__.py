@@ -1,0 +1,1 @@
+"""The daily pruning of Dagster's history."""
