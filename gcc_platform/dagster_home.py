@@ -9,9 +9,7 @@ _VARIABLE = "DAGSTER_HOME"
 _CONFIGURATION = "dagster.yaml"
 POSTGRES = "DAGSTER_POSTGRES_URL"
 """If it is set, all of Dagster's history is in this database instead of files."""
-_WRITTEN = (
-    "# Written by gcc-platform, because DAGSTER_POSTGRES_URL is set. Do not edit: the original is beside the code.\n"
-)
+_WRITTEN = "# Written by gcc-platform, because DAGSTER_POSTGRES_URL is set. Edit the original beside the code.\n"
 _STORAGE = f"storage:\n  postgres:\n    postgres_url: {{env: {POSTGRES}}}\n"
 
 

@@ -1,8 +1,9 @@
-"""gcc-platform doctor: checks the servers, versions, privileges and settings that the platform needs, with advice."""
+"""gcc-platform doctor: checks servers, versions, privileges, settings and the running platform, with advice."""
 
 import asyncio
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 
@@ -12,10 +13,13 @@ from aio_pika.exceptions import ChannelNotFoundEntity
 
 from gcc_platform.commands import insert_conditions, privileges
 from gcc_platform.commands.finding import Finding
+from gcc_platform.commands.watch import folders
 from gcc_platform.resources import clickhouse, postgres
 from gcc_platform.resources.dbt_environment import dbt_environment
 from gcc_platform.resources.dbt_project import DBT
 from gcc_platform.settings import Settings
+from gcc_platform.watch import service
+from gcc_platform.watch.settings import WatchSettings
 from ingest_service.broker import topology
 from ingest_service.broker.confirms import confirming
 from ingest_service.broker.connection import connected
@@ -29,6 +33,7 @@ from ingest_service.settings import Settings as IngestSettings
 _OLDEST_CLICKHOUSE = (25, 3)
 _OLDEST_POSTGRES = 14
 _ALARM_SECONDS = 2
+_SKEW_SECONDS = 5.0
 _INIT = "run gcc-ingest init"
 
 
@@ -66,6 +71,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         "PostgreSQL, sync": _sync_postgres,
         "PostgreSQL, dbt": _dbt_postgres,
         "dbt": _dbt,
+        "the running platform": _running,
     }
     for subject, check in checks.items():
         try:
@@ -116,6 +122,8 @@ def _ingest(_settings: Settings) -> Iterator[Finding]:
         existing = {f"_e.{row[0]}" for row in server.rows("SELECT name FROM system.tables WHERE database = '_e'")}
         tables = [*TABLES, *LEDGER_VIEWS]
         yield _all_exist(subject, "tables and views", tables, [name for name in tables if name not in existing])
+        [[now]] = server.rows("SELECT toFloat64(now64(3))")
+        yield _clock(subject, float(now))
         yield from privileges.of_clickhouse(server, subject, "ingest")
         yield from insert_conditions.examine(server, subject, IngestSettings().clickhouse_cluster)
 
@@ -137,6 +145,8 @@ def _sync_postgres(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             subject, version >= _OLDEST_POSTGRES, f"version {version}", f"upgrade to {_OLDEST_POSTGRES} or newer"
         )
+        [(now,)] = connection.execute("SELECT extract(epoch FROM clock_timestamp())").fetchall()
+        yield _clock(subject, float(now))
         yield from privileges.of_postgres(connection, subject, "sync")
 
 
@@ -148,6 +158,25 @@ def _dbt_postgres(settings: Settings) -> Iterator[Finding]:
 def _dbt(settings: Settings) -> Iterator[Finding]:
     dbt_environment(settings)
     yield Finding("dbt", DBT.exists(), "installed beside this Python", "run make setup, or pip install '.[platform]'")
+
+
+def _running(settings: Settings) -> Iterator[Finding]:
+    """What gcc-platform watch would see now: services, queues, Dagster, disks."""
+    report = asyncio.run(service.look_once(WatchSettings(), settings, folders()))
+    checked = {"RabbitMQ", "ClickHouse", "PostgreSQL"}  # more thoroughly, above
+    alerts = [line for line in report.alerts if not line.name.startswith(("RabbitMQ", "ClickHouse", "Postgres"))]
+    for each in report.components:
+        if each.name not in checked and each.state == "ok":
+            yield Finding(each.name, True, "works")
+    for line in alerts:
+        yield Finding(line.name, False, line.summary, line.do)
+
+
+def _clock(subject: str, epoch_seconds: float) -> Finding:
+    """Freshness, windows and leases compare the times of several machines."""
+    skew = abs(time.time() - epoch_seconds)
+    advice = "synchronize the clocks of both machines (NTP)"
+    return Finding(subject, skew < _SKEW_SECONDS, f"its clock differs from this machine's by {skew:.1f} s", advice)
 
 
 def _all_exist(subject: str, what: str, names: list[str], missing: list[str]) -> Finding:

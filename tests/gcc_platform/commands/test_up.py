@@ -140,6 +140,7 @@ def test_doctor_finds_nothing_wrong(everything: Everything) -> None:
     findings = json.loads(done.stdout)
     assert [finding for finding in findings if not finding["ok"]] == []
     assert len(findings) >= 12
+    assert {"ingest service", "archive", "Dagster"} <= {finding["subject"] for finding in findings}
     assert done.returncode == 0
 
 
@@ -214,7 +215,7 @@ def test_doctor_names_each_problem_with_advice(tmp_path: Path) -> None:
     done = subprocess.run([GCC_PLATFORM, "doctor"], env={**os.environ, **urls}, capture_output=True, check=False)
     assert done.returncode == 1
     output = done.stdout.decode()
-    assert output.count("FAIL") == 6
+    assert output.count("FAIL") >= 6
     assert "AMQP_URL: no broker answers at amqp://u@127.0.0.1:1" in output
     assert "->" in output
     assert "s3cret" not in output + done.stderr.decode()
