@@ -122,7 +122,7 @@ _KINDS = (
         "ingest",
         "Read in /status why the service does not consume it.",
         looks=3,
-        muted_by=("IngestDown", "ArchiveDown", "ClickHouseDown"),
+        muted_by=(*_INGEST_SERVERS, "IngestDown", "ArchiveDown"),
         muted_per_type=_TYPE,
     ),
     Kind(

@@ -51,7 +51,7 @@ def _order(**more: object) -> dict[str, object]:
         "event_id": str(uuid4()),
         "source": "test",
         "platform": "SHOPIFY",
-        "order_id": str(uuid4()),
+        "platform_order_id": str(uuid4()),
         "store": "a",
         "event_timestamp": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}",
         **more,

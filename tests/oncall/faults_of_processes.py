@@ -8,14 +8,14 @@ from tests.oncall.platform import Platform
 _TYPES_STAND_STILL = ("IngestWaiting", "IngestRetrying", "QueueWithoutConsumer", "SensorFailed", "CheckFailed")
 
 
-def _server(name: str, alert: str, *muted: str, quick: bool = False) -> Fault:
+def _server(name: str, alert: str, *muted: str, text: str = "refused", quick: bool = False) -> Fault:
     return Fault(
         f"{name} killed",
         lambda platform: platform.kill_server(name),
         lambda platform: platform.start_servers(),
         {"alertname": alert, "severity": "page", "team": "platform"},
         seconds=60,
-        text="refused",
+        text=text,
         muted=muted,
         is_quick=quick,
     )
@@ -45,7 +45,7 @@ def _repair_code(platform: Platform) -> None:
 
 FAULTS = (
     _server("ClickHouse", "ClickHouseDown", *_TYPES_STAND_STILL, quick=True),
-    _server("RabbitMQ", "RabbitMQDown", *_TYPES_STAND_STILL),
+    _server("RabbitMQ", "RabbitMQDown", *_TYPES_STAND_STILL, text="no broker answers"),
     _server("PostgreSQL", "PostgresDown"),
     Fault(
         "ingest service killed",

@@ -11,7 +11,7 @@ from gcc_platform.watch.catalog import KINDS
 from gcc_platform.watch.http_client import NoAnswer, request
 from gcc_platform.watch.probes import dagster_runs
 from gcc_platform.watch.probes.dagster_assets import AssetsProbe
-from gcc_platform.watch.probes.dagster_failures import Failures
+from gcc_platform.watch.probes.dagster_failures import Failures, innermost
 from gcc_platform.watch.probes.dagster_query import QUERY
 from gcc_platform.watch.seen import Component, Seen
 
@@ -102,7 +102,7 @@ class DagsterProbe:
     def _tick(self, kind: str, name: str, state: Mapping[str, Any]) -> Iterator[Alert]:
         tick = next(iter(state["ticks"]), None)
         if state["status"] == "RUNNING" and tick and tick["status"] == "FAILURE":
-            reason = _first_line((tick["error"] or {}).get("message", "see its page"))
+            reason = innermost(tick["error"])
             yield self._alert(
                 "SensorFailed", f"the last tick of {name} failed: {reason}", f"/automation?{kind}={name}", sensor=name
             )

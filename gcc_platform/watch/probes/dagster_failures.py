@@ -1,5 +1,6 @@
 """Why a run failed: its failed steps with their innermost errors."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,14 +45,15 @@ class Failures:
 def _reason(events: list[dict[str, Any]]) -> str:
     steps = [event for event in events if event["__typename"] == "ExecutionStepFailureEvent"]
     if steps:
-        return "; ".join(f"{event['stepKey']}: {_innermost(event['error'])}" for event in steps)[:_SHOWN]
+        return "; ".join(f"{event['stepKey']}: {innermost(event['error'])}" for event in steps)[:_SHOWN]
     ends = [event["message"] for event in events if event["__typename"] == "RunFailureEvent"]
     return " ".join(ends).strip()[:_SHOWN]
 
 
-def _innermost(error: dict[str, Any] | None) -> str:
+def innermost(error: Mapping[str, Any] | None) -> str:
+    """The first line of the error that caused all others of a chain."""
     if error is None:
         return "no error was recorded"
     chain = [link["error"]["message"] for link in error["errorChain"]]
     lines = [line.strip() for line in (chain or [error["message"]])[-1].splitlines() if line.strip()]
-    return lines[0] if lines else "no message"
+    return lines[0][:_SHOWN] if lines else "no message"
