@@ -21,4 +21,5 @@ query GccPlatformWatch {
       schedules { name scheduleState { status ticks(limit: 1) { status error { message errorChain { error { message } } } } } } } } } } } }
   instance { daemonHealth { allDaemonStatuses { daemonType required lastHeartbeatTime } } }
 }
+fragment Tick on InstigationTick { status error { message errorChain { error { message } } } }
 """
