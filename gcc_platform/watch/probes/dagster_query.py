@@ -17,8 +17,8 @@ query GccPlatformWatch {
     __typename
     ... on PythonError { message }
     ... on RepositoryLocation { repositories {
-      sensors { name sensorState { status ticks(limit: 1) { status error { message errorChain { error { message } } } } } }
-      schedules { name scheduleState { status ticks(limit: 1) { status error { message errorChain { error { message } } } } } } } } } } } }
+      sensors { name sensorState { status ticks(limit: 1) { ...Tick } } }
+      schedules { name scheduleState { status ticks(limit: 1) { ...Tick } } } } } } } } }
   instance { daemonHealth { allDaemonStatuses { daemonType required lastHeartbeatTime } } }
 }
 fragment Tick on InstigationTick { status error { message errorChain { error { message } } } }
