@@ -33,6 +33,7 @@ _SERVICE = {
     "GCC_RETRY_MOST_SECONDS": "0.5",
     "GCC_INSERT_TIMEOUT_SECONDS": "10",
     "GCC_LOG_FORMAT": "json",
+    "GCC_EVENT_AHEAD_SECONDS": "86400",  # a service whose clock is an hour behind would refuse every event
 }
 
 
