@@ -121,15 +121,16 @@ def test_dagster_shows_the_graph_from_the_raw_tables_to_the_api(everything: Ever
         assert expected in upstream[downstream]
 
 
-def test_the_schedule_and_the_sensor_run_without_being_switched_on(everything: Everything) -> None:
+def test_the_schedules_and_the_sensors_run_without_being_switched_on(everything: Everything) -> None:
     repositories = everything.dagster(
         "{repositoriesOrError{...on RepositoryConnection{nodes{"
         "schedules{name cronSchedule scheduleState{status}} sensors{name sensorState{status}}}}}}"
     )["repositoriesOrError"]["nodes"]
     (repository,) = repositories
-    assert [(s["cronSchedule"], s["scheduleState"]["status"]) for s in repository["schedules"]] == [
-        ("*/15 * * * *", "RUNNING")
-    ]
+    assert {(s["cronSchedule"], s["scheduleState"]["status"]) for s in repository["schedules"]} == {
+        ("*/15 * * * *", "RUNNING"),
+        ("7 3 * * *", "RUNNING"),
+    }
     assert {sensor["sensorState"]["status"] for sensor in repository["sensors"]} == {"RUNNING"}
 
 
