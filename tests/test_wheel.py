@@ -24,7 +24,14 @@ from tests.dbt_project import dbt
 ROOT = Path(__file__).parents[1]
 LOCKED = Path(sysconfig.get_path("purelib"))
 _PROJECT_FILES = "gcc_platform/project_files"
-_TRAVEL = ("dbt_project", "deploy/grants", "workspace.yaml", "dagster.yaml")
+_TRAVEL = (
+    "dbt_project",
+    "deploy/grants",
+    "deploy/alertmanager",
+    "docs/operations.md",
+    "workspace.yaml",
+    "dagster.yaml",
+)
 _MADE_BY_TOOLS = {"target", "logs", "dbt_packages", ".user.yml"}
 _PROGRAMS_OF_OTHERS = ("dbt", "dagster")
 

@@ -38,6 +38,7 @@ def test_every_part_of_both_urls_has_its_variable() -> None:
         "DBT_POSTGRES_PASSWORD": "secret",
         "DBT_POSTGRES_DBNAME": "gcc",
         "DBT_POSTGRES_SSLMODE": "prefer",
+        "PGOPTIONS": "-c lock_timeout=20s -c statement_timeout=300s",
     }
 
 
