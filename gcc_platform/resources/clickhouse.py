@@ -10,6 +10,7 @@ import clickhouse_connect
 import urllib3
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.query import QueryResult
 
 from gcc_platform.settings import Settings
 from ingest_service import urls
@@ -41,13 +42,19 @@ class ClickHouse:
 
     def rows(self, query: str, parameters: Mapping[str, Any] | None = None) -> Sequence[Sequence[Any]]:
         """The rows of a small result; times have a time zone. Raises ClickHouseFailed."""
+        return self._query(query, parameters).result_rows
+
+    def named_rows(self, query: str) -> Sequence[Mapping[str, Any]]:
+        """As `rows`, each by the names of its columns."""
+        return list(self._query(query, None).named_results())
+
+    def _query(self, query: str, parameters: Mapping[str, Any] | None) -> QueryResult:
         try:
-            result = self._client.query(
+            return self._client.query(
                 query, dict(parameters or {}), settings={"log_comment": self._comment}, tz_mode="aware"
             )
         except ClickHouseError as error:
             raise ClickHouseFailed(f"ClickHouse refused `{_head(query)}`: {error}") from None
-        return result.result_rows
 
     def tab_separated(self, query: str) -> Iterator[bytes]:
         """Stream a query's rows as text that PostgreSQL's COPY reads; at most one chunk is in memory.

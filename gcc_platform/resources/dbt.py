@@ -14,6 +14,7 @@ from dagster_dbt import DbtCliInvocation, DbtCliResource
 from packaging import version
 
 from gcc_platform.resources.dbt_environment import dbt_environment
+from gcc_platform.resources.dbt_examples import Rows, with_examples
 from gcc_platform.resources.dbt_project import DBT, dbt_project, output_environment
 from gcc_platform.settings import Settings
 
@@ -48,16 +49,21 @@ RowCounts = Callable[[Sequence[dg.AssetKey]], Mapping[dg.AssetKey, int]]
 
 
 def build(
-    context: dg.AssetExecutionContext, project: str, dbt: Dbt, row_counts: RowCounts, failed: Callable[[str], None]
+    context: dg.AssetExecutionContext,
+    project: str,
+    dbt: Dbt,
+    row_counts: RowCounts,
+    rows: Rows,
+    failed: Callable[[str], None],
 ) -> Iterator[Any]:
-    """Build the run's selection of a project and yield Dagster's events, with the tables' row counts.
+    """Build the run's selection of a project and yield Dagster's events, with row counts and examples of failing rows.
 
     `failed` is called with the reasons if a model could not be built, after the events of those that were. Raises
     MissingUrl and BadUrl, and dg.Failure if dbt did nothing.
     """
     with _variables(dbt_environment(Settings()) | output_environment(project)):
         invocation = dbt.cli(_BUILD, context=context, raise_on_error=False)
-        events = list(invocation.stream())
+        events = with_examples(list(invocation.stream()), invocation, rows)
     _keep_parsed(invocation.target_path)
     _prune(invocation.target_path.parent)
     outputs = {

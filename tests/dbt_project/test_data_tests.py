@@ -98,6 +98,7 @@ def told(outcomes: Mapping[str, str]) -> set[tuple[str, str]]:
         "unique_combination_of_columns",
         "nothing_is_missing",
         "accepted_range",
+        "matches_source",
     )
     failed = {name: status for name, status in outcomes.items() if status not in {"success", "pass", "no-op"}}
     return {(next((rule for rule in rules if name.startswith(rule)), name), status) for name, status in failed.items()}

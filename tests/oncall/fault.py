@@ -24,3 +24,7 @@ class Fault:
     heals_within: float = 120
     is_quick: bool = field(default=False)
     """Part of the short form, in make test."""
+    prepare: Callable[[Platform], None] = field(default=lambda _: None)
+    """What has to be there before; its time is not counted."""
+    needs_a_disk: bool = field(default=False)
+    """It fills a disk, which has to be a file system of its own."""

@@ -8,9 +8,10 @@ from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
 from ingest_service.events.contract import EXCHANGE
-from tests.harness.running import query, run
+from tests.harness.running import eventually, query, run
 from tests.oncall.fault import Fault
 from tests.oncall.platform import Platform
+from tests.oncall.steady import SteadyPublisher
 
 ORDER_QUEUE = "order_log_events_q"
 
@@ -93,8 +94,33 @@ def _three_times(platform: Platform) -> None:
 
 def _forget_orders(platform: Platform) -> None:
     """The checks look back fifteen minutes: without these rows they pass at once."""
-    for table in ("order_log_events", "ingest_batches"):
-        query(platform.environment["CLICKHOUSE_URL"], f"TRUNCATE TABLE _e.{table}")
+    url = platform.environment["CLICKHOUSE_URL"]
+    query(url, "TRUNCATE TABLE _e.order_log_events")
+    query(url, "DELETE FROM _e.ingest_batches WHERE type = 'order_log' SETTINGS lightweight_deletes_sync = 2")
+
+
+def _sentiment(platform: Platform) -> None:
+    """Publish one event of a type that no other fault uses."""
+    event = {
+        "event_id": str(uuid4()),
+        "source": "test",
+        "platform": "INSTAGRAM",
+        "shortcode": "s1",
+        "comment_id": str(uuid4()),
+        "sentiment": "positive",
+        "score": 1,
+        "event_timestamp": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}",
+    }
+    _message(platform, "sentiment_log_events", json.dumps(event))
+
+
+CRAWLER = SteadyPublisher(_sentiment)
+"""Of which it is known what is usual once it has run for more than two periods of five minutes."""
+
+
+def _usual_volume(platform: Platform) -> None:
+    oldest = "SELECT min(landed_at) < now() - INTERVAL 11 MINUTE FROM _e.ingest_batches WHERE type = 'sentiment_log'"
+    eventually(lambda: query(platform.environment["CLICKHOUSE_URL"], oldest).strip() == "1", 700)
 
 
 def _rename_column(platform: Platform) -> None:
@@ -159,5 +185,15 @@ FAULTS = (
         {"alertname": "CheckFailed", "check": "duplicates", "asset": "raw/order_log_events"},
         seconds=120,
         text="repeat an event (66.7%)",
+    ),
+    Fault(
+        "a crawler stops sending a type",
+        lambda _: CRAWLER.stop(),
+        CRAWLER.start,
+        {"alertname": "CheckFailed", "check": "volume", "asset": "raw/sentiment_log_events", "severity": "page"},
+        seconds=360,
+        text="are usual",
+        heals_within=240,
+        prepare=_usual_volume,
     ),
 )

@@ -30,20 +30,28 @@ def _start_ingest(platform: Platform) -> None:
 
 
 _WHOLE = "from gcc_platform.definitions import defs\n"
-_RELOAD = 'mutation { reloadRepositoryLocation(repositoryLocationName: "gcc") { __typename } }'
 
 
 def _break_code(platform: Platform) -> None:
     platform.write_definitions("defs = (\n")
-    platform.graphql(_RELOAD)
+    platform.reload()
 
 
 def _repair_code(platform: Platform) -> None:
     platform.write_definitions(_WHOLE)
-    platform.graphql(_RELOAD)
+    platform.reload()
 
 
 FAULTS = (
+    Fault(
+        "a disk is almost full",
+        lambda platform: platform.fill_disk(),
+        lambda platform: platform.disk.empty(),
+        {"alertname": "DiskFilling", "severity": "page"},
+        seconds=60,
+        text="(3%)",
+        needs_a_disk=True,
+    ),
     _server("ClickHouse", "ClickHouseDown", *_TYPES_STAND_STILL, quick=True),
     _server("RabbitMQ", "RabbitMQDown", *_TYPES_STAND_STILL, text="no broker answers"),
     _server("PostgreSQL", "PostgresDown"),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from gcc_platform.local_stack.alertmanager import USER, Alertmanager
 from gcc_platform.local_stack.ports import Ports, pick_free
 from gcc_platform.local_stack.process import Process
 from gcc_platform.local_stack.stack import Stack
+from tests.chaos.tmpfs import Tmpfs
 from tests.conftest import NAMES
 from tests.harness.running import eventually, run
 from tests.oncall.receivers import Received
@@ -33,9 +35,18 @@ load_from:
 _SCHEDULE_ID = """
 query ($selector: ScheduleSelector!) { scheduleOrError(scheduleSelector: $selector) { ... on Schedule { id } } }
 """
+_RELOAD = 'mutation { reloadRepositoryLocation(repositoryLocationName: "gcc") { __typename } }'
+_LAUNCH = """
+mutation ($parameters: ExecutionParams!) { launchRun(executionParams: $parameters) {
+    __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }
+"""
+_DELETE_RUN = "mutation ($id: String!) { deletePipelineRun(runId: $id) { __typename } }"
 _STOP_SCHEDULE = """
 mutation ($id: String!) { stopRunningSchedule(id: $id) { __typename } }
 """
+
+
+_DISK_BYTES = 1 << 30
 
 
 class QuickAlertmanager(Alertmanager):
@@ -63,6 +74,7 @@ class Platform:
         self.alertmanager = QuickAlertmanager(
             directory / "alertmanager_of_the_test", ports, {USER: "secret"}, fast=True
         )
+        self.disk = Tmpfs(directory / "dagster_home")
         self.definitions = directory / "definitions.py"
         self._urls: Mapping[str, str] = {}
         self._own = {
@@ -107,7 +119,8 @@ class Platform:
         assert run(self.environment, "init").returncode == 0
         self.write_definitions("from gcc_platform.definitions import defs\n")
         (self.directory / "workspace.yaml").write_text(_WORKSPACE.format(definitions=self.definitions.name))
-        (self.directory / "dagster_home").mkdir()
+        self.disk.mount(_DISK_BYTES)
+        (self.directory / "dagster_home").mkdir(exist_ok=True)
         (self.directory / "dagster_home" / "dagster.yaml").write_text((_ROOT / "dagster.yaml").read_text())
         for group in ((self.ingest, self.archive, self.webserver, self.daemon), (self.watch,)):
             for process in group:
@@ -123,6 +136,7 @@ class Platform:
             process.stop()
         self.alertmanager.stop()
         self.stack.stop()
+        self.disk.unmount()
 
     def write_definitions(self, text: str) -> None:
         """Change the code that Dagster loads."""
@@ -155,6 +169,33 @@ class Platform:
         with _environment(self.alertmanager.environment()):
             self._urls = self.stack.start(print)
 
+    def refresh(self, *, succeeds: bool = True) -> None:
+        """The 15-minute job, once, in a process of its own."""
+        self.command("refresh", succeeds=succeeds)
+
+    def reload(self) -> None:
+        """Let Dagster load its code again."""
+        self.graphql(_RELOAD)
+
+    def launch(self, job: str) -> str:
+        """Start a run; its id."""
+        selector = {"repositoryName": "__repository__", "repositoryLocationName": "gcc", "jobName": job}
+        answer = self.graphql(_LAUNCH, parameters={"selector": selector, "mode": "default"})["launchRun"]
+        assert "run" in answer, answer
+        return str(answer["run"]["runId"])
+
+    def delete_run(self, run_id: str) -> None:
+        """Delete a run from Dagster's history."""
+        self.graphql(_DELETE_RUN, id=run_id)
+
+    def fill_disk(self) -> None:
+        """Leave 3 % of Dagster's disk free."""
+        folder = self.directory / "dagster_home"
+        usage = shutil.disk_usage(folder)
+        subprocess.run(
+            ["mount", "-o", f"remount,size={int((usage.used + 4096) / 0.97)}", folder], check=True, capture_output=True
+        )
+
     def restart_watch(self) -> None:
         """A new watch, which remembers nothing."""
         self.watch.start(self.environment)
@@ -166,17 +207,17 @@ class Platform:
         with _environment(self._receivers):
             self.alertmanager.start(threading.Event())
 
-    def command(self, *arguments: str) -> str:
-        """The output of a gcc-platform command that succeeds."""
+    def command(self, *arguments: str, succeeds: bool = True) -> str:
+        """The output of a gcc-platform command, which succeeds or does not, as said."""
         done = subprocess.run(
             [PROGRAMS / "gcc-platform", *arguments],
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert (done.returncode == 0) == succeeds, done.stdout + done.stderr
         return done.stdout
 
     def states(self, name: str) -> list[str]:

@@ -11,15 +11,17 @@ from pathlib import Path
 import pytest
 
 from gcc_platform.watch.catalog import KINDS
+from tests.chaos import tmpfs
 from tests.harness.running import eventually
-from tests.oncall import faults_of_messages, faults_of_processes
+from tests.oncall import faults_of_data, faults_of_messages, faults_of_processes, faults_of_runs
 from tests.oncall.fault import Fault
 from tests.oncall.platform import Platform
 from tests.oncall.receivers import Received, receivers
 
 WHOLE = bool(os.environ.get("GCC_ONCALL"))
 WATCH_SECONDS = 15.0 if WHOLE else 3.0
-FAULTS = [fault for fault in (*faults_of_processes.FAULTS, *faults_of_messages.FAULTS) if WHOLE or fault.is_quick]
+_TABLE = (faults_of_processes, faults_of_runs, faults_of_data, faults_of_messages)
+FAULTS = [fault for module in _TABLE for fault in module.FAULTS if WHOLE or fault.is_quick]
 
 
 @pytest.fixture(scope="module")
@@ -34,13 +36,19 @@ def platform(tmp_path_factory: pytest.TempPathFactory, received: Received) -> It
     try:
         running.open()
         running.wait_well()
+        if WHOLE:
+            faults_of_messages.CRAWLER.start(running)
         yield running
     finally:
+        faults_of_messages.CRAWLER.stop()
         running.close()
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_a_fault_is_reported_once_and_its_end_once(platform: Platform, received: Received, fault: Fault) -> None:
+    if fault.needs_a_disk and (why_not := tmpfs.why_not()):
+        pytest.skip(why_not)
+    fault.prepare(platform)
     planted = time.time()
     fault.plant(platform)
     try:

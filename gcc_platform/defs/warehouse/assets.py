@@ -10,6 +10,7 @@ from gcc_platform.defs import outcome
 from gcc_platform.defs.resources import ClickHouseResource
 from gcc_platform.defs.warehouse.translator import Translator
 from gcc_platform.resources.dbt import Dbt, build
+from gcc_platform.resources.dbt_examples import Row, examples
 from gcc_platform.resources.dbt_project import dbt_project
 
 PROJECT = dbt_project("warehouse")
@@ -27,7 +28,13 @@ def warehouse(context: dg.AssetExecutionContext, dbt_warehouse: Dbt, clickhouse:
     def row_counts(keys: Sequence[dg.AssetKey]) -> Mapping[dg.AssetKey, int]:
         return _row_counts(clickhouse, context.run.run_id, keys)
 
-    yield from build(context, "warehouse", dbt_warehouse, row_counts, lambda why: outcome.fail(context, why))
+    def failing_rows(query: str) -> Sequence[Row]:
+        with clickhouse.connect(run_id=context.run.run_id) as connection:
+            return examples(connection, query)
+
+    yield from build(
+        context, "warehouse", dbt_warehouse, row_counts, failing_rows, lambda why: outcome.fail(context, why)
+    )
 
 
 def _row_counts(clickhouse: ClickHouseResource, run_id: str, keys: Sequence[dg.AssetKey]) -> Mapping[dg.AssetKey, int]:
