@@ -10,7 +10,7 @@ from gcc_platform.resources.clickhouse import ClickHouse, ClickHouseFailed
 
 _SHOWN = 5
 _MOST_TESTS = 10
-"""Their queries run once more. If many tests fail, the first ones tell enough."""
+"""Their queries run once more. If many tests fail, the first ones say enough."""
 _VALUE_LENGTH = 200
 
 Row = Mapping[str, Any]

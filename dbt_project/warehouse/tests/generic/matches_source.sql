@@ -1,12 +1,11 @@
-{#- A sample of an incremental model's rows has the values that its sources give today; another sample each quarter of an
-    hour. And nobody has changed its rows by a mutation: dbt only deletes, by marking rows. Both find what was changed
-    by hand, which no later run would repair.
-    `keys` is the grain. Each of `sources` is a relation with the expressions of its keys, and of the `values` to compare,
-    grouped by them; with more than one source the values are numbers, and add up. `arrivals` has, of raw tables, what
-    the model's columns are of an event: rows with events that the model has not processed yet are not compared. `where`
-    limits the rows.
-    With `known_only`, a value that the source does not know passes. -#}
-{% test matches_source(model, keys, sources, arrivals={}, where='1', known_only=false, sample=100) %}
+{#- A sample of an incremental model's rows has the values that its sources give today; another sample each
+    quarter of an hour. And nobody has changed its rows by a mutation: dbt only deletes, by marking rows.
+    Both find what was changed by hand, which no later run would repair. `keys` is the grain. Each of
+    `sources` is a relation with the expressions of its keys, and of the `values` to compare, grouped by
+    them; with more than one source the values are numbers, and add up. `arrivals` has, of raw tables, what
+    the model's columns are of an event: rows with events that the model has not processed yet are not
+    compared. `only` limits the rows. With `known_only`, a value that the source does not know passes. -#}
+{% test matches_source(model, keys, sources, arrivals={}, only='1', known_only=false, sample=100) %}
 
 {%- set key = keys | join(', ') -%}
 {%- set names = sources[0]['values'].keys() | list %}
@@ -16,10 +15,10 @@
         select {{ key }}
         from {{ model }}
         where
-            {{ where }}
+            {{ only }}
             and cityHash64(_part_offset, toStartOfInterval(now(), toIntervalMinute(15)))
             % greatest(1, intDiv((select count(*) from {{ model }}), {{ sample }})) = 0
-            {%- for table, columns in arrivals.items() %}
+{%- for table, columns in arrivals.items() %}
             and ({{ columns.keys() | join(', ') }}) not in (
                 select {{ columns.values() | join(', ') }}
                 from {{ source('beat', table) }}
@@ -37,7 +36,7 @@
 
         select
             {{ key }}
-            {%- for name in names %},
+{%- for name in names %},
             {{ name }} as stored_{{ name }}
             {%- endfor %}
         from {{ model }}
@@ -47,7 +46,7 @@
 
     given as (
 
-        {%- for each in sources %}
+{%- for each in sources %}
         {% if not loop.first %}union all{% endif %}
         select
             {%- for name in keys %}
@@ -66,10 +65,10 @@
     expected as (
 
         select
-            {%- for name in keys %}
+{%- for name in keys %}
             key_{{ name }} as {{ name }},
             {%- endfor %}
-            {%- for name in names %}
+{%- for name in names %}
             {{ 'sum' if sources | length > 1 else 'any' }}(given_{{ name }}) as expected_{{ name }},
             {%- endfor %}
             1 as is_there
@@ -86,7 +85,7 @@
                 coalesce(expected.is_there, 0) = 0,
                 [('the row', 'there', 'no event')],
                 arrayFilter(value -> value.2 != value.3, [
-                    {%- for name in names %}
+{%- for name in names %}
                     (
                         '{{ name }}',
                         coalesce(toString(stored.stored_{{ name }}), 'unknown'),
