@@ -3,15 +3,18 @@
 import os
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr
+from pydantic import Field, Json, PositiveFloat, PositiveInt, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ingest_service import urls
 from ingest_service.errors import MissingSetting
 from ingest_service.events.validation import Bounds
 from ingest_service.urls import MissingUrl
+
+TtlDays = Annotated[int, Field(ge=0, le=10_000)]
+"""A TTL is computed in seconds that end in 2106: beyond it, a date that is far away would be one in the past."""
 
 
 def local_environment() -> tuple[Path, ...]:
@@ -34,6 +37,10 @@ class Settings(BaseSettings):
     clickhouse_url: SecretStr | None = Field(None, alias="CLICKHOUSE_URL")
     clickhouse_cluster: str | None = Field(None, alias="GCC_CLICKHOUSE_CLUSTER")
     """Create the raw tables ON CLUSTER of this name, replicated."""
+    raw_ttl_days: TtlDays | None = Field(None, alias="GCC_RAW_TTL_DAYS")
+    """Raw rows that were inserted longer ago are deleted, in whole parts. Unset or 0: they are kept for ever."""
+    raw_ttl_days_by_type: Json[dict[str, TtlDays]] = Field({}, alias="GCC_RAW_TTL_DAYS_BY_TYPE", validate_default=False)
+    """The same for single event types, which takes precedence: a JSON object."""
 
     http_host: str = Field("127.0.0.1", alias="GCC_HTTP_HOST")
     http_port: int = Field(8081, alias="GCC_HTTP_PORT")

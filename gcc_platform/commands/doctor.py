@@ -11,27 +11,31 @@ import click
 import psycopg
 from aio_pika.exceptions import ChannelNotFoundEntity
 
-from gcc_platform.commands import insert_conditions, privileges
+from gcc_platform.commands import (
+    disk_space,
+    insert_conditions,
+    privileges,
+    queue_conditions,
+    running_platform,
+    server_versions,
+)
 from gcc_platform.commands.finding import Finding
-from gcc_platform.commands.watch import folders
 from gcc_platform.resources import clickhouse, postgres
 from gcc_platform.resources.dbt_environment import dbt_environment
 from gcc_platform.resources.dbt_project import DBT
 from gcc_platform.settings import Settings
-from gcc_platform.watch import service
 from gcc_platform.watch.settings import WatchSettings
 from ingest_service.broker import topology
 from ingest_service.broker.confirms import confirming
-from ingest_service.broker.connection import connected
+from ingest_service.broker.connection import connected, server_version
 from ingest_service.broker.published import Message
 from ingest_service.commands.errors import exit_on_error
 from ingest_service.errors import UserError
 from ingest_service.events.registry import EVENT_TYPES
+from ingest_service.observability import logs
 from ingest_service.schema.inventory import LEDGER_VIEWS, TABLES
 from ingest_service.settings import Settings as IngestSettings
 
-_OLDEST_CLICKHOUSE = (25, 3)
-_OLDEST_POSTGRES = 14
 _ALARM_SECONDS = 2
 _SKEW_SECONDS = 5.0
 _INIT = "run gcc-ingest init"
@@ -51,6 +55,8 @@ def doctor(as_json: bool) -> None:
       gcc-platform doctor
       gcc-platform doctor --json | jq '.[] | select(.ok | not)'
     """
+    logs.configure(IngestSettings().log_format)  # to stderr: stdout may be JSON
+    logs.silence_libraries()
     findings = []
     for finding in examine(Settings()):
         findings.append(finding)
@@ -65,13 +71,14 @@ def examine(settings: Settings) -> Iterator[Finding]:
     """Run every check. A server that cannot be reached is one finding."""
     checks: dict[str, Check] = {
         "RabbitMQ": _broker,
+        "RabbitMQ, management": _management,
         "ClickHouse, ingest": _ingest,
         "ClickHouse, dbt": _dbt_clickhouse,
         "ClickHouse, sync": _sync_clickhouse,
         "PostgreSQL, sync": _sync_postgres,
         "PostgreSQL, dbt": _dbt_postgres,
         "dbt": _dbt,
-        "the running platform": _running,
+        "the running platform": running_platform.examine,
     }
     for subject, check in checks.items():
         try:
@@ -83,14 +90,15 @@ def examine(settings: Settings) -> Iterator[Finding]:
 def _broker(_settings: Settings) -> Iterator[Finding]:
     names = list(topology.queues(EVENT_TYPES.values()))
     url = IngestSettings().amqp()
-    missing = asyncio.run(_missing_queues(url, names))
-    yield Finding("RabbitMQ", True, "reached")
+    version, missing = asyncio.run(_missing_queues(url, names))
+    yield server_versions.check("RabbitMQ", "RabbitMQ", version)
     yield _all_exist("RabbitMQ", "queues", names, missing)
     blocked = asyncio.run(_blocked(url))
     yield Finding("RabbitMQ", not blocked, blocked or "accepts messages", "free memory or disk: see rabbitmqctl status")
 
 
-async def _missing_queues(url: str, names: list[str]) -> list[str]:
+async def _missing_queues(url: str, names: list[str]) -> tuple[str, list[str]]:
+    """The broker's version, and those of the queues that it does not have."""
     missing = []
     async with connected(url, "gcc-platform doctor") as connection:
         for name in names:
@@ -99,7 +107,7 @@ async def _missing_queues(url: str, names: list[str]) -> list[str]:
                     await channel.get_queue(name, ensure=True)
             except ChannelNotFoundEntity:
                 missing.append(name)
-    return missing
+        return server_version(connection), missing
 
 
 async def _blocked(url: str) -> str:
@@ -112,13 +120,16 @@ async def _blocked(url: str) -> str:
         return published.trouble if channel.blocked else ""
 
 
+def _management(_settings: Settings) -> Iterator[Finding]:
+    return queue_conditions.examine(WatchSettings(), IngestSettings())
+
+
 def _ingest(_settings: Settings) -> Iterator[Finding]:
     subject = "ClickHouse, ingest"
     with clickhouse.connect(IngestSettings().clickhouse(), {"command": "doctor"}) as server:
         [[version]] = server.rows("SELECT version()")
-        new_enough = tuple(map(int, version.split(".")[:2])) >= _OLDEST_CLICKHOUSE
-        oldest = ".".join(map(str, _OLDEST_CLICKHOUSE))
-        yield Finding(subject, new_enough, f"version {version}", f"upgrade to {oldest} or newer")
+        yield server_versions.check(subject, "ClickHouse", version)
+        yield from disk_space.of_clickhouse(server, subject)
         existing = {f"_e.{row[0]}" for row in server.rows("SELECT name FROM system.tables WHERE database = '_e'")}
         tables = [*TABLES, *LEDGER_VIEWS]
         yield _all_exist(subject, "tables and views", tables, [name for name in tables if name not in existing])
@@ -141,10 +152,8 @@ def _sync_clickhouse(settings: Settings) -> Iterator[Finding]:
 def _sync_postgres(settings: Settings) -> Iterator[Finding]:
     subject = "PostgreSQL, sync"
     with postgres.connect(settings.urls.sync_postgres, "gcc-platform doctor") as connection:
-        version = connection.info.server_version // 10_000
-        yield Finding(
-            subject, version >= _OLDEST_POSTGRES, f"version {version}", f"upgrade to {_OLDEST_POSTGRES} or newer"
-        )
+        version = connection.info.parameter_status("server_version") or ""
+        yield server_versions.check(subject, "PostgreSQL", version)
         [(now,)] = connection.execute("SELECT extract(epoch FROM clock_timestamp())").fetchall()
         yield _clock(subject, float(now))
         yield from privileges.of_postgres(connection, subject, "sync")
@@ -158,18 +167,6 @@ def _dbt_postgres(settings: Settings) -> Iterator[Finding]:
 def _dbt(settings: Settings) -> Iterator[Finding]:
     dbt_environment(settings)
     yield Finding("dbt", DBT.exists(), "installed beside this Python", "run make setup, or pip install '.[platform]'")
-
-
-def _running(settings: Settings) -> Iterator[Finding]:
-    """What gcc-platform watch would see now: services, queues, Dagster, disks."""
-    report = asyncio.run(service.look_once(WatchSettings(), settings, folders()))
-    checked = {"RabbitMQ", "ClickHouse", "PostgreSQL"}  # more thoroughly, above
-    alerts = [line for line in report.alerts if not line.name.startswith(("RabbitMQ", "ClickHouse", "Postgres"))]
-    for each in report.components:
-        if each.name not in checked and each.state == "ok":
-            yield Finding(each.name, True, "works")
-    for line in alerts:
-        yield Finding(line.name, False, line.summary, line.do)
 
 
 def _clock(subject: str, epoch_seconds: float) -> Finding:

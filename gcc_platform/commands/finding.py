@@ -1,5 +1,6 @@
 """The result of one check of the doctor."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -11,3 +12,9 @@ class Finding:
     ok: bool
     message: str
     advice: str = ""
+
+
+def some(names: Iterable[str]) -> str:
+    """The first name, and the number of the others."""
+    first, *more = names
+    return f"{first} and {len(more)} more" if more else first

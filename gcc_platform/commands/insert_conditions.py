@@ -1,10 +1,10 @@
 """Checks of ClickHouse that concern inserts: the user's settings, the raw tables' settings, the views on them."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from gcc_platform.commands.finding import Finding
+from gcc_platform.commands.finding import Finding, some
 from gcc_platform.resources.clickhouse import ClickHouse
 from ingest_service.clickhouse.inserts import INSERT_SETTINGS, NEWER_INSERT_SETTINGS
 from ingest_service.events.registry import EVENT_TYPES
@@ -85,21 +85,29 @@ def _tables(server: ClickHouse, subject: str, cluster: str | None) -> Iterator[F
     """Check how long insert tokens are remembered, and whether acknowledged rows are on disk."""
     defaults: dict[str, str] = {row[0]: row[1] for row in server.rows(_DEFAULTS)}
     tables = {f"_e.{name}": engine for name, engine in server.rows(_ENGINES)}
-    raw = [event_type.table for event_type in EVENT_TYPES.values() if event_type.table in tables]
-    for name, wanted in table_settings(cluster).items():
-        own = {table: _table_setting(tables[table], name, defaults) for table in raw}
-        less = {table: value for table, value in own.items() if int(value) < wanted}
-        if not less:
-            continue
-        table, value = next(iter(less.items()))
-        message = f"{name} = {value} on {_some(less)}, gcc-ingest init sets {wanted}: "
-        advice = f"ALTER TABLE {table} MODIFY SETTING {name} = {wanted}"
-        if name.startswith("fsync"):  # documented as a choice
-            yield Finding(subject, True, message + "a crash of the machine may lose its last seconds")
-        else:
-            yield Finding(subject, False, message + "a retried insert may be stored twice", advice)
+    raw = {each.table: tables[each.table] for each in EVENT_TYPES.values() if each.table in tables}
+    for is_replicated in (False, True):
+        alike = {table: engine for table, engine in raw.items() if engine.startswith(_REPLICATED) is is_replicated}
+        for name, wanted in table_settings(is_replicated=is_replicated).items() if alike else ():
+            own = {table: int(_table_setting(engine, name, defaults)) for table, engine in alike.items()}
+            yield _table_finding(subject, name, wanted, own, f" ON CLUSTER '{cluster}'" if cluster else "")
 
 
+def _table_finding(subject: str, name: str, wanted: int, own: Mapping[str, int], on_cluster: str) -> Finding:
+    less = {table: value for table, value in own.items() if value < wanted}
+    if not less:
+        values = " and ".join(map(str, sorted(set(own.values()))))
+        return Finding(subject, True, f"{name} = {values} on {len(own)} raw tables, gcc-ingest init sets {wanted}")
+    table, value = next(iter(less.items()))
+    message = f"{name} = {value} on {some(less)}, gcc-ingest init sets {wanted}: "
+    if name.startswith("fsync"):  # documented as a choice
+        return Finding(subject, True, message + "a crash of the machine may lose its last seconds")
+    advice = f"ALTER TABLE {table}{on_cluster} MODIFY SETTING {name} = {wanted}"
+    return Finding(subject, False, message + "a retried insert may be stored twice", advice)
+
+
+_REPLICATED = ("Replicated", "Shared")
+"""What the names of replicating engines begin with, ClickHouse Cloud's too: another setting is their window."""
 _DEFAULTS = "SELECT name, value FROM system.merge_tree_settings"
 _ENGINES = "SELECT name, engine_full FROM system.tables WHERE database = '_e'"
 
@@ -116,7 +124,7 @@ def _views(server: ClickHouse, subject: str) -> Iterator[Finding]:
              for name, databases, names in server.rows(_DEPENDENTS)}  # fmt: skip
     missing = [table for table, view in ours.items() if table in views and view not in views[table]]
     if missing:
-        yield Finding(subject, False, f"the ledger has no view of {_some(missing)}", "run gcc-ingest init")
+        yield Finding(subject, False, f"the ledger has no view of {some(missing)}", "run gcc-ingest init")
     for table, found in views.items():
         for view in found:
             if view not in ours.values():
@@ -125,11 +133,6 @@ def _views(server: ClickHouse, subject: str) -> Iterator[Finding]:
 
 
 _DEPENDENTS = "SELECT name, dependencies_database, dependencies_table FROM system.tables WHERE database = '_e'"
-
-
-def _some(names: Iterable[str]) -> str:
-    first, *more = names
-    return f"{first} and {len(more)} more" if more else first
 
 
 def _same(value: str, wanted: str) -> bool:

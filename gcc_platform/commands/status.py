@@ -19,7 +19,8 @@ from gcc_platform.watch.page import duration, headline
 from gcc_platform.watch.report import Line, Report
 from gcc_platform.watch.settings import WatchSettings
 from ingest_service.commands.errors import exit_on_error
-from ingest_service.observability import safe_text
+from ingest_service.observability import logs, safe_text
+from ingest_service.settings import Settings as IngestSettings
 
 _STYLES = {"page": "bold red", "warn": "yellow"}
 
@@ -37,6 +38,8 @@ def status(as_json: bool) -> None:
       gcc-platform status
       gcc-platform status --json | jq -r '.alerts[] | "\\(.name): \\(.summary)"'
     """
+    logs.configure(IngestSettings().log_format)  # to stderr: stdout may be JSON
+    logs.silence_libraries()
     report = asyncio.run(_report(WatchSettings()))
     if as_json:
         click.echo(json.dumps(asdict(report), indent=2))

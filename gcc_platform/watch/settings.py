@@ -18,7 +18,7 @@ class WatchSettings(BaseSettings):
     )
 
     management_url: SecretStr | None = Field(None, alias="RABBITMQ_MANAGEMENT_URL")
-    """For links only."""
+    """For links, and for the doctor, which asks it about the queues."""
     reader_url: SecretStr | None = Field(None, alias="GCC_READER_CLICKHOUSE_URL")
     """For links only."""
     host: str = Field("127.0.0.1", alias="GCC_WATCH_HOST")

@@ -37,6 +37,7 @@ class Watch:
         while not stopping.is_set():
             started = self.clock()
             await self.once()
+            self._log(self.memory.firing())
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), max(0.0, self.seconds - (self.clock() - started)))
 
@@ -48,7 +49,6 @@ class Watch:
         trouble, reported = await self._send()
         self.memory.update({"alertmanager": Seen(tuple(_alertmanager_down(trouble)))})
         firing = self.memory.firing()
-        self._log(firing)
         self.report = report(started, self.clock() - started, seen, firing, reported, trouble, self.runbook_url)
         return self.report
 

@@ -80,6 +80,12 @@ def is_alive(connection: AbstractConnection) -> bool:
     return connection.connected.is_set()
 
 
+def server_version(connection: AbstractConnection) -> str:
+    """The broker's version, which it sends when a connection is opened."""
+    assert connection.transport is not None, "the connection is open"
+    return str(connection.transport.connection.server_properties.get("version", "unknown"))
+
+
 async def close(closing: AbstractConnection | AbstractChannel) -> None:
     """Close with the AMQP handshake, but wait for it only briefly: the broker may be gone."""
     try:

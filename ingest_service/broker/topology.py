@@ -14,7 +14,8 @@ UNROUTABLE_EXCHANGE = "beat.unroutable"
 UNROUTABLE_QUEUE = "beat.unroutable_q"
 """Receives messages whose routing key has no queue; the broker would drop them silently."""
 
-_QUORUM: ArgumentsType = {"x-queue-type": "quorum"}
+QUEUE_ARGUMENTS: ArgumentsType = {"x-queue-type": "quorum"}
+"""What `declare` creates every queue with; besides, every queue is durable."""
 
 
 def queues(event_types: Iterable[EventType]) -> tuple[str, ...]:
@@ -70,7 +71,7 @@ class _Declaration:
             self.existing.append(name)
         except ChannelNotFoundEntity:
             async with self._connection.channel() as channel:
-                await channel.declare_queue(name, durable=True, arguments=_QUORUM)
+                await channel.declare_queue(name, durable=True, arguments=QUEUE_ARGUMENTS)
             self.created.append(name)
         async with self._connection.channel() as channel:
             queue = await channel.get_queue(name, ensure=False)

@@ -15,6 +15,14 @@ _SLOWER = 4
 _UNKNOWN_RETRIES = 5
 
 
+def longest_hold(hold_seconds: float, attempt_seconds: float, pause_seconds: float) -> float:
+    """How long a delivery may be held, in seconds: the last attempt begins just in time, fails, and a pause follows.
+
+    `attempt_seconds` is the most that an attempt may take, `pause_seconds` the most that a usual pause may.
+    """
+    return hold_seconds + attempt_seconds + pause_seconds * _SLOWER
+
+
 class HeldTooLong(LeaseLost):
     """Given back while the broker still accepts it: it closes channels that acknowledge too late (consumer_timeout)."""
 

@@ -5,9 +5,9 @@ from string import Template
 _DEDUPLICATION_WINDOW = 1_000  # insert tokens that the server remembers per table
 
 
-def table_settings(cluster: str | None) -> dict[str, int]:
+def table_settings(*, is_replicated: bool) -> dict[str, int]:
     """The settings that a raw table is created with."""
-    window = "replicated_deduplication_window" if cluster else "non_replicated_deduplication_window"
+    window = "replicated_deduplication_window" if is_replicated else "non_replicated_deduplication_window"
     return {window: _DEDUPLICATION_WINDOW, "fsync_after_insert": 1, "fsync_part_directory": 1}
 
 
@@ -15,7 +15,7 @@ class Dialect:
     """The words for one kind of server; `cluster` is the cluster's name, None for a single server."""
 
     def __init__(self, cluster: str | None) -> None:
-        settings = [f"{name} = {value}" for name, value in table_settings(cluster).items()]
+        settings = [f"{name} = {value}" for name, value in table_settings(is_replicated=bool(cluster)).items()]
         self._words = {
             "on_cluster": f"ON CLUSTER '{cluster}'" if cluster else "",
             "merge_tree": "ReplicatedMergeTree" if cluster else "MergeTree",

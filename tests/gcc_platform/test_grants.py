@@ -2,10 +2,7 @@
 
 import json
 import re
-import urllib.request
-from base64 import b64encode
 from collections.abc import Iterator, Mapping
-from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
 import pytest
@@ -14,6 +11,7 @@ from gcc_platform import grants, project
 from gcc_platform.commands import privileges
 from gcc_platform.grants import Grant
 from gcc_platform.resources import clickhouse, postgres
+from tests.harness.management import escaped, management
 from tests.harness.running import run
 
 CLICKHOUSE = {"ingest": "CLICKHOUSE_URL", "dbt": "GCC_DBT_CLICKHOUSE_URL", "sync": "GCC_SYNC_CLICKHOUSE_URL"}
@@ -74,21 +72,9 @@ def broker_user(stack: Mapping[str, str]) -> Iterator[str]:
     [permitted] = re.findall(r"^ours='(.*)'$", (project.root() / "deploy/grants/rabbitmq.sh").read_text(), re.MULTILINE)
     management(stack, "PUT", "users/granted", {"password": "granted", "tags": ""})
     permissions = dict.fromkeys(("configure", "write", "read"), permitted)
-    management(stack, "PUT", f"permissions/{quote('/', safe='')}/granted", permissions)
+    management(stack, "PUT", f"permissions/{escaped('/')}/granted", permissions)
     yield f"amqp://granted:granted@{stack['AMQP_URL'].rpartition('@')[2]}"
     management(stack, "DELETE", "users/granted", {})
-
-
-def management(stack: Mapping[str, str], method: str, path: str, body: Mapping[str, str]) -> None:
-    url = urlsplit(stack["RABBITMQ_MANAGEMENT_URL"])
-    credentials = b64encode(f"{url.username}:{url.password}".encode()).decode()
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{url.port}/api/{path}",
-        json.dumps(body).encode(),
-        {"Authorization": f"Basic {credentials}", "Content-Type": "application/json"},
-        method=method,
-    )
-    urllib.request.urlopen(request, timeout=10).close()
 
 
 def test_a_broker_user_with_these_permissions_creates_queues_publishes_and_archives(
