@@ -12,6 +12,7 @@ import pytest
 
 from gcc_platform.watch.catalog import KINDS
 from tests.chaos import tmpfs
+from tests.harness import browser
 from tests.harness.running import eventually
 from tests.oncall import faults_of_data, faults_of_messages, faults_of_processes, faults_of_runs
 from tests.oncall.fault import Fault
@@ -131,6 +132,29 @@ def test_while_alertmanager_is_away_the_status_page_says_that_nobody_is_notified
         eventually(lambda: "AlertmanagerDown" in platform.alerts(), 90)
     finally:
         platform.restart_alertmanager()
+    platform.wait_well()
+
+
+def test_a_browser_shows_what_is_wrong_on_the_status_page_and_in_dagster(platform: Platform) -> None:
+    """Offline: the pages need nothing from elsewhere. Dagster's health check is reported by a sensor, every 30 s."""
+    status, dagster = f"http://127.0.0.1:{platform.watch_port}", f"http://127.0.0.1:{platform.dagster_port}"
+    platform.kill(platform.archive)
+    try:
+        eventually(lambda: "ArchiveDown" in platform.alerts(), 60)
+        page = browser.text(f"{status}/", offline=True)
+        assert "ArchiveDown" in page
+        assert KINDS["ArchiveDown"].do in page
+        assert "ingest service ok" in page
+        assert "order_log running" in page
+        check = f"{dagster}/assets/platform/health?view=checks&checkDetail=ArchiveDown"
+        eventually(lambda: "the archive of dead letters: http://" in browser.text(check), 90, "the failed check")
+    finally:
+        platform.start(platform.archive)
+    assert "raw order_log_events" in browser.text(f"{dagster}/assets/raw/order_log_events")
+    catalog = browser.text(f"{dagster}/assets")
+    assert "api / leaderboard" in catalog
+    assert "The rankings of each platform" in catalog
+    assert "Dead letters wait in their error queues" in browser.text(f"{status}/runbook", offline=True)
     platform.wait_well()
 
 
