@@ -97,22 +97,22 @@ def test_raw_tables_show_their_columns_and_no_password(
     from gcc_platform.resources.clickhouse import table_uri
     from gcc_platform.settings import Settings
 
-    assert {"dagster/column_schema", "dagster/table_name", "dagster/uri"} <= set(
-        assets["raw/post_log_events"]["metadata"]
-    )
+    shown = {"dagster/column_schema", "dagster/table_name", "dagster/uri", "dagster/code_references", "runbook"}
+    assert shown <= set(assets["raw/post_log_events"]["metadata"])
     monkeypatch.setenv("GCC_SYNC_CLICKHOUSE_URL", "http://sync:secret@clickhouse.example:8123")
     assert table_uri(Settings(), "_e.x") == "clickhouse://clickhouse.example:8123/_e/x"
 
 
 def test_the_declared_columns_are_the_tables_columns(ingest: Any) -> None:
     from gcc_platform.defs.raw import tables
+    from gcc_platform.defs.raw.columns import column_schema
 
     for event_type in EVENT_TYPES.values():
         real = ingest.query(
             "SELECT name, type FROM system.columns WHERE database = '_e' AND table = {table:String} ORDER BY position",
             {"table": tables.table_name(event_type)},
         ).result_rows
-        assert [(column.name, column.type) for column in tables.column_schema(event_type).columns] == real
+        assert [(column.name, column.type) for column in column_schema(event_type).columns] == real
 
 
 def test_freshness_limits_come_from_the_dbt_sources() -> None:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import dagster as dg
 
 from gcc_platform.defs.raw import tables
+from gcc_platform.defs.raw.columns import columns as declared_columns
 from gcc_platform.defs.raw.table_stats import Arrivals, arrivals
 from gcc_platform.raw_checks import dead_letters, freshness, parts, queues, recent_rows, schema, volume
 from gcc_platform.raw_checks.finding import Finding
@@ -67,7 +68,7 @@ def findings(key: dg.AssetKey, measured: Measured, now: datetime) -> Iterator[Fi
     recent = measured.recent.get(table, RecentRows(0, 0, 0, 0.0))
     yield _freshness(event_type, measured.arrived.get(key), now)
     yield volume.check(measured.volumes.get(event_type.name, Volume()))
-    yield schema.check(measured.columns.get(table, {}), tables.columns(event_type))
+    yield schema.check(measured.columns.get(table, {}), declared_columns(event_type))
     yield recent_rows.check_event_times(recent)
     yield recent_rows.check_duplicates(recent)
     yield dead_letters.check(measured.letters.get(event_type.name, {}), recent.landed)
