@@ -13,6 +13,7 @@ from gcc_platform.defs.raw.assets import raw_tables
 from gcc_platform.defs.raw.evaluation import DESCRIPTIONS
 from gcc_platform.defs.raw.sensors import raw_tables_sensor
 from gcc_platform.defs.resources import BrokerResource, ClickHouseResource
+from ingest_service.schema.inventory import DEAD_LETTERS, LEDGER, RAW_TABLES
 
 ASSETS = dg.AssetKey(["raw", "asset_log_events"])
 TYPES = 12
@@ -20,8 +21,8 @@ TYPES = 12
 
 @pytest.fixture(autouse=True)
 def _empty(platform: Mapping[str, str], ingest: Client) -> None:
-    for table in ("asset_log_events", "order_log_events", "ingest_batches", "dead_letter_events"):
-        ingest.command(f"TRUNCATE TABLE _e.{table}")
+    for table in (*RAW_TABLES, LEDGER, DEAD_LETTERS):
+        ingest.command(f"TRUNCATE TABLE {table}")
 
 
 def insert(ingest: Client, event_ids: list[str], *, minutes_ago: int = 0, ahead_seconds: int = 0) -> None:
