@@ -17,6 +17,7 @@ from gcc_platform.raw_checks.recent_rows import RecentRows
 from gcc_platform.raw_checks.reconciliation import Reconciled
 from gcc_platform.raw_checks.volume import Volume
 from gcc_platform.resources.clickhouse import ClickHouse
+from ingest_service.broker import topology
 from ingest_service.events.contract import EventType
 
 DESCRIPTIONS: Mapping[str, str] = {
@@ -53,7 +54,7 @@ def measure(
 ) -> Measured:
     """Measure all tables. `since` is the newest insert that was reported of each. Raises ClickHouseFailed."""
     columns = schema.measure(clickhouse)
-    names = [name for event_type in tables.BY_KEY.values() for name in (event_type.queue, event_type.error_queue)]
+    names = topology.queues(tables.BY_KEY.values())
     readable = [key.path[-1] for key in since if _is_readable(key, columns)]
     return Measured(
         arrivals(clickhouse, since),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from gcc_platform.defs.raw import ingest_assets
 from gcc_platform.defs.raw.columns import column_schema, of_ddl
 from ingest_service.events.contract import EventType
 from ingest_service.events.registry import EVENT_TYPES
@@ -28,3 +29,10 @@ def test_a_columns_comment_takes_precedence_and_no_comment_is_a_column() -> None
         ("a", "UInt8", "from the DDL"),
         ("b", "Nullable(String)", "y"),
     ]
+
+
+def test_every_column_of_the_letters_and_the_ledger_says_what_it_means() -> None:
+    for spec in ingest_assets.specs():
+        if schema := spec.metadata.get("dagster/column_schema"):
+            assert len(schema.columns) >= 12
+            assert [column.name for column in schema.columns if not column.description] == []
