@@ -8,6 +8,7 @@ from gcc_platform.defs.raw import assets as raw_assets
 from gcc_platform.defs.raw import checks as raw_checks
 from gcc_platform.defs.raw import ingest_assets
 from gcc_platform.defs.raw import sensors as raw_sensors
+from gcc_platform.defs.replay import jobs as replay
 from gcc_platform.defs.resources import BrokerResource, ClickHouseResource, PostgresResource
 from gcc_platform.defs.retention import jobs as retention
 from gcc_platform.defs.serving import api_views as serving_api_views
@@ -27,6 +28,7 @@ defs = dg.Definitions.merge(
     ),
     dg.Definitions(assets=[health.health], asset_checks=[health.health_checks], sensors=[health.health_sensor]),
     dg.Definitions(jobs=[retention.prune], schedules=[retention.daily]),
+    dg.Definitions(jobs=[replay.replay_dead_letters]),
     dg.Definitions(jobs=[schedules.refresh, schedules.raw_checks], schedules=[schedules.every_15_minutes]),
     dg.Definitions(
         resources={
