@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help up test chaos oncall bench memory cost lint format types sql unit setup lock audit clean
+.PHONY: help up test chaos oncall bench memory cost lint format types sql definitions unit setup lock audit clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -13,7 +13,7 @@ help:  ## show this list
 up: setup  ## set everything up, then run the whole platform (ARGS="--simulate 50")
 	@gcc-platform up $(ARGS)
 
-test: setup lint types sql unit  ## set everything up, then lint, types, SQL and the test suite
+test: setup lint types sql definitions unit  ## set everything up, then lint, types, SQL, definitions and the test suite
 
 lint: setup
 	ruff check .
@@ -25,6 +25,14 @@ types: setup
 
 sql: setup
 	sqlfluff lint --disable-progress-bar dbt_project
+
+# With a DAGSTER_HOME of its own: without one, dg reports usage to Dagster and writes to the user's home directory.
+definitions: export DAGSTER_HOME := $(CURDIR)/$(VENV)/dagster_home
+definitions: export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+definitions: setup
+	@mkdir -p $(DAGSTER_HOME) && cp dagster.yaml $(DAGSTER_HOME)
+	dg check defs
+	dg list defs --json > $(VENV)/definitions.json
 
 unit: setup  ## the test suite alone (PYTEST_ARGS="-k buffer -n 0")
 	pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)

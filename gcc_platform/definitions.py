@@ -6,7 +6,9 @@ from gcc_platform.defs import outcome, schedules
 from gcc_platform.defs.health import assets as health
 from gcc_platform.defs.raw import assets as raw_assets
 from gcc_platform.defs.raw import checks as raw_checks
+from gcc_platform.defs.raw import ingest_assets
 from gcc_platform.defs.raw import sensors as raw_sensors
+from gcc_platform.defs.replay import jobs as replay
 from gcc_platform.defs.resources import BrokerResource, ClickHouseResource, PostgresResource
 from gcc_platform.defs.retention import jobs as retention
 from gcc_platform.defs.serving import api_views as serving_api_views
@@ -16,8 +18,8 @@ from gcc_platform.resources.dbt import dbt_resource
 
 defs = dg.Definitions.merge(
     dg.Definitions(
-        assets=[raw_assets.raw_tables],
-        asset_checks=[raw_checks.raw_checks],
+        assets=[raw_assets.raw_tables, *ingest_assets.specs()],
+        asset_checks=[raw_checks.raw_checks, raw_checks.unroutable_check],
         sensors=[raw_sensors.raw_tables_sensor],
     ),
     dg.Definitions(assets=[warehouse_assets.warehouse]),
@@ -26,6 +28,7 @@ defs = dg.Definitions.merge(
     ),
     dg.Definitions(assets=[health.health], asset_checks=[health.health_checks], sensors=[health.health_sensor]),
     dg.Definitions(jobs=[retention.prune], schedules=[retention.daily]),
+    dg.Definitions(jobs=[replay.replay_dead_letters]),
     dg.Definitions(jobs=[schedules.refresh, schedules.raw_checks], schedules=[schedules.every_15_minutes]),
     dg.Definitions(
         resources={

@@ -5,12 +5,12 @@ import dagster as dg
 from gcc_platform.defs import runs
 from gcc_platform.defs.health.assets import KEY as HEALTH
 from gcc_platform.defs.outcome import REFRESH
-from gcc_platform.defs.raw import tables
+from gcc_platform.defs.raw import ingest_assets, tables
 
 ONE_AT_A_TIME = "gcc/one_at_a_time"
 """dagster.yaml permits one run per value of this tag."""
 
-_RAW_CHECKS = dg.AssetSelection.checks_for_assets(*tables.BY_KEY)
+_RAW_CHECKS = dg.AssetSelection.checks_for_assets(*tables.BY_KEY, *ingest_assets.KEYS)
 
 _MOST_SECONDS = "600"
 """Dagster ends a run after this time. Every statement and connection has a shorter limit of its own."""
@@ -32,7 +32,7 @@ raw_checks = dg.define_asset_job(
     "raw_checks",
     selection=_RAW_CHECKS,
     executor_def=dg.in_process_executor,
-    description="The checks of the raw tables, now. The sensor raw_tables runs them every 30 s.",
+    description="The checks of the raw tables and their queues, now. The sensor raw_tables runs them every 30 s.",
 )
 
 

@@ -1,4 +1,4 @@
-"""Queues: how many messages wait in a type's queue and error queue, and whether something consumes them."""
+"""Queues: how many messages wait in a type's queue and error queue, whether something consumes them, and strays."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -47,4 +47,17 @@ def check(queues: Queues, queue: str, error_queue: str) -> Finding:
         state.consumers > 0,
         f"{state.ready} messages wait, {state.consumers} consumers; {waiting} dead letters wait for the archive",
         {"queue_depth": state.ready, "consumers": state.consumers, "dead_letters_waiting": waiting},
+    )
+
+
+def check_unroutable(queues: Queues, queue: str) -> Finding:
+    """Fails if messages with an unknown routing key wait, or the queue is missing or unknown."""
+    state = queues.states.get(queue)
+    if queues.unknown or state is None:
+        return Finding("empty", False, queues.unknown or f"RabbitMQ has no queue {queue}: gcc-ingest init creates it")
+    return Finding(
+        "empty",
+        state.ready == 0,
+        f"{state.ready} messages have a routing key of no queue",
+        {"queue_depth": state.ready},
     )

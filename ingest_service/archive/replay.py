@@ -36,8 +36,10 @@ class Replay:
         self._rate = rate
         self._to = to
 
-    async def run(self, selection: Selection, recorded: Callable[[int], None]) -> None:
+    async def run(self, selection: Selection, recorded: Callable[[int], None], limit: int | None = None) -> None:
         """Publish every selected letter that has a destination; calls `recorded` with the size of each recorded chunk.
+
+        With a limit, publish the first ones, in the order of their types and ids.
 
         Raises NotConfirmed, InsertFailed or ClickHouseUnavailable; chunks recorded before that stay recorded.
         """
@@ -49,13 +51,16 @@ class Replay:
                 aclosing(_reading_ahead(self._table.pages(selection, _PAGE))) as pages,
             ):
                 async for page in pages:
-                    for chunk in self._chunks([letter for letter in page if destination(letter, self._to)]):
+                    chosen = [letter for letter in page if destination(letter, self._to)]
+                    for chunk in self._chunks(chosen if limit is None else chosen[: limit - count]):
                         await self._publish(publisher, chunk)
                         await recording
                         recording = asyncio.create_task(self._record(chunk, recorded))
                         count += len(chunk)
                         if self._rate:
                             await asyncio.sleep(started + count / self._rate - time.monotonic())
+                    if count == limit:
+                        break
         finally:
             await recording
 

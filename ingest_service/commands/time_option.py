@@ -1,22 +1,15 @@
-"""The type of time options: a date, a time, or a duration ago."""
+"""The type of time options."""
 
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 import click
 
-_AGO = re.compile(r"(\d+)\s*([smhdw])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+from ingest_service.archive import times
 
 
 def parse_time(text: str) -> datetime:
-    """Parse a time to UTC: `2026-11-24`, `2026-11-24T03:00` with or without an offset, or `90m`, `2h`, `7d` ago."""
+    """Parse a time to UTC. Raises click.BadParameter."""
     try:
-        if ago := _AGO.fullmatch(text.strip()):
-            return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        read = datetime.fromisoformat(text.strip())
-        return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise click.BadParameter(
-            f"invalid time {text!r}, expected 2026-11-24, 2026-11-24T03:00 (UTC), or 90m, 2h, 7d ago"
-        ) from None
+        return times.parse(text)
+    except times.BadTime as error:
+        raise click.BadParameter(str(error)) from None

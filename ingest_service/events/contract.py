@@ -30,7 +30,9 @@ class Event(Struct, kw_only=True, gc=False, forbid_unknown_fields=True):
     """An observation of a crawler. event_id identifies it across redeliveries and replays."""
 
     event_id: UUID
+    """Identifies the event across redeliveries and replays."""
     platform: str
+    """The platform, as the crawler names it: INSTAGRAM, YOUTUBE, ..."""
     event_timestamp: datetime
     """When it happened, by the publisher's clock; without a zone it is UTC."""
 
@@ -44,13 +46,16 @@ class SourcedEvent(Event, kw_only=True, gc=False, forbid_unknown_fields=True):
     """An event with the source of the crawl: graphapi, rapidapi, ..."""
 
     source: str
+    """Where the crawl got it from: graphapi, rapidapi, ..."""
 
 
 class SnapshotEvent(SourcedEvent, kw_only=True, gc=False, forbid_unknown_fields=True):
     """An event with measurements: metrics are name -> number, dimensions name -> string, number, bool or null."""
 
     metrics: Metrics = {}
+    """name -> number, as a JSON object."""
     dimensions: JsonObject = EMPTY_OBJECT
+    """name -> string, number, bool or null, as a JSON object."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import dagster as dg
 import pytest
 import yaml
 
+from gcc_platform.defs.raw import ingest_assets
 from ingest_service.events.registry import EVENT_TYPES
 
 REPOSITORY = Path(__file__).parents[2]
@@ -64,9 +65,10 @@ def keys(assets: dict[str, dict[str, Any]], group: str) -> set[str]:
 
 def test_every_step_of_the_flow_is_a_group(assets: dict[str, dict[str, Any]]) -> None:
     marts = {"mart_leaderboard", "mart_post_timeseries", "mart_profile_growth", "mart_profile_timeseries"}
-    groups = {"raw", "staging", "intermediate", "marts", "serving", "api", "platform"}
+    groups = {"raw", "ingest", "staging", "intermediate", "marts", "serving", "api", "platform"}
     assert {asset["group"] for asset in assets.values()} == groups
     assert keys(assets, "raw") == {f"{name}_events" for name in EVENT_TYPES}
+    assert keys(assets, "ingest") == {"dead_letters", "ingest_batches", "unroutable"}
     assert keys(assets, "staging") >= {"stg_beat_post_log", "stg_beat_profile_log"}
     assert keys(assets, "marts") >= marts
     assert keys(assets, "serving") == keys(assets, "marts")
@@ -97,22 +99,28 @@ def test_raw_tables_show_their_columns_and_no_password(
     from gcc_platform.resources.clickhouse import table_uri
     from gcc_platform.settings import Settings
 
-    assert {"dagster/column_schema", "dagster/table_name", "dagster/uri"} <= set(
-        assets["raw/post_log_events"]["metadata"]
-    )
+    shown = {"dagster/column_schema", "dagster/table_name", "dagster/uri", "dagster/code_references", "runbook"}
+    assert shown <= set(assets["raw/post_log_events"]["metadata"])
     monkeypatch.setenv("GCC_SYNC_CLICKHOUSE_URL", "http://sync:secret@clickhouse.example:8123")
     assert table_uri(Settings(), "_e.x") == "clickhouse://clickhouse.example:8123/_e/x"
 
 
 def test_the_declared_columns_are_the_tables_columns(ingest: Any) -> None:
     from gcc_platform.defs.raw import tables
+    from gcc_platform.defs.raw.columns import column_schema
 
-    for event_type in EVENT_TYPES.values():
+    declared = {tables.table_name(each): column_schema(each) for each in EVENT_TYPES.values()} | {
+        spec.metadata["dagster/table_name"].removeprefix("_e."): spec.metadata["dagster/column_schema"]
+        for spec in ingest_assets.specs()
+        if spec.key != ingest_assets.UNROUTABLE
+    }
+    for table, schema in declared.items():
         real = ingest.query(
-            "SELECT name, type FROM system.columns WHERE database = '_e' AND table = {table:String} ORDER BY position",
-            {"table": tables.table_name(event_type)},
+            "SELECT name, type FROM system.columns WHERE database = '_e' AND table = {table:String} "
+            "AND default_kind != 'EPHEMERAL' ORDER BY position",
+            {"table": table},
         ).result_rows
-        assert [(column.name, column.type) for column in tables.column_schema(event_type).columns] == real
+        assert [(column.name, column.type) for column in schema.columns] == real
 
 
 def test_freshness_limits_come_from_the_dbt_sources() -> None:
@@ -135,7 +143,7 @@ def test_every_15_minutes_everything_is_built_and_checked(defs: dg.Definitions) 
     raw = {key for key in graph.get_all_asset_keys() if graph.get(key).group_name == "raw"}
     assert set(layer.executable_asset_keys) == {*graph.materializable_asset_keys, *raw}
     assert raw == set(graph.observable_asset_keys)
-    by_sensors = {*raw, dg.AssetKey(["platform", "health"])}
+    by_sensors = {*raw, *ingest_assets.KEYS, dg.AssetKey(["platform", "health"])}
     checked = {key for key in graph.asset_check_keys if key.asset_key not in by_sensors}
     assert set(layer.asset_graph.asset_check_keys) == checked
 
@@ -191,7 +199,9 @@ def test_the_whole_code_location_loads_as_dagsters_servers_load_it(defs: dg.Defi
 def test_every_check_of_ours_has_a_runbook_entry_and_a_name_that_fits(defs: dg.Definitions) -> None:
     graph = defs.resolve_asset_graph()
     ours = {
-        key.name for key in graph.asset_check_keys if key.asset_key.path[0] in {"raw", "serving", "api", "platform"}
+        key.name
+        for key in graph.asset_check_keys
+        if key.asset_key.path[0] in {"raw", "ingest", "serving", "api", "platform"}
     }
     headings = re.findall(r"(?m)^### `?([A-Za-z_]+)`?$", (REPOSITORY / "docs" / "operations.md").read_text())
     assert ours - set(headings) == set()

@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterator
 
 import dagster as dg
 
-from gcc_platform.defs.raw import tables
+from gcc_platform.defs import code_references, links
+from gcc_platform.defs.raw import ddl, tables
+from gcc_platform.defs.raw.columns import column_schema
 from gcc_platform.defs.raw.materializations import last_reported, materializations, metadata
 from gcc_platform.defs.raw.table_stats import arrivals
 from gcc_platform.defs.resources import ClickHouseResource
@@ -23,13 +25,29 @@ def _spec(event_type: EventType) -> dg.AssetSpec:
         owners=[tables.owner(event_type)],
         description=event_type.description,
         metadata={
-            "dagster/column_schema": tables.column_schema(event_type),
+            "dagster/column_schema": column_schema(event_type),
             "dagster/table_name": event_type.table,
             "dagster/uri": table_uri(Settings(), event_type.table),
             "routing_key": event_type.routing_key,
             "queue": event_type.queue,
+            **links.metadata(
+                queues={"queue_page": event_type.queue, "error_queue_page": event_type.error_queue},
+                query=_newest_rows(event_type),
+                runbook="The ingest service",
+            ),
+            **code_references.metadata(
+                code_references.of_class("contract", event_type.struct),
+                code_references.of_file("table", ddl.of_raw_table(event_type)),
+            ),
         },
         freshness_policy=_freshness_policy(event_type),
+    )
+
+
+def _newest_rows(event_type: EventType) -> str:
+    return (
+        f"SELECT * FROM {event_type.table} WHERE insert_timestamp > now() - INTERVAL 15 MINUTE\n"  # noqa: S608
+        "ORDER BY insert_timestamp DESC LIMIT 100"
     )
 
 

@@ -7,14 +7,17 @@ from datetime import datetime, timedelta
 import dagster as dg
 
 from gcc_platform.defs.raw import tables
+from gcc_platform.defs.raw.columns import columns as declared_columns
 from gcc_platform.defs.raw.table_stats import Arrivals, arrivals
-from gcc_platform.raw_checks import dead_letters, freshness, parts, queues, recent_rows, schema, volume
+from gcc_platform.raw_checks import dead_letters, freshness, parts, queues, recent_rows, reconciliation, schema, volume
 from gcc_platform.raw_checks.finding import Finding
 from gcc_platform.raw_checks.parts import Parts
 from gcc_platform.raw_checks.queues import Queues
 from gcc_platform.raw_checks.recent_rows import RecentRows
+from gcc_platform.raw_checks.reconciliation import Reconciled
 from gcc_platform.raw_checks.volume import Volume
 from gcc_platform.resources.clickhouse import ClickHouse
+from ingest_service.broker import topology
 from ingest_service.events.contract import EventType
 
 DESCRIPTIONS: Mapping[str, str] = {
@@ -23,6 +26,7 @@ DESCRIPTIONS: Mapping[str, str] = {
     "schema": "The table has the columns that gcc-ingest init creates.",
     "event_times": "No event is more than 5 minutes ahead of its arrival.",
     "duplicates": "Less than 2 % of what landed repeats an event. Duplicates are harmless: staging reads each once.",
+    "reconciled": "The table has the rows that landed by the ledger, and no others.",
     "dead_letters": "No message was dead-lettered in the last 15 minutes.",
     "parts": "No partition has more than 300 parts: with too many, ClickHouse slows inserts down.",
     "queue": "Something consumes the queue.",
@@ -37,6 +41,7 @@ class Measured:
     arrived: Mapping[dg.AssetKey, Arrivals]
     volumes: Mapping[str, Volume]
     recent: Mapping[str, RecentRows]
+    reconciled: Mapping[str, Reconciled]
     letters: Mapping[str, Mapping[str, int]]
     columns: Mapping[str, schema.Columns]
     parts: Mapping[str, Parts]
@@ -49,11 +54,13 @@ def measure(
 ) -> Measured:
     """Measure all tables. `since` is the newest insert that was reported of each. Raises ClickHouseFailed."""
     columns = schema.measure(clickhouse)
-    names = [name for event_type in tables.BY_KEY.values() for name in (event_type.queue, event_type.error_queue)]
+    names = topology.queues(tables.BY_KEY.values())
+    readable = [key.path[-1] for key in since if _is_readable(key, columns)]
     return Measured(
         arrivals(clickhouse, since),
         volume.measure(clickhouse, now),
-        recent_rows.measure(clickhouse, [key.path[-1] for key in since if _is_readable(key, columns)], now),
+        recent_rows.measure(clickhouse, readable, now),
+        reconciliation.measure(clickhouse, readable, now),
         dead_letters.measure(clickhouse, now),
         columns,
         parts.measure(clickhouse),
@@ -67,9 +74,10 @@ def findings(key: dg.AssetKey, measured: Measured, now: datetime) -> Iterator[Fi
     recent = measured.recent.get(table, RecentRows(0, 0, 0, 0.0))
     yield _freshness(event_type, measured.arrived.get(key), now)
     yield volume.check(measured.volumes.get(event_type.name, Volume()))
-    yield schema.check(measured.columns.get(table, {}), tables.columns(event_type))
+    yield schema.check(measured.columns.get(table, {}), declared_columns(event_type))
     yield recent_rows.check_event_times(recent)
     yield recent_rows.check_duplicates(recent)
+    yield reconciliation.check(measured.reconciled.get(table, Reconciled(now, now)))
     yield dead_letters.check(measured.letters.get(event_type.name, {}), recent.landed)
     yield parts.check(measured.parts.get(table, Parts()))
     if measured.queues is not None:

@@ -5,13 +5,15 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from gcc_platform.defs.raw import tables
+from gcc_platform.defs.raw import ingest_assets, tables
 from gcc_platform.defs.raw.checks import severity
 from gcc_platform.defs.raw.evaluation import Measured, findings, measure
 from gcc_platform.defs.raw.materializations import LastReport, last_reports, numbers
 from gcc_platform.defs.reported import PASSED, Reported
 from gcc_platform.defs.resources import BrokerResource, ClickHouseResource
+from gcc_platform.raw_checks import queues
 from gcc_platform.raw_checks.finding import Finding
+from ingest_service.broker.topology import UNROUTABLE_QUEUE
 
 Event = dg.AssetObservation | dg.AssetCheckEvaluation
 
@@ -27,11 +29,12 @@ def raw_tables_sensor(
 ) -> dg.SensorResult:
     """Measure all tables. It requests no runs."""
     reports = last_reports(context.instance, tables.BY_KEY)
-    now = datetime.now(UTC)
+    now, reported = datetime.now(UTC), Reported.from_cursor(context.cursor)
     with clickhouse.connect(sensor="raw_tables") as connection:
         measured = measure(connection, broker.url, {key: each.newest_insert for key, each in reports.items()}, now)
-    reported = Reported.from_cursor(context.cursor)
-    events = [event for key, report in reports.items() for event in _news(reported, key, report, measured, now)]
+        events: list[Event] = list(ingest_assets.observations(reported, connection, measured.queues, now))
+    events += (event for key, report in reports.items() for event in _news(reported, key, report, measured, now))
+    events += _unroutable(reported, measured)
     return dg.SensorResult(
         asset_events=events,
         cursor=reported.as_cursor(),
@@ -49,6 +52,13 @@ def _news(
     for finding in findings(key, measured, now):
         if reported.is_news(f"{table} {finding.check}", _state(finding), report.at):
             yield _evaluation(key, finding)
+
+
+def _unroutable(reported: Reported, measured: Measured) -> Iterator[Event]:
+    if measured.queues is not None:
+        finding = queues.check_unroutable(measured.queues, UNROUTABLE_QUEUE)
+        if reported.is_news(f"unroutable {finding.check}", _state(finding)):
+            yield _evaluation(ingest_assets.UNROUTABLE, finding)
 
 
 def _state(finding: Finding) -> str:

@@ -1,9 +1,7 @@
-"""The declarations of the raw tables: columns from their DDL, freshness limits from the warehouse's dbt sources."""
+"""The declarations of the raw tables: their keys, and freshness limits and owners from the warehouse's dbt sources."""
 
-import re
 from collections.abc import Mapping
 from datetime import timedelta
-from importlib.resources import files
 from typing import Any
 
 import dagster as dg
@@ -11,8 +9,6 @@ import dagster as dg
 from gcc_platform.resources.dbt_project import manifest
 from ingest_service.events.contract import EventType
 from ingest_service.events.registry import EVENT_TYPES
-
-_COLUMN = re.compile(r"^    (\w+) ((?:[A-Z]\w*)(?:\(.*?\)+)?)(?= (?:DEFAULT|MATERIALIZED|CODEC)\b|,?$)", re.MULTILINE)
 
 
 def key(event_type: EventType) -> dg.AssetKey:
@@ -26,22 +22,6 @@ def table_name(event_type: EventType) -> str:
 
 
 BY_KEY: Mapping[dg.AssetKey, EventType] = {key(event_type): event_type for event_type in EVENT_TYPES.values()}
-
-
-def column_schema(event_type: EventType) -> dg.TableSchema:
-    """The columns of the CREATE TABLE that the ingest service runs."""
-    ddl = files("ingest_service.schema").joinpath("tables", f"{table_name(event_type)}.sql").read_text()
-    return dg.TableSchema([_column(name, type_) for name, type_ in _COLUMN.findall(ddl)])
-
-
-def columns(event_type: EventType) -> Mapping[str, str]:
-    """The types of those columns by name."""
-    return {column.name: column.type for column in column_schema(event_type).columns}
-
-
-def _column(name: str, type_: str) -> dg.TableColumn:
-    nullable = "Nullable(" in type_
-    return dg.TableColumn(name, type_, constraints=dg.TableColumnConstraints(nullable=nullable))
 
 
 def freshness(event_type: EventType) -> tuple[timedelta | None, timedelta] | None:

@@ -14,8 +14,8 @@ Node = Mapping[str, Any]
 Check = Mapping[str, Any]
 
 _LATE = {"WARNING": Severity.WARN, "DEGRADED": Severity.PAGE}
-_SEEN_DIRECTLY = {"queue", "dead_letters"}
-"""Checks of raw tables whose fault the watch sees itself, sooner."""
+_SEEN_DIRECTLY = {"queue", "dead_letters", "empty"}
+"""Checks of raw tables and queues whose fault the watch sees itself, sooner."""
 _HEALTH = "platform/health"
 """The asset that repeats the watch's own alerts."""
 _TYPES = {f"raw/{each.table.rpartition('.')[2]}": each.name for each in EVENT_TYPES.values()}

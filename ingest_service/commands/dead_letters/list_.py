@@ -9,8 +9,9 @@ import msgspec
 
 from ingest_service.archive.forecast import Forecasts
 from ingest_service.archive.records import UNKNOWN_TIME
+from ingest_service.archive.replay_plan import letter_table
 from ingest_service.archive.table import DeadLetterCount, Selection, State
-from ingest_service.commands.dead_letters.selected import letter_table, selecting
+from ingest_service.commands.dead_letters.selected import selecting
 from ingest_service.commands.errors import exit_on_error
 from ingest_service.observability import safe_text
 from ingest_service.settings import Settings

@@ -1,22 +1,18 @@
-"""The options that select dead letters, and the connection to their table."""
+"""The options that select dead letters."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from datetime import datetime
 from functools import wraps
 from uuid import UUID
 
 import click
 
-from ingest_service.archive.table import DeadLetterTable, Selection
-from ingest_service.clickhouse import client as clickhouse
+from ingest_service.archive.table import Selection
 from ingest_service.commands.time_option import parse_time
 from ingest_service.events.registry import EVENT_TYPES
-from ingest_service.settings import Settings
 
 EVENT_TYPE = click.Choice(sorted(EVENT_TYPES))
 
-_QUERY_SECONDS = 120
 _OPTIONS = (
     click.option("--type", "types", multiple=True, type=EVENT_TYPE, metavar="TYPE",
                  help="Select this event type; may be repeated."),
@@ -45,10 +41,3 @@ def selecting(command: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(_OPTIONS):
         run = option(run)
     return run
-
-
-@asynccontextmanager
-async def letter_table(settings: Settings) -> AsyncIterator[DeadLetterTable]:
-    """Connect to the dead-letter table. Raises MissingUrl or BadUrl."""
-    async with clickhouse.connected(settings.clickhouse(), _QUERY_SECONDS) as server:
-        yield DeadLetterTable(server)

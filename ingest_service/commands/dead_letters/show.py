@@ -6,9 +6,9 @@ from uuid import UUID
 
 import click
 
+from ingest_service.archive.replay_plan import letter_table
 from ingest_service.archive.table import DeadLetterDetails
 from ingest_service.commands.dead_letters.list_ import time_text
-from ingest_service.commands.dead_letters.selected import letter_table
 from ingest_service.commands.errors import exit_on_error
 from ingest_service.observability import safe_text
 from ingest_service.settings import Settings

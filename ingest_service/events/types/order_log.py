@@ -7,7 +7,9 @@ class OrderLog(SnapshotEvent):
     """An order seen on a store."""
 
     platform_order_id: str
+    """The order in its store."""
     store: str
+    """The store."""
 
 
 EVENT_TYPE = EventType("order_log", OrderLog)

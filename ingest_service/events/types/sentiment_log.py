@@ -11,10 +11,15 @@ class SentimentLog(SnapshotEvent):
     """The sentiment of one comment, score from -1 to 1."""
 
     shortcode: str
+    """The post on its platform."""
     comment_id: str
+    """The comment on its platform."""
     sentiment: str
+    """The sentiment in a word."""
     score: Annotated[float, Meta(ge=-1, le=1)]
+    """From -1, negative, to 1, positive."""
     comment: str | None = None
+    """The comment's text."""
 
 
 EVENT_TYPE = EventType("sentiment_log", SentimentLog)

@@ -8,20 +8,29 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from gcc_platform.defs import reported
-from gcc_platform.defs.raw import checks
+from gcc_platform.defs.raw import checks, ingest_assets
 from gcc_platform.defs.raw.assets import raw_tables
 from gcc_platform.defs.raw.evaluation import DESCRIPTIONS
 from gcc_platform.defs.raw.sensors import raw_tables_sensor
 from gcc_platform.defs.resources import BrokerResource, ClickHouseResource
+from tests.harness.emptied import empty
+from tests.harness.orders import publish
+from tests.harness.running import run as run_ingest
 
 ASSETS = dg.AssetKey(["raw", "asset_log_events"])
-TYPES = 12
+CHECKS = 12 * len(DESCRIPTIONS) + 1  # and that of the unroutable messages
+
+
+@pytest.fixture(scope="module")
+def initialised(stack: Mapping[str, str]) -> Mapping[str, str]:
+    """The stack's environment, with the queues as well."""
+    assert run_ingest(stack, "init").returncode == 0
+    return stack
 
 
 @pytest.fixture(autouse=True)
-def _empty(platform: Mapping[str, str], ingest: Client) -> None:
-    for table in ("asset_log_events", "order_log_events", "ingest_batches", "dead_letter_events"):
-        ingest.command(f"TRUNCATE TABLE _e.{table}")
+def _empty(platform: Mapping[str, str], initialised: Mapping[str, str]) -> None:
+    empty(initialised)
 
 
 def insert(ingest: Client, event_ids: list[str], *, minutes_ago: int = 0, ahead_seconds: int = 0) -> None:
@@ -73,8 +82,9 @@ def test_the_first_tick_reports_every_table_and_every_check_and_the_next_one_not
     with dg.DagsterInstance.ephemeral() as instance:
         ticks = Ticks(instance)
         events = ticks.next().asset_events
-        assert sum(isinstance(event, dg.AssetObservation) for event in events) == TYPES
-        assert sum(isinstance(event, dg.AssetCheckEvaluation) for event in events) == TYPES * len(DESCRIPTIONS)
+        observed = {event.asset_key for event in events if isinstance(event, dg.AssetObservation)}
+        assert observed == {*raw_tables.keys, *ingest_assets.KEYS}
+        assert sum(isinstance(event, dg.AssetCheckEvaluation) for event in events) == CHECKS
         assert list(ticks.next().asset_events) == []
 
 
@@ -105,7 +115,7 @@ def test_everything_is_reported_again_after_a_while(monkeypatch: pytest.MonkeyPa
         ticks = Ticks(instance)
         ticks.next()
         monkeypatch.setattr(reported, "REPEAT_SECONDS", {True: 0, False: 0})
-        assert len(ticks.evaluations()) == TYPES * len(DESCRIPTIONS)
+        assert len(ticks.evaluations()) == CHECKS
 
 
 def test_dagster_stores_what_the_sensor_reports_and_shows_it_failed(ingest: Client) -> None:
@@ -153,3 +163,39 @@ def test_events_that_land_twice_are_duplicates_although_merges_have_removed_them
     found = run(ASSETS)["duplicates"]
     assert not found.passed
     assert (found.metadata["landed"].value, found.metadata["events"].value) == (1_000, 500)
+
+
+def test_what_lies_beside_the_raw_tables_is_observed_in_numbers_that_plot(ingest: Client) -> None:
+    insert(ingest, [str(uuid4()), str(uuid4())])
+    ingest.command(
+        "INSERT INTO _e.dead_letter_events (letter_id, event_type, reason, archived_at) "
+        "SELECT generateUUIDv4(), 'order_log', 'not_json', now64(3) - INTERVAL 60 SECOND FROM numbers(3)"
+    )
+    with dg.DagsterInstance.ephemeral() as instance:
+        observed = {
+            event.asset_key: {name: value.value for name, value in event.metadata.items()}
+            for event in Ticks(instance).next().asset_events
+            if isinstance(event, dg.AssetObservation)
+        }
+    letters, ledger = observed[ingest_assets.DEAD_LETTERS], observed[ingest_assets.LEDGER]
+    assert (letters["dagster/row_count"], letters["rows_of_order_log"]) == (3, 3)
+    assert letters["seconds_since_newest"] == pytest.approx(60, abs=20)
+    assert (ledger["dagster/row_count"], ledger["inserts_in_15_minutes"]) == (2, 2)
+    assert (ledger["rows_in_15_minutes"], ledger["rows_of_asset_log"]) == (2, 2)
+
+
+def test_a_message_of_no_queue_fails_by_the_job_and_by_the_sensor(initialised: Mapping[str, str]) -> None:
+    publish(initialised, "no_such_events", b"{}")
+    with dg.DagsterInstance.ephemeral() as instance:
+        found = Ticks(instance).evaluations()["unroutable", "empty"]
+    job = dg.define_asset_job("only_it", selection=dg.AssetSelection.checks_for_assets(ingest_assets.UNROUTABLE))
+    defs = dg.Definitions(
+        assets=[*ingest_assets.specs()],
+        asset_checks=[checks.unroutable_check],
+        jobs=[job],
+        resources={"broker": BrokerResource()},
+    )
+    [by_job] = defs.resolve_job_def("only_it").execute_in_process().get_asset_check_evaluations()
+    for each in (found, by_job):
+        assert not each.passed
+        assert each.description == "1 messages have a routing key of no queue"

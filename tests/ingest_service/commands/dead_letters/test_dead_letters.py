@@ -216,6 +216,14 @@ def test_nothing_that_a_message_holds_reaches_a_terminal_as_a_control_character(
     assert run(environment, "dead-letters", "show", letter, "--body").stdout == body
 
 
+def test_a_limit_publishes_the_first_ones_and_says_of_how_many(letters: Environment) -> None:
+    count, stderr = replay(letters, "--limit", "2")
+    assert count == 2
+    assert "2 of 5 letters to publish again" in stderr
+    assert replay(letters, "--limit", "2", "--rate", "1000")[0] == 2
+    assert replay(letters, "--limit", "2")[0] == 1
+
+
 def test_a_letter_whose_cause_is_mended_lands_once_though_it_is_replayed_twice(
     environment: Environment, tmp_path: Path
 ) -> None:
