@@ -1,8 +1,9 @@
 """Reconciliation: the rows that landed by the ledger, compared with those that the raw table has of the same inserts.
 
 The ledger is written by the server in the insert itself, and merges do not change it. The table has fewer rows than
-that when an event landed twice: the later row replaces the earlier one. The ledger has no ids, so only redelivered
-messages explain such a row; what a publisher sends twice does not.
+that when an event landed twice, redelivered or published twice: the later row replaces the earlier one. The ledger has
+no ids, so fewer rows alone are no fault; that rows were deleted or changed is known from the table's mutations, and
+from a table that has none of the rows left.
 
 The window ended two minutes ago, so that its inserts are complete. A row's insert_timestamp is earlier than its
 insert's landed_at, by the time that the insert took: at the ends of the window an insert can stand on either side. So
@@ -31,6 +32,13 @@ SELECT type,
 FROM _e.ingest_batches WHERE landed_at >= {since:DateTime64(3, 'UTC')} GROUP BY type
 """
 
+# Nothing of ours deletes or changes rows: a TTL drops them without a mutation, and inserts replace them by merging.
+_MUTATIONS = """
+SELECT table, count() FROM system.mutations
+WHERE database = '_e' AND create_time >= {since:DateTime64(3, 'UTC')} AND match(command, '^\\\\(?(DELETE|UPDATE) ')
+GROUP BY table
+"""
+
 
 @dataclass(frozen=True)
 class Reconciled:
@@ -49,16 +57,13 @@ class Reconciled:
     """Rows of the table that must have landed in the window,"""
     most: int = 0
     """and those that may."""
+    mutations: int = 0
+    """Statements that deleted or changed rows, since the window began."""
 
     @property
     def missing(self) -> int:
-        """Landed rows that the table does not have."""
+        """Landed rows that the table does not have: repeated, or deleted."""
         return max(0, self.landed - self.most)
-
-    @property
-    def unexplained(self) -> int:
-        """Missing rows that redelivery does not explain."""
-        return max(0, self.missing - self.redelivered)
 
     @property
     def surplus(self) -> int:
@@ -79,8 +84,9 @@ def measure(clickhouse: ClickHouse, tables: Iterable[str], now: datetime) -> Map
         f"{name}_events": (int(landed), int(beside), int(redelivered), int(inserts))
         for name, landed, beside, redelivered, inserts in clickhouse.rows(_LEDGER, {"since": since, "until": until})
     }
+    mutations = {str(table): int(count) for table, count in clickhouse.rows(_MUTATIONS, {"since": since})}
     return {
-        table: Reconciled(since, until, *ledger.get(table, (0, 0, 0, 0)), least, most)
+        table: Reconciled(since, until, *ledger.get(table, (0, 0, 0, 0)), least, most, mutations.get(table, 0))
         for table, (least, most) in counted.items()
     }
 
@@ -101,22 +107,23 @@ def _count(
 
 
 def check(found: Reconciled) -> Finding:
-    """Fails if rows were deleted, or inserted by anything but the service."""
+    """Fails if rows were deleted or changed by hand, or inserted by anything but the service."""
     window = f"{found.since:%H:%M} to {found.until:%H:%M} UTC"
     wrong = [
         text
         for count, text in (
-            (found.unexplained, f"{found.missing} are not in the table, {found.redelivered} were redelivered"),
+            (found.mutations, f"{found.mutations} statements deleted or changed rows; {_missing(found)}"),
+            (found.landed and not found.most and not found.mutations, "the table has none of them"),
             (found.beside, f"{found.beside} were not inserted by gcc-ingest"),
             (found.surplus, f"the table has {found.least}, {found.surplus} more"),
         )
         if count
     ]
-    replaced = f"; {found.missing} of them were replaced by redelivered ones" if found.missing and not wrong else ""
+    repeated = f"; {_missing(found)}: they repeat an event" if found.missing and not wrong else ""
     return Finding(
         "reconciled",
         not wrong,
-        f"{found.landed} rows landed in {found.inserts} inserts from {window}{replaced}"
+        f"{found.landed} rows landed in {found.inserts} inserts from {window}{repeated}"
         + (f": {'; '.join(wrong)}" if wrong else ""),
         {
             "landed": found.landed,
@@ -125,5 +132,10 @@ def check(found: Reconciled) -> Finding:
             "redelivered": found.redelivered,
             "not_by_the_service": found.beside,
             "surplus": found.surplus,
+            "mutations": found.mutations,
         },
     )
+
+
+def _missing(found: Reconciled) -> str:
+    return f"{found.missing} are not in the table, {found.redelivered} were redelivered"

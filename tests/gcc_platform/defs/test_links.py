@@ -5,6 +5,7 @@ from base64 import b64decode
 import pytest
 
 from gcc_platform.defs import links
+from gcc_platform.watch.settings import WatchSettings
 
 
 @pytest.fixture(autouse=True)
@@ -38,5 +39,5 @@ def test_the_default_virtual_host_is_a_slash(monkeypatch: pytest.MonkeyPatch) ->
 def test_what_is_not_set_or_malformed_has_no_link(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GCC_READER_CLICKHOUSE_URL", "nonsense")
     monkeypatch.setenv("RABBITMQ_MANAGEMENT_URL", "")
-    monkeypatch.setenv("GCC_LOCAL_DIR", "/nowhere")
+    monkeypatch.setitem(WatchSettings.model_config, "env_file", None)  # the checkout may have run a local stack
     assert set(links.metadata(queues={"q": "x"}, query="SELECT 1", runbook="Checks")) == {"runbook"}
