@@ -11,7 +11,7 @@ from pathlib import Path
 import dagster as dg
 
 from gcc_platform.retention.events import delete_old_events
-from gcc_platform.retention.runs import OTHERS, SUCCEEDED, delete_run, old_runs
+from gcc_platform.retention.runs import OTHERS, SUCCEEDED, delete_run, old_runs, surplus_runs
 from gcc_platform.retention.settings import RetentionSettings
 
 _BUSY_SECONDS = 30
@@ -40,12 +40,10 @@ def prune(
 ) -> Pruned:
     """Delete what is older than its limit. `now` has a time zone, `home` is DAGSTER_HOME."""
     before = _size(home)
-    runs = 0
-    for statuses, age in ((SUCCEEDED, limits.runs), (OTHERS, limits.failed_runs)):
-        for run_id in list(old_runs(instance, statuses, now - age)):
-            runs += 1
-            if not dry_run:
-                delete_run(instance, run_id)
+    runs = _runs(instance, limits, now)
+    if not dry_run:
+        for run_id in runs:
+            delete_run(instance, run_id)
     events = delete_old_events(instance, now - limits.events, dry_run=dry_run)
     folders = list(_old_folders(home / "dbt", now - limits.runs))
     if not dry_run:
@@ -53,7 +51,17 @@ def prune(
             shutil.rmtree(folder, ignore_errors=True)
         for file in sorted(home.rglob("*.db")):
             _vacuum(file, report)
-    return Pruned(runs, events, len(folders), before, _size(home))
+    return Pruned(len(runs), events, len(folders), before, _size(home))
+
+
+def _runs(instance: dg.DagsterInstance, limits: RetentionSettings, now: datetime) -> list[str]:
+    """The ids of those to delete, each once."""
+    found = (
+        *old_runs(instance, SUCCEEDED, now - limits.runs),
+        *old_runs(instance, OTHERS, now - limits.failed_runs),
+        *surplus_runs(instance, limits.most_runs),
+    )
+    return list(dict.fromkeys(found))
 
 
 def _old_folders(parent: Path, before: datetime) -> Iterator[Path]:

@@ -34,6 +34,13 @@ def old_runs(instance: dg.DagsterInstance, statuses: list[DagsterRunStatus], bef
         cursor = records[-1].dagster_run.run_id
 
 
+def surplus_runs(instance: dg.DagsterInstance, most: int) -> Iterator[str]:
+    """The ids of the runs that have ended, without the newest `most` of them and without those in use, oldest first."""
+    used = _in_use(instance)
+    ended = instance.get_run_ids(RunsFilter(statuses=[*SUCCEEDED, *OTHERS]))
+    yield from (run_id for run_id in reversed(ended[most:]) if run_id not in used)
+
+
 def delete_run(instance: dg.DagsterInstance, run_id: str) -> None:
     """Delete a run, its events, and its files: Dagster leaves the empty database of the run and its logs."""
     instance.delete_run(run_id)

@@ -76,11 +76,11 @@ def observe(instance: dg.DagsterInstance, count: int, age: timedelta) -> None:
         )
 
 
-def pruned(instance: dg.DagsterInstance, home: Path, *, dry_run: bool = False) -> Pruned:
+def pruned(instance: dg.DagsterInstance, home: Path, *, dry_run: bool = False, most_runs: int = 600) -> Pruned:
     def fails(message: str) -> None:
         raise AssertionError(message)
 
-    return prune(instance, RetentionSettings(), NOW, home, dry_run=dry_run, report=fails)
+    return prune(instance, RetentionSettings(most_runs=most_runs), NOW, home, dry_run=dry_run, report=fails)
 
 
 def test_a_long_history_shrinks_and_the_newest_of_everything_stays(
@@ -88,10 +88,10 @@ def test_a_long_history_shrinks_and_the_newest_of_everything_stays(
 ) -> None:
     only = run(instance, rare, timedelta(days=300))
     old = [run(instance, often, timedelta(days=15)) for _ in range(RUNS)]
-    failed = run(instance, broken, timedelta(days=89))
-    long_failed = run(instance, broken, timedelta(days=91))
+    failed = run(instance, broken, timedelta(days=29))
+    long_failed = run(instance, broken, timedelta(days=31))
     observe(instance, OBSERVATIONS, timedelta(days=4))
-    new = run(instance, often, timedelta(days=13))
+    new = run(instance, often, timedelta(days=4))
 
     counted = pruned(instance, tmp_path, dry_run=True)
     assert len(instance.get_run_ids()) == RUNS + 4
@@ -116,12 +116,19 @@ def test_a_long_history_shrinks_and_the_newest_of_everything_stays(
 
 
 def test_what_is_new_stays(instance: dg.DagsterInstance, tmp_path: Path) -> None:
-    kept = {run(instance, often, timedelta(days=13)) for _ in range(3)}
+    kept = {run(instance, often, timedelta(days=4)) for _ in range(3)}
     observe(instance, 3, timedelta(days=2))
     found = pruned(instance, tmp_path)
     assert (found.runs, found.events) == (0, 0)
     assert set(instance.get_run_ids()) == kept
     assert len(instance.fetch_observations(OFTEN, limit=10).records) == 3
+
+
+def test_of_more_runs_than_are_kept_the_oldest_go_however_new(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    only = run(instance, rare, timedelta(hours=9))
+    runs = [run(instance, asset, timedelta(hours=age)) for age in (8, 7, 6, 5) for asset in (often, broken)]
+    assert pruned(instance, tmp_path, most_runs=3).runs == 5
+    assert set(instance.get_run_ids()) == {only, *runs[-3:]}
 
 
 def test_a_run_that_is_under_way_stays_however_old(instance: dg.DagsterInstance, tmp_path: Path) -> None:
