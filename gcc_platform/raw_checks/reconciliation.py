@@ -21,13 +21,16 @@ _COMPLETE_AFTER = timedelta(minutes=2)
 _LONGEST_INSERT = timedelta(seconds=10)
 """From the time that a block of rows is parsed to the time that its line in the ledger is: normally milliseconds."""
 
-# A message may be redelivered after the window, and then its row is one of a later time.
+# A message may be redelivered after the window, and then its row is one of a later time. An insert whose rows were
+# durable when ClickHouse stopped gets its line when it is retried, perhaps minutes later.
 _LEDGER = """
 SELECT type,
     sumIf(rows, landed_at < {until:DateTime64(3, 'UTC')}) AS landed,
     sumIf(rows, batch = '' AND landed_at < {until:DateTime64(3, 'UTC')}) AS beside,
     sum(redelivered) AS redelivered,
-    countIf(landed_at < {until:DateTime64(3, 'UTC')}) AS inserts
+    countIf(landed_at < {until:DateTime64(3, 'UTC')}) AS inserts,
+    sumIf(rows, attempts > 1 AND (last_received < {since:DateTime64(3, 'UTC')}
+        OR (last_received < {until:DateTime64(3, 'UTC')} AND landed_at >= {until:DateTime64(3, 'UTC')}))) AS straddling
 FROM _e.ingest_batches WHERE landed_at >= {since:DateTime64(3, 'UTC')} GROUP BY type
 """
 
@@ -45,6 +48,8 @@ class Reconciled:
     redelivered: int = 0
     """Messages redelivered since the window began: each may have replaced a row."""
     inserts: int = 0
+    straddling: int = 0
+    """Rows of retried inserts that began before an end of the window, and landed by the ledger after it."""
     least: int = 0
     """Rows of the table that must have landed in the window,"""
     most: int = 0
@@ -57,13 +62,13 @@ class Reconciled:
 
     @property
     def unexplained(self) -> int:
-        """Missing rows that redelivery does not explain."""
-        return max(0, self.missing - self.redelivered)
+        """Missing rows that neither redelivery nor a retry explains."""
+        return max(0, self.missing - self.redelivered - self.straddling)
 
     @property
     def surplus(self) -> int:
         """Rows of the table that the ledger does not have."""
-        return max(0, self.least - self.landed)
+        return max(0, self.least - self.landed - self.straddling)
 
 
 def measure(clickhouse: ClickHouse, tables: Iterable[str], now: datetime) -> Mapping[str, Reconciled]:
@@ -76,11 +81,13 @@ def measure(clickhouse: ClickHouse, tables: Iterable[str], now: datetime) -> Map
     times = {"before": since - _LONGEST_INSERT, "since": since, "complete": until - _LONGEST_INSERT, "until": until}
     counted = _count(clickhouse, tables, times)
     ledger = {
-        f"{name}_events": (int(landed), int(beside), int(redelivered), int(inserts))
-        for name, landed, beside, redelivered, inserts in clickhouse.rows(_LEDGER, {"since": since, "until": until})
+        f"{name}_events": (int(landed), int(beside), int(redelivered), int(inserts), int(straddling))
+        for name, landed, beside, redelivered, inserts, straddling in clickhouse.rows(
+            _LEDGER, {"since": since, "until": until}
+        )
     }
     return {
-        table: Reconciled(since, until, *ledger.get(table, (0, 0, 0, 0)), least, most)
+        table: Reconciled(since, until, *ledger.get(table, (0, 0, 0, 0, 0)), least, most)
         for table, (least, most) in counted.items()
     }
 
