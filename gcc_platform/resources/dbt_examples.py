@@ -46,7 +46,7 @@ def _explained(event: dg.AssetCheckResult, by_test: Mapping[str, Any], rows: Row
     else:
         problem = ""
     first = "; ".join(_text(row) for row in found)
-    described = f"{result['failures']} rows, e.g. {first}" if first else problem or f"{result['message']}"
+    described = f"{_count(result['failures'])}, e.g. {first}" if first else problem or f"{result['message']}"
     return event._replace(
         description=described,
         metadata={
@@ -56,6 +56,10 @@ def _explained(event: dg.AssetCheckResult, by_test: Mapping[str, Any], rows: Row
             **event.metadata,
         },
     )
+
+
+def _count(rows: int) -> str:
+    return "1 row" if rows == 1 else f"{rows} rows"
 
 
 def _text(row: Row) -> str:

@@ -157,6 +157,20 @@ def test_the_last_two_minutes_and_what_is_older_than_an_hour_are_not_looked_at(
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("attempts", [1, 2])
+def test_an_insert_that_a_retry_completes_later_is_explained_at_both_ends(
+    environment: Environment, clickhouse: ClickHouse, orders: Table, attempts: int
+) -> None:
+    query(environment["CLICKHOUSE_URL"], "TRUNCATE TABLE _e.ingest_batches")
+    query(
+        environment["CLICKHOUSE_URL"],
+        "INSERT INTO _e.ingest_batches (type, batch, rows, attempts, last_received, landed_at) "
+        f"SELECT 'order_log', 'x', 100, {attempts}, now64(3) - 60, now64(3) + 600",
+    )
+    found = [look(clickhouse, ORDERS, minutes=minutes)[0].passed for minutes in (5, 20, 66)]
+    assert found == ([True, True, True] if attempts == 2 else [False, True, False])
+
+
 def test_it_passes_at_any_time_while_the_service_inserts_and_clickhouse_merges(
     environment: Environment, clickhouse: ClickHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
