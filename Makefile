@@ -66,7 +66,7 @@ $(VENV)/.uv: gcc_platform/local_stack/create_venv.sh gcc_platform/local_stack/uv
 
 $(VENV)/.installed: $(VENV)/.uv requirements.lock pyproject.toml
 	@echo "installing the locked packages"
-	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip sync --quiet --require-hashes requirements.lock
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes requirements.lock
 	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 

@@ -12,10 +12,10 @@ class RetentionSettings(BaseSettings):
     model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", populate_by_name=True)
 
     runs_days: PositiveInt = Field(5, alias="GCC_RETENTION_DAYS")
-    """Runs that succeeded. A refresh takes 2 to 3 MB of SQLite, so a day of them 250 MB."""
+    """Runs that succeeded. A refresh takes 3 MB of SQLite, so a day of them 300 MB."""
     failed_runs_days: PositiveInt = Field(30, alias="GCC_RETENTION_FAILED_DAYS")
     """Runs that failed or were cancelled: somebody may ask what happened."""
-    most_runs: PositiveInt = Field(600, alias="GCC_RETENTION_RUNS")
+    most_runs: PositiveInt = Field(500, alias="GCC_RETENTION_RUNS")
     """Runs of any kind: without it, refreshes that fail for weeks would fill the disk."""
     events_days: PositiveInt = Field(3, alias="GCC_RETENTION_EVENTS_DAYS")
     """Observations and results of checks that belong to no run: the sensors report thousands a day."""

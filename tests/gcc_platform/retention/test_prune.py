@@ -76,7 +76,7 @@ def observe(instance: dg.DagsterInstance, count: int, age: timedelta) -> None:
         )
 
 
-def pruned(instance: dg.DagsterInstance, home: Path, *, dry_run: bool = False, most_runs: int = 600) -> Pruned:
+def pruned(instance: dg.DagsterInstance, home: Path, *, dry_run: bool = False, most_runs: int = 500) -> Pruned:
     def fails(message: str) -> None:
         raise AssertionError(message)
 
