@@ -42,7 +42,7 @@ def _posts(platform: Platform) -> None:
 
 def _served(platform: Platform, statement: str) -> None:
     """Run a statement in PostgreSQL, where {} is the table that is served."""
-    with psycopg.connect(platform.environment["GCC_SYNC_POSTGRES_URL"], autocommit=True) as postgres:
+    with psycopg.connect(platform.environment["POSTGRES_URL"], autocommit=True) as postgres:
         found = postgres.execute("SELECT version FROM serving_data.loaded WHERE mart = %s", (_MART,)).fetchone()
         assert found, f"{_MART} is not served"
         postgres.execute(statement.format(f"serving_data.{_MART}__{found[0]}").encode())
@@ -82,7 +82,7 @@ class _Reader:
     def hold(self, platform: Platform) -> None:
         """While rows have changed, so that the next sync has to replace what the reader uses."""
         _served(platform, "DELETE FROM {} WHERE shortcode = 's5'")
-        self._connection = psycopg.connect(platform.environment["GCC_SYNC_POSTGRES_URL"])
+        self._connection = psycopg.connect(platform.environment["POSTGRES_URL"])
         self._connection.execute(f"SELECT count(*) FROM serving.{_MART}")
         platform.refresh(succeeds=False)
 
