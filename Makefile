@@ -26,7 +26,7 @@ types: setup
 sql: setup
 	sqlfluff lint --disable-progress-bar dbt_project
 
-unit: setup  ## the test suite alone (PYTEST_ARGS="-k buffer -n 0")
+unit: setup $(VENV)/.promtool  ## the test suite alone (PYTEST_ARGS="-k buffer -n 0")
 	pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
 
 chaos: setup  ## an hour of random faults, an hour without ClickHouse, a fuzz of 100,000 messages (GCC_CHAOS_SECONDS, ...)
@@ -63,7 +63,12 @@ $(VENV)/.installed: $(VENV)/.uv requirements.lock pyproject.toml
 	@touch $@
 
 $(VENV)/.servers: gcc_platform/local_stack/install_debian_packages.sh | $(VENV)/.uv
-	@sh $<
+	@sh $< servers
+	@touch $@
+
+# For tests only: `make up` does without. After the servers, because apt-get runs once at a time.
+$(VENV)/.promtool: gcc_platform/local_stack/install_debian_packages.sh | $(VENV)/.servers
+	@sh $< promtool
 	@touch $@
 
 lock: $(VENV)/.uv  ## resolve pyproject.toml into requirements.lock again
