@@ -34,14 +34,14 @@ definitions: setup
 	dg check defs
 	dg list defs --json > $(VENV)/definitions.json
 
-unit: setup  ## the test suite alone (PYTEST_ARGS="-k buffer -n 0")
+unit: setup $(VENV)/.test_programs  ## the test suite alone (PYTEST_ARGS="-k buffer -n 0")
 	pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
 
 chaos: setup  ## an hour of random faults, an hour without ClickHouse, a fuzz of 100,000 messages (GCC_CHAOS_SECONDS, ...)
 	GCC_CHAOS_SECONDS=$${GCC_CHAOS_SECONDS:-3600} GCC_OUTAGE_SECONDS=$${GCC_OUTAGE_SECONDS:-3600} GCC_FUZZ_BODIES=$${GCC_FUZZ_BODIES:-100000} \
 	    pytest -s tests/chaos tests/ingest_service/test_fuzz.py $(PYTEST_ARGS)
 
-oncall: setup  ## half an hour of faults, each until its alert arrives and ends, with a row of figures for each
+oncall: setup $(VENV)/.test_programs  ## half an hour of faults, each until its alert arrives and ends, with a row of figures for each
 	GCC_ONCALL=1 pytest -s tests/oncall $(PYTEST_ARGS)
 
 bench: setup  ## an hour of benchmarks into docs/benchmarks.md (ARGS="drain --rounds 5")
@@ -71,7 +71,12 @@ $(VENV)/.installed: $(VENV)/.uv requirements.lock pyproject.toml
 	@touch $@
 
 $(VENV)/.servers: gcc_platform/local_stack/install_debian_packages.sh | $(VENV)/.uv
-	@sh $<
+	@sh $< servers
+	@touch $@
+
+# For tests only: `make up` does without. After the servers, because apt-get runs once at a time.
+$(VENV)/.test_programs: gcc_platform/local_stack/install_debian_packages.sh | $(VENV)/.servers
+	@sh $< tests
 	@touch $@
 
 lock: $(VENV)/.uv  ## resolve pyproject.toml into requirements.lock again

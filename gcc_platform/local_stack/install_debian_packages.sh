@@ -1,20 +1,42 @@
 #!/bin/sh
-# Installs the distribution's programs that the local stack runs on its own: RabbitMQ, which it needs, and Alertmanager,
-# without which nobody is notified of alerts. What is installed already, or replaced by a URL, is left alone.
+# Installs programs of the distribution: install_debian_packages.sh servers|tests. What is installed already is left
+# alone.
 set -eu
 
 fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
+lacks() { ! command -v "$1" >/dev/null; }
 
 missing=
-if [ -z "${AMQP_URL:-}" ] && [ ! -x /usr/lib/rabbitmq/bin/rabbitmq-server ] && ! command -v rabbitmq-server >/dev/null; then
-    missing="rabbitmq-server"
-fi
-if [ -z "${ALERTMANAGER_URL:-}" ] && ! command -v prometheus-alertmanager >/dev/null && ! command -v alertmanager >/dev/null; then
-    missing="$missing prometheus-alertmanager"
-fi
+case "${1:-}" in
+servers)
+    # What the local stack runs: RabbitMQ, which it needs, and Alertmanager, without which nobody is notified of alerts.
+    # A server that is replaced by a URL is not needed.
+    if [ -z "${AMQP_URL:-}" ] && [ ! -x /usr/lib/rabbitmq/bin/rabbitmq-server ] && lacks rabbitmq-server; then
+        missing="rabbitmq-server"
+    fi
+    if [ -z "${ALERTMANAGER_URL:-}" ] && lacks prometheus-alertmanager && lacks alertmanager; then
+        missing="$missing prometheus-alertmanager"
+    fi
+    otherwise="set AMQP_URL and ALERTMANAGER_URL to existing servers"
+    ;;
+tests)
+    # promtool tests the rules in deploy/prometheus, and comes with Prometheus, which nothing here runs. The browser is for
+    # the status page and Dagster's pages; in Ubuntu it is no Debian package, and its test is skipped without one.
+    if lacks promtool; then
+        missing="prometheus"
+    fi
+    if lacks chromium && lacks chromium-browser && lacks google-chrome && grep -q '^ID=debian' /etc/os-release; then
+        missing="$missing chromium"
+    fi
+    otherwise="put promtool of another Prometheus (2.42 or newer) and a Chromium on PATH"
+    ;;
+*)
+    fail "usage: install_debian_packages.sh servers|tests"
+    ;;
+esac
 [ -n "$missing" ] || exit 0
 
-ways="Either install them (Debian, Ubuntu: apt-get install $missing), or set AMQP_URL and ALERTMANAGER_URL to existing servers."
+ways="Either install them (Debian, Ubuntu: apt-get install $missing), or $otherwise."
 command -v apt-get >/dev/null || fail "$missing: missing, and so is apt-get to install it with. $ways"
 sudo=
 if [ "$(id -u)" != 0 ]; then
