@@ -41,7 +41,7 @@ chaos: setup  ## an hour of random faults, an hour without ClickHouse, a fuzz of
 	GCC_CHAOS_SECONDS=$${GCC_CHAOS_SECONDS:-3600} GCC_OUTAGE_SECONDS=$${GCC_OUTAGE_SECONDS:-3600} GCC_FUZZ_BODIES=$${GCC_FUZZ_BODIES:-100000} \
 	    pytest -s tests/chaos tests/ingest_service/test_fuzz.py $(PYTEST_ARGS)
 
-oncall: setup $(VENV)/.test_programs  ## half an hour of faults, each until its alert arrives and ends, with a row of figures for each
+oncall: setup $(VENV)/.test_programs  ## an hour of faults, each until its alert arrives and ends, with a row of figures for each
 	GCC_ONCALL=1 pytest -s tests/oncall $(PYTEST_ARGS)
 
 bench: setup  ## an hour of benchmarks into docs/benchmarks.md (ARGS="drain --rounds 5")
