@@ -21,7 +21,7 @@ servers)
     ;;
 tests)
     # promtool tests the rules in deploy/prometheus, and comes with Prometheus, which nothing here runs. The browser is for
-    # the status page and Dagster's pages; in Ubuntu it is no Debian package, and its test is skipped without one.
+    # the status page and Dagster's pages; Ubuntu packages none, and its test is skipped without one.
     if lacks promtool; then
         missing="prometheus"
     fi

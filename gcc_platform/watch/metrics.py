@@ -33,12 +33,20 @@ class _ReportCollector(Collector):
 
 
 def _firing(report: Report) -> Metric:
-    """A series for each alert that fires, and a zero for each name that does not."""
+    """A series for each alert that fires, and a zero for each name that does not.
+
+    Alerts that differ in other labels only, such as those of two daemons, are one series: Prometheus refuses
+    duplicates.
+    """
     names = ["alertname", "severity", "team", "cause", "type", "asset", "check", "state"]
     family = GaugeMetricFamily("gcc_watch_firing", "1 for each alert that fires, 0 for names without one", labels=names)
-    for line in report.alerts:
-        about = [line.about.get(name, "") for name in ("type", "asset", "check")]
-        family.add_metric([line.name, line.severity, line.team, line.cause, *about, line.state], 1)
+    about = ("type", "asset", "check")
+    firing = {
+        (line.name, line.severity, line.team, line.cause, *(line.about.get(name, "") for name in about), line.state)
+        for line in report.alerts
+    }
+    for labels in sorted(firing):
+        family.add_metric(labels, 1)
     for kind in KINDS.values():
         if kind.name not in {line.name for line in report.alerts}:
             family.add_metric([kind.name, kind.severity.value, kind.team, "", "", "", "", ""], 0)
