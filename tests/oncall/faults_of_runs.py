@@ -12,14 +12,16 @@ _WHOLE = "from gcc_platform.definitions import defs\n"
 
 _WITH_A_CHECK_THAT_RAISES = """
 import dagster as dg
-from gcc_platform.definitions import defs as whole
+from gcc_platform import definitions as whole  # a file may have one Definitions object
 
 @dg.asset_check(asset=dg.AssetKey(["raw", "order_log_events"]))
 def raises() -> dg.AssetCheckResult:
     raise ValueError("this check has a defect")
 
-job = dg.define_asset_job("job_of_a_check", selection=dg.AssetSelection.checks(raises))
-defs = dg.Definitions.merge(whole, dg.Definitions(asset_checks=[raises], jobs=[job]))
+job = dg.define_asset_job(
+    "job_of_a_check", selection=dg.AssetSelection.checks(raises), executor_def=dg.in_process_executor
+)
+defs = dg.Definitions.merge(whole.defs, dg.Definitions(asset_checks=[raises], jobs=[job]))
 """
 
 
