@@ -124,12 +124,12 @@ def _usual_volume(platform: Platform) -> None:
 
 
 def _rename_column(platform: Platform) -> None:
-    query(platform.environment["CLICKHOUSE_URL"], "ALTER TABLE _e.order_log_events RENAME COLUMN store TO shop")
+    query(platform.environment["CLICKHOUSE_URL"], "ALTER TABLE _e.order_log_events RENAME COLUMN source TO origin")
     publish(platform, "order_log", [_order()])
 
 
 def _rename_back(platform: Platform) -> None:
-    query(platform.environment["CLICKHOUSE_URL"], "ALTER TABLE _e.order_log_events RENAME COLUMN shop TO store")
+    query(platform.environment["CLICKHOUSE_URL"], "ALTER TABLE _e.order_log_events RENAME COLUMN origin TO source")
 
 
 FAULTS = (
@@ -166,7 +166,7 @@ FAULTS = (
         _rename_back,
         {"alertname": "IngestHalted", "severity": "page", "team": "ingest", "type": "order_log"},
         seconds=60,
-        text="store",
+        text="source",
         muted=(),
         heals_within=240,
     ),
