@@ -184,7 +184,7 @@ FAULTS = (
         _forget_orders,
         {"alertname": "CheckFailed", "check": "duplicates", "asset": "raw/order_log_events"},
         seconds=120,
-        text="repeat an event (66.7%)",
+        text="repeat an event (",
     ),
     Fault(
         "a crawler stops sending a type",
