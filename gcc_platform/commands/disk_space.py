@@ -5,14 +5,13 @@ from collections.abc import Iterator
 from gcc_platform.commands.finding import Finding
 from gcc_platform.resources.clickhouse import ClickHouse
 from gcc_platform.watch.catalog import KINDS
-from gcc_platform.watch.probes.disks import filling
+from gcc_platform.watch.probes.disks import filling, room
 
 _DISKS = "SELECT name, free_space, total_space FROM system.disks WHERE total_space > 0 AND NOT is_remote"
-_GIGABYTE = 10**9
 
 
 def of_clickhouse(server: ClickHouse, subject: str) -> Iterator[Finding]:
     """Check each local disk by the limits that the watch has. Raises ClickHouseFailed."""
     for name, free, total in server.rows(_DISKS):
-        message = f"disk {name}: {free / _GIGABYTE:.1f} of {total / _GIGABYTE:.1f} GB are free ({free / total:.0%})"
-        yield Finding(subject, filling(str(name), free, total) is None, message, KINDS["DiskFilling"].do)
+        is_well = filling(str(name), free, total) is None
+        yield Finding(subject, is_well, f"disk {room(str(name), free, total)}", KINDS["DiskFilling"].do)

@@ -38,17 +38,15 @@ def _explained(event: dg.AssetCheckResult, by_test: Mapping[str, Any], rows: Row
     result = by_test.get(str(event.metadata["unique_id"].value))
     if result is None or not result.get("compiled_code"):
         return event
-    query = result["compiled_code"]
+    query, message = result["compiled_code"], str(result["message"])
+    found: Sequence[Row] = []
     try:
         found = rows(query)
     except ClickHouseFailed as error:
-        found, problem = [], str(error)
-    else:
-        problem = ""
+        message = str(error)
     first = "; ".join(_text(row) for row in found)
-    described = f"{_count(result['failures'])}, e.g. {first}" if first else problem or f"{result['message']}"
     return event._replace(
-        description=described,
+        description=f"{_count(result['failures'])}, e.g. {first}" if first else message,
         metadata={
             "failing_rows": dg.IntMetadataValue(result["failures"]),
             "examples": dg.MarkdownMetadataValue(_table(found)),

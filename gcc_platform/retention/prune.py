@@ -11,7 +11,7 @@ from pathlib import Path
 import dagster as dg
 
 from gcc_platform.retention.events import delete_old_events
-from gcc_platform.retention.runs import OTHERS, SUCCEEDED, delete_run, old_runs, surplus_runs
+from gcc_platform.retention.runs import OTHERS, SUCCEEDED, delete_run, in_use, old_runs, surplus_runs
 from gcc_platform.retention.settings import RetentionSettings
 
 _BUSY_SECONDS = 30
@@ -55,13 +55,14 @@ def prune(
 
 
 def _runs(instance: dg.DagsterInstance, limits: RetentionSettings, now: datetime) -> list[str]:
-    """The ids of those to delete, each once."""
+    """The ids of those to delete, each once, without those in use."""
     found = (
         *old_runs(instance, SUCCEEDED, now - limits.runs),
         *old_runs(instance, OTHERS, now - limits.failed_runs),
         *surplus_runs(instance, limits.most_runs),
     )
-    return list(dict.fromkeys(found))
+    used = in_use(instance)
+    return [run_id for run_id in dict.fromkeys(found) if run_id not in used]
 
 
 def _old_folders(parent: Path, before: datetime) -> Iterator[Path]:

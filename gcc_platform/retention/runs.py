@@ -16,29 +16,21 @@ OTHERS = [DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED]
 
 
 def old_runs(instance: dg.DagsterInstance, statuses: list[DagsterRunStatus], before: datetime) -> Iterator[str]:
-    """The ids of the runs in these states that were created before a time, oldest first; those in use are omitted.
-
-    Dagster shows an asset's last materialization and a check's last result from their run.
-    """
-    used = _in_use(instance)
+    """The ids of the runs in these states that were created before a time, oldest first."""
     cursor = None
     while True:
         records = instance.get_run_records(
             RunsFilter(statuses=statuses, created_before=before), limit=_BATCH, cursor=cursor, ascending=True
         )
-        for record in records:
-            if record.dagster_run.run_id not in used:
-                yield record.dagster_run.run_id
+        yield from (record.dagster_run.run_id for record in records)
         if len(records) < _BATCH:
             return
         cursor = records[-1].dagster_run.run_id
 
 
 def surplus_runs(instance: dg.DagsterInstance, most: int) -> Iterator[str]:
-    """The ids of the runs that have ended, without the newest `most` of them and without those in use, oldest first."""
-    used = _in_use(instance)
-    ended = instance.get_run_ids(RunsFilter(statuses=[*SUCCEEDED, *OTHERS]))
-    yield from (run_id for run_id in reversed(ended[most:]) if run_id not in used)
+    """The ids of the runs that have ended, without the newest `most` of them, oldest first."""
+    yield from reversed(instance.get_run_ids(RunsFilter(statuses=[*SUCCEEDED, *OTHERS]))[most:])
 
 
 def delete_run(instance: dg.DagsterInstance, run_id: str) -> None:
@@ -59,7 +51,8 @@ def _files(instance: dg.DagsterInstance, run_id: str) -> Iterator[Path]:
             yield Path(path_for_shard(run_id) + suffix)
 
 
-def _in_use(instance: dg.DagsterInstance) -> set[str]:
+def in_use(instance: dg.DagsterInstance) -> set[str]:
+    """The ids of the runs from which Dagster shows an asset's last materialization or a check's last result."""
     found: set[str] = set()
     for record in instance.get_asset_records():
         entry = record.asset_entry

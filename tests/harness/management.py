@@ -8,13 +8,13 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 
-def management(stack: Mapping[str, str], method: str, path: str, body: Mapping[str, Any]) -> None:
+def management(stack: Mapping[str, str], method: str, path: str, body: Mapping[str, Any] | None = None) -> None:
     """Change something of the broker."""
     url = urlsplit(stack["RABBITMQ_MANAGEMENT_URL"])
     credentials = b64encode(f"{url.username}:{url.password}".encode()).decode()
     request = urllib.request.Request(
         f"http://127.0.0.1:{url.port}/api/{path}",
-        json.dumps(body).encode(),
+        None if body is None else json.dumps(body).encode(),
         {"Authorization": f"Basic {credentials}", "Content-Type": "application/json"},
         method=method,
     )

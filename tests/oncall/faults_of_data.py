@@ -1,12 +1,11 @@
 """What was changed by hand, in a mart, in PostgreSQL or among the API's views: the next refresh says so."""
 
-import json
 from datetime import UTC, datetime
 from uuid import uuid4
 
 import psycopg
 
-from tests.harness.running import eventually, query, run
+from tests.harness.running import eventually, query
 from tests.oncall.fault import Fault
 from tests.oncall.platform import Platform
 
@@ -32,10 +31,7 @@ def _posts(platform: Platform) -> None:
         }
         for number in range(_POSTS)
     ]
-    done = run(
-        platform.environment, "publish", "post_log", "-", stdin="".join(json.dumps(e) + "\n" for e in events).encode()
-    )
-    assert done.returncode == 0, done.stderr.decode()
+    platform.publish("post_log", events)
     eventually(lambda: int(query(url, "SELECT count() FROM _e.post_log_events")) == _POSTS)
     platform.refresh()
 

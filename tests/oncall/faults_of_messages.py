@@ -1,13 +1,11 @@
 """Messages that cannot be stored, have no queue, are from tomorrow, or arrive twice; and types that stand still."""
 
 import json
-import urllib.request
-from base64 import b64encode
 from datetime import UTC, datetime, timedelta
-from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
 from ingest_service.events.contract import EXCHANGE
+from tests.harness.management import escaped, management
 from tests.harness.running import eventually, query, run
 from tests.oncall.fault import Fault
 from tests.oncall.platform import Platform
@@ -16,35 +14,14 @@ from tests.oncall.steady import SteadyPublisher
 ORDER_QUEUE = "order_log_events_q"
 
 
-def _management(platform: Platform, method: str, path: str, body: object = None) -> None:
-    url = urlsplit(platform.environment["RABBITMQ_MANAGEMENT_URL"])
-    request = urllib.request.Request(
-        f"http://{url.hostname}:{url.port}/api/{path}",
-        None if body is None else json.dumps(body).encode(),
-        {
-            "Authorization": f"Basic {b64encode(f'{url.username}:{url.password}'.encode()).decode()}",
-            "Content-Type": "application/json",
-        },
-        method=method,
-    )
-    urllib.request.urlopen(request, timeout=10).close()
-
-
 def _message(platform: Platform, routing_key: str, body: str) -> None:
     """One message as a crawler may send it, whatever is in it."""
     message = {"properties": {}, "routing_key": routing_key, "payload": body, "payload_encoding": "string"}
-    _management(platform, "POST", f"exchanges/%2F/{EXCHANGE}/publish", message)
+    management(platform.environment, "POST", f"exchanges/%2F/{EXCHANGE}/publish", message)
 
 
 def _purge(platform: Platform, queue: str) -> None:
-    _management(platform, "DELETE", f"queues/%2F/{quote(queue)}/contents")
-
-
-def publish(platform: Platform, event_type: str, events: list[dict[str, object]]) -> None:
-    """Publish events as `gcc-ingest publish` does."""
-    lines = "".join(json.dumps(event) + "\n" for event in events)
-    done = run(platform.environment, "publish", event_type, "-", stdin=lines.encode())
-    assert done.returncode == 0, done.stderr.decode()
+    management(platform.environment, "DELETE", f"queues/%2F/{escaped(queue)}/contents")
 
 
 def _order(**more: object) -> dict[str, object]:
@@ -83,13 +60,13 @@ def _end_of_garbage(platform: Platform) -> None:
 
 def _from_tomorrow(platform: Platform) -> None:
     ahead = f"{datetime.now(UTC) + timedelta(minutes=10):%Y-%m-%d %H:%M:%S}"
-    publish(platform, "order_log", [_order(event_timestamp=ahead) for _ in range(20)])
+    platform.publish("order_log", [_order(event_timestamp=ahead) for _ in range(20)])
 
 
 def _three_times(platform: Platform) -> None:
     events = [_order() for _ in range(500)]
     for _ in range(3):
-        publish(platform, "order_log", events)
+        platform.publish("order_log", events)
 
 
 def _forget_orders(platform: Platform) -> None:
@@ -125,7 +102,7 @@ def _usual_volume(platform: Platform) -> None:
 
 def _rename_column(platform: Platform) -> None:
     query(platform.environment["CLICKHOUSE_URL"], "ALTER TABLE _e.order_log_events RENAME COLUMN source TO origin")
-    publish(platform, "order_log", [_order()])
+    platform.publish("order_log", [_order()])
 
 
 def _rename_back(platform: Platform) -> None:

@@ -29,19 +29,6 @@ def _start_ingest(platform: Platform) -> None:
     platform.start(platform.ingest)
 
 
-_WHOLE = "from gcc_platform.definitions import defs\n"
-
-
-def _break_code(platform: Platform) -> None:
-    platform.write_definitions("defs = (\n")
-    platform.reload()
-
-
-def _repair_code(platform: Platform) -> None:
-    platform.write_definitions(_WHOLE)
-    platform.reload()
-
-
 FAULTS = (
     Fault(
         "a disk is almost full",
@@ -100,8 +87,8 @@ FAULTS = (
     ),
     Fault(
         "code location with a syntax error",
-        _break_code,
-        _repair_code,
+        lambda platform: platform.load_definitions("defs = (\n"),
+        lambda platform: platform.load_definitions(),
         {"alertname": "CodeLocationFailed", "severity": "page", "location": "gcc"},
         seconds=60,
         text="does not load",

@@ -8,8 +8,6 @@ from tests.harness.running import eventually
 from tests.oncall.fault import Fault
 from tests.oncall.platform import Platform
 
-_WHOLE = "from gcc_platform.definitions import defs\n"
-
 _WITH_A_CHECK_THAT_RAISES = """
 import dagster as dg
 from gcc_platform import definitions as whole  # a file may have one Definitions object
@@ -34,14 +32,12 @@ class _Run:
 
     def of_a_check_that_raises(self, platform: Platform) -> None:
         """Launch it; Dagster's code has the check."""
-        platform.write_definitions(_WITH_A_CHECK_THAT_RAISES)
-        platform.reload()
+        platform.load_definitions(_WITH_A_CHECK_THAT_RAISES)
         self._id = platform.launch("job_of_a_check")
 
     def forget(self, platform: Platform) -> None:
         """Take the check away, and its run."""
-        platform.write_definitions(_WHOLE)
-        platform.reload()
+        platform.load_definitions()
         platform.delete_run(self._id)
 
     def that_hangs(self, platform: Platform) -> None:

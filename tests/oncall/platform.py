@@ -9,7 +9,7 @@ import sys
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ load_from:
 _SCHEDULE_ID = """
 query ($selector: ScheduleSelector!) { scheduleOrError(scheduleSelector: $selector) { ... on Schedule { id } } }
 """
+_WHOLE = "from gcc_platform.definitions import defs\n"
 _RELOAD = 'mutation { reloadRepositoryLocation(repositoryLocationName: "gcc") { __typename } }'
 _LAUNCH = """
 mutation ($parameters: ExecutionParams!) { launchRun(executionParams: $parameters) {
@@ -117,7 +118,7 @@ class Platform:
             self.alertmanager.start(threading.Event())
             self.start_servers()
         assert run(self.environment, "init").returncode == 0
-        self.write_definitions("from gcc_platform.definitions import defs\n")
+        self.definitions.write_text(_WHOLE)
         (self.directory / "workspace.yaml").write_text(_WORKSPACE.format(definitions=self.definitions.name))
         self.disk.mount(_DISK_BYTES)
         (self.directory / "dagster_home").mkdir(exist_ok=True)
@@ -138,9 +139,10 @@ class Platform:
         self.stack.stop()
         self.disk.unmount()
 
-    def write_definitions(self, text: str) -> None:
-        """Change the code that Dagster loads."""
+    def load_definitions(self, text: str = _WHOLE) -> None:
+        """Change the code that Dagster loads, by default back to the platform's own, and load it."""
         self.definitions.write_text(text)
+        self.graphql(_RELOAD)
 
     def signal(self, process: ManagedProcess, number: signal.Signals) -> None:
         """Send a signal to a process and its children."""
@@ -169,13 +171,15 @@ class Platform:
         with _environment(self.alertmanager.environment()):
             self._urls = self.stack.start(print)
 
+    def publish(self, event_type: str, events: Sequence[Mapping[str, object]]) -> None:
+        """Publish events as `gcc-ingest publish` does."""
+        lines = "".join(json.dumps(event) + "\n" for event in events)
+        done = run(self.environment, "publish", event_type, "-", stdin=lines.encode())
+        assert done.returncode == 0, done.stderr.decode()
+
     def refresh(self, *, succeeds: bool = True) -> None:
         """The 15-minute job, once, in a process of its own."""
         self.command("refresh", succeeds=succeeds)
-
-    def reload(self) -> None:
-        """Let Dagster load its code again."""
-        self.graphql(_RELOAD)
 
     def launch(self, job: str) -> str:
         """Start a run; its id."""

@@ -29,7 +29,12 @@ def filling(disk: str, free: int, total: int) -> Alert | None:
     severity = Severity.PAGE if free < total * _PAGE_SHARE else Severity.WARN
     return Alert.of(
         KINDS["DiskFilling"],
-        f"{disk}: {free / _GIGABYTE:.1f} of {total / _GIGABYTE:.1f} GB are free ({free / total:.0%})",
+        room(disk, free, total),
         severity=severity,
         about={"disk": disk},
     )
+
+
+def room(disk: str, free: int, total: int) -> str:
+    """How much of a disk is free, in words. Sizes are bytes."""
+    return f"{disk}: {free / _GIGABYTE:.1f} of {total / _GIGABYTE:.1f} GB are free ({free / total:.0%})"
