@@ -40,6 +40,17 @@ def histories(seed: int, count: int, runs: int) -> list[dict[str, list[Event]]]:
     return arriving
 
 
+def event_of(platform: str, number: int, **values: Any) -> dict[str, Any]:
+    """An event of one day, with the number as its id."""
+    return {
+        "event_id": f"00000000-0000-0000-0000-{number:012d}",
+        "source": "test",
+        "platform": platform,
+        "event_timestamp": "2024-05-01 09:00:00",
+        **values,
+    }
+
+
 async def land(url: str, arriving: Mapping[str, list[Event]]) -> None:
     """Insert as the ingest service does, in two parts, so that copies are not merged away at once."""
     async with clickhouse.connected(url, timeout_seconds=60) as connection:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +11,12 @@ import pytest
 from gcc_platform.resources.clickhouse import connect
 from gcc_platform.resources.dbt_examples import examples
 from tests.dbt_project import dbt
-from tests.dbt_project.histories import forget, land
+from tests.dbt_project.histories import event_of, forget, land
 from tests.harness.running import query
 
 PLATFORM = "BY_HAND"
 Event = dict[str, Any]
-
-
-def event(number: int, **values: Any) -> Event:
-    return {
-        "event_id": f"00000000-0000-0000-0000-{number:012d}",
-        "source": "test",
-        "platform": PLATFORM,
-        "event_timestamp": "2024-05-01 09:00:00",
-        **values,
-    }
+event = partial(event_of, PLATFORM)
 
 
 def comment(number: int) -> Event:
