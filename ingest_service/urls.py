@@ -47,6 +47,11 @@ class ServerUrl:
         return f"{self.scheme}://{_bracketed(self.host)}:{self.port}"
 
     @property
+    def virtual_host(self) -> str:
+        """RabbitMQ's virtual host, if this is a broker's URL: the default one where the URL names none."""
+        return self.path or "/"
+
+    @property
     def is_tls(self) -> bool:
         """Whether the scheme asks for TLS."""
         return self.scheme in {"https", "amqps"}

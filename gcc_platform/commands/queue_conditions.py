@@ -35,7 +35,7 @@ def examine(settings: WatchSettings, ingest: IngestSettings) -> Iterator[Finding
         return
     url = settings.management_url.get_secret_value()
     urls.parse(url, "RABBITMQ_MANAGEMENT_URL", urls.HTTP)
-    virtual_host = urls.parse(ingest.amqp(), "AMQP_URL", urls.AMQP).path or "/"
+    virtual_host = urls.parse(ingest.amqp(), "AMQP_URL", urls.AMQP).virtual_host
     try:
         facts = asyncio.run(broker_management.ask(url, virtual_host))
     except NoAnswer as error:

@@ -40,7 +40,7 @@ def _queue(label: str, name: str) -> Iterator[tuple[str, str]]:
 
 def _virtual_host() -> str:
     secret = Settings().amqp_url
-    return (secret and urls.parse(secret.get_secret_value(), "AMQP_URL", urls.AMQP).path) or "/"
+    return urls.parse(secret.get_secret_value(), "AMQP_URL", urls.AMQP).virtual_host if secret else "/"
 
 
 def _query(sql: str) -> Iterator[tuple[str, str]]:

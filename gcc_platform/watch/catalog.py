@@ -97,7 +97,7 @@ _KINDS = (
         "ArchiveDown",
         _WARN,
         "ingest",
-        "Start gcc-ingest archive. Dead letters wait in the error queues.",
+        "Start or restart gcc-ingest archive. Dead letters wait in the error queues.",
         looks=2,
     ),
     Kind(
@@ -132,6 +132,12 @@ _KINDS = (
         "More arrives than is stored. /status shows the type; a second gcc-ingest run may share the load.",
         muted_by=(*_INGEST_SERVERS, "IngestDown"),
         muted_per_type=_TYPE,
+    ),
+    Kind(
+        "MessagesMissing",
+        _PAGE,
+        "ingest",
+        "Ask whether somebody purged the queue, or consumed from it; crawlers can publish the same events again.",
     ),
     Kind(
         "UnroutableMessages",

@@ -42,10 +42,12 @@ async def request(
     """
     address = URL(url)
     shown = f"{redacted(url)}{address.path}"
-    credentials = aiohttp.BasicAuth(address.user, address.password or "") if address.user else None
+    credentials = (
+        {"Authorization": aiohttp.encode_basic_auth(address.user, address.password or "")} if address.user else None
+    )
     try:
         async with session.request(
-            method, address.with_user(None), json=body, auth=credentials, allow_redirects=False
+            method, address.with_user(None), json=body, headers=credentials, allow_redirects=False
         ) as answer:
             content = await _content(answer)
             if answer.status not in accepted:

@@ -12,11 +12,13 @@ from gcc_platform.settings import Settings
 from gcc_platform.watch.alerts import Alert
 from gcc_platform.watch.catalog import KINDS
 from gcc_platform.watch.probes import archive, clickhouse, disks, postgres
+from gcc_platform.watch.probes.accounts import AccountsProbe
 from gcc_platform.watch.probes.broker import BrokerProbe
 from gcc_platform.watch.probes.dagster import DagsterProbe
 from gcc_platform.watch.probes.ingest import IngestProbe
 from gcc_platform.watch.seen import Seen
 from gcc_platform.watch.settings import WatchSettings
+from ingest_service import urls
 from ingest_service.settings import Settings as IngestSettings
 
 _DEADLINE_SECONDS = 30
@@ -57,7 +59,8 @@ def look_of(
     clock: Callable[[], float],
 ) -> Look:
     """The probes for these settings. Raises MissingUrl and BadUrl."""
-    broker = BrokerProbe(IngestSettings().amqp(), settings.management, clock)
+    amqp = IngestSettings().amqp()
+    broker = BrokerProbe(amqp, settings.management, clock)
     warehouse, serving = servers.urls.sync_clickhouse, servers.urls.sync_postgres
     existing = list(folders)
     probes: dict[str, _Probe] = {
@@ -66,6 +69,10 @@ def look_of(
         "postgres": lambda: postgres.look(serving),
         "disks": lambda: asyncio.to_thread(disks.look, existing),
     }
+    if settings.management_url:
+        virtual_host = urls.parse(amqp, "AMQP_URL", urls.AMQP).virtual_host
+        accounts = AccountsProbe(settings.management_url.get_secret_value(), virtual_host, warehouse, clock)
+        probes["accounts"] = lambda: accounts.look(session)
     if settings.ingest:
         ingest = IngestProbe(settings.ingest, clock)
         probes["ingest"] = lambda: ingest.look(session)

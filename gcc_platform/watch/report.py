@@ -8,7 +8,7 @@ from typing import Any
 from gcc_platform.watch.alertmanager import Reported
 from gcc_platform.watch.alerts import Alert, Severity
 from gcc_platform.watch.memory import Firing
-from gcc_platform.watch.seen import Assets, Component, LastRun, Queue, Seen, TypeState, merged
+from gcc_platform.watch.seen import Assets, Component, LastRun, Queue, Reconciliation, Seen, TypeState, merged
 
 _RANKS = {Severity.PAGE.value: 0, Severity.WARN.value: 1}
 _STATES = ("firing", "silenced", "muted")
@@ -48,6 +48,7 @@ class Report:
     components: Sequence[Component] = ()
     types: Sequence[TypeState] = ()
     queues: Sequence[Queue] = ()
+    reconciliation: Sequence[Reconciliation] = ()
     runs: Sequence[LastRun] = ()
     assets: Assets = field(default_factory=Assets)
     alertmanager: str = ""
@@ -72,6 +73,7 @@ class Report:
             [Component(**each) for each in values["components"]],
             [TypeState(**each) for each in values["types"]],
             [Queue(**each) for each in values["queues"]],
+            [Reconciliation(**each) for each in values["reconciliation"]],
             [LastRun(**each) for each in values["runs"]],
             Assets(**values["assets"]),
             values["alertmanager"],
@@ -98,6 +100,7 @@ def report(
         whole.components,
         whole.types,
         whole.queues,
+        whole.reconciliation,
         whole.runs,
         whole.assets,
         alertmanager,

@@ -46,6 +46,30 @@ class Queue:
 
 
 @dataclass(frozen=True)
+class Reconciliation:
+    """The messages of an event type since a time: waited_before + confirmed = landed + dead_letters + waiting.
+
+    The left side is less if messages landed twice, redelivered, and more if messages are missing; while messages move
+    it is either, because the broker's statistics are some seconds old.
+    """
+
+    event_type: str
+    since: float
+    """In epoch seconds."""
+    waited_before: int
+    confirmed: int
+    """By the broker."""
+    landed: int
+    dead_letters: int
+    waiting: int
+
+    @property
+    def difference(self) -> int:
+        """By how much the left side is more."""
+        return self.waited_before + self.confirmed - self.landed - self.dead_letters - self.waiting
+
+
+@dataclass(frozen=True)
 class LastRun:
     """The newest run of a job that has ended, and the one that is under way."""
 
@@ -79,6 +103,7 @@ class Seen:
     components: tuple[Component, ...] = ()
     types: tuple[TypeState, ...] = ()
     queues: tuple[Queue, ...] = ()
+    reconciliation: tuple[Reconciliation, ...] = ()
     runs: tuple[LastRun, ...] = ()
     assets: Assets = field(default_factory=Assets)
     complete: bool = True
@@ -93,6 +118,7 @@ def merged(parts: Iterable[Seen]) -> Seen:
         components=tuple(component for part in parts for component in part.components),
         types=tuple(each for part in parts for each in part.types),
         queues=tuple(queue for part in parts for queue in part.queues),
+        reconciliation=tuple(each for part in parts for each in part.reconciliation),
         runs=tuple(run for part in parts for run in part.runs),
         assets=next((part.assets for part in parts if part.assets != Assets()), Assets()),
         complete=all(part.complete for part in parts),

@@ -37,6 +37,11 @@ class Window:
         return min(value for _, value in self._values)
 
     @property
+    def most(self) -> int:
+        """The largest value."""
+        return max(value for _, value in self._values)
+
+    @property
     def increase(self) -> int:
         """By how much a counter grew. A counter that fell was restarted from zero."""
         values = [value for _, value in self._values]

@@ -1,8 +1,12 @@
 """Messages that cannot be stored, have no queue, are from tomorrow, or arrive twice; and types that stand still."""
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
+
+import aio_pika
+from aio_pika.abc import AbstractIncomingMessage
 
 from ingest_service.events.contract import EXCHANGE
 from tests.harness.management import escaped, management
@@ -56,6 +60,29 @@ def _end_of_garbage(platform: Platform) -> None:
     platform.kill(platform.ingest)  # its share of dead letters is of the last thousand messages
     _purge(platform, ORDER_QUEUE)
     platform.start(platform.ingest)
+    platform.restart_watch()  # to which the purged messages are missing
+
+
+def _stolen(platform: Platform) -> None:
+    """Another consumer takes its share of a hundred messages."""
+    asyncio.run(_consume_some(platform))
+
+
+async def _consume_some(platform: Platform) -> None:
+    async with await aio_pika.connect(platform.environment["AMQP_URL"]) as connection:
+        channel = await connection.channel()
+        await channel.set_qos(prefetch_count=20)
+        queue = await channel.get_queue(ORDER_QUEUE)
+        taken = asyncio.Semaphore(0)
+
+        async def take(message: AbstractIncomingMessage) -> None:
+            await message.ack()
+            taken.release()
+
+        await queue.consume(take)
+        await asyncio.to_thread(platform.publish, "order_log", [_order() for _ in range(100)])
+        async with asyncio.timeout(30):
+            await taken.acquire()
 
 
 def _from_tomorrow(platform: Platform) -> None:
@@ -135,6 +162,15 @@ FAULTS = (
         {"alertname": "IngestHalted", "severity": "page", "team": "ingest", "type": "order_log"},
         seconds=60,
         text="too_many_dead_letters",
+        heals_within=420,
+    ),
+    Fault(
+        "something else consumes from a queue",
+        _stolen,
+        lambda platform: platform.restart_watch(),  # they are reported for an hour; a new watch counts from now on
+        {"alertname": "MessagesMissing", "severity": "page", "team": "ingest", "type": "order_log"},
+        seconds=120,
+        text="left the queue",
         heals_within=420,
     ),
     Fault(

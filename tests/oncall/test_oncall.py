@@ -88,7 +88,7 @@ def test_an_alert_arrives_by_mail_as_well_with_what_is_wrong_in_its_subject(
     assert subject.startswith("[warn] ArchiveDown: the archive of dead letters: http://127.0.0.1:")
     mail = next(each for each in received.emails if str(each["Subject"]) == subject)
     text = mail.get_content() if not mail.is_multipart() else mail.get_body(("plain",)).get_content()
-    assert "Do: Start gcc-ingest archive." in text.replace("\n", " ")
+    assert "Do: Start or restart gcc-ingest archive." in text.replace("\n", " ")
     received.wait("resolved", planted, 120, alertname="ArchiveDown")
     eventually(lambda: any(each.startswith("[resolved] ArchiveDown") for each in received.subjects()), 60)
 

@@ -125,7 +125,7 @@ def test_an_archive_that_works_fails_or_is_down_is_stated_with_the_reason_and_wh
         assert "/status" in failing.advice
     [down] = findings("ArchiveDown")
     assert "does not answer: Connection refused" in down.message
-    assert down.advice.startswith("Start gcc-ingest archive")
+    assert down.advice.startswith("Start or restart gcc-ingest archive")
 
 
 def test_alertmanager_is_asked_for_its_version_and_named_when_it_is_down(
