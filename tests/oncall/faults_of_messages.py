@@ -122,6 +122,30 @@ CRAWLER = SteadyPublisher(_sentiment)
 """Of which it is known what is usual once it has run for more than two periods of five minutes."""
 
 
+def _two_orders(platform: Platform) -> None:
+    for _ in range(2):
+        _message(platform, "order_log_events", json.dumps(_order()))
+
+
+BUSY = SteadyPublisher(_two_orders)
+"""Two orders a second."""
+
+
+def _overload(platform: Platform) -> None:
+    """A service that takes ten messages in twenty seconds, and more that come."""
+    platform.kill(platform.ingest)
+    platform.ingest.start({**platform.environment, "GCC_PREFETCH": "10", "GCC_FLUSH_SECONDS": "20"})
+    platform.ingest.wait()
+    platform.publish("order_log", [_order() for _ in range(1_500)])
+    BUSY.start(platform)
+
+
+def _end_of_overload(platform: Platform) -> None:
+    BUSY.stop()
+    platform.kill(platform.ingest)
+    platform.start(platform.ingest)
+
+
 def _usual_volume(platform: Platform) -> None:
     oldest = "SELECT min(landed_at) < now() - INTERVAL 11 MINUTE FROM _e.ingest_batches WHERE type = 'sentiment_log'"
     eventually(lambda: query(platform.environment["CLICKHOUSE_URL"], oldest).strip() == "1", 700)
@@ -198,6 +222,15 @@ FAULTS = (
         {"alertname": "CheckFailed", "check": "duplicates", "asset": "raw/order_log_events"},
         seconds=120,
         text="repeat an event (",
+    ),
+    Fault(
+        "more is published than the service takes",
+        _overload,
+        _end_of_overload,
+        {"alertname": "QueueGrows", "severity": "warn", "team": "ingest", "queue": ORDER_QUEUE},
+        seconds=360,
+        text=f"messages wait in {ORDER_QUEUE}",
+        heals_within=120,
     ),
     Fault(
         "a crawler stops sending a type",
