@@ -4,7 +4,7 @@ The broker counts what it confirmed for each queue and knows what waits in it; t
 knows which messages: one that landed twice, redelivered after a crash, hides one that is missing until the queue is at
 rest.
 
-The broker's statistics are some seconds old, and confirms and depth are not of the same moment. At rest they are
+The broker's statistics are some seconds old, and depth may be older than confirms or newer. At rest they are
 exact. While messages move, only a difference larger than all that moved meanwhile counts, and only if it stays.
 """
 

@@ -87,9 +87,9 @@ def told(outcomes: Mapping[str, str]) -> set[tuple[str, str]]:
     rules = (
         "counts_are_counts",
         "arrivals_are",
-        "unique_combination_of_columns",
+        "grain",
         "nothing_is_missing",
-        "accepted_range",
+        "range",
         "matches_source",
     )
     failed = {name: status for name, status in outcomes.items() if status not in {"success", "pass", "no-op"}}
@@ -121,4 +121,4 @@ def test_a_row_twice_and_a_row_lost_are_found(stack: Mapping[str, str], target: 
     query(url, "INSERT INTO warehouse.mart_post_timeseries SELECT * FROM warehouse.mart_post_timeseries LIMIT 1")
     query(url, "DELETE FROM warehouse.mart_orders WHERE order_id = 'o'")
     outcomes = build(stack, target, "test", "--select", "mart_post_timeseries", "mart_orders")
-    assert told(outcomes) == {("unique_combination_of_columns", "fail"), ("nothing_is_missing", "fail")}
+    assert told(outcomes) == {("grain", "fail"), ("nothing_is_missing", "fail")}
