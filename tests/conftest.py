@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from gcc_platform.local_stack.ports import Ports
 from gcc_platform.local_stack.stack import Stack
@@ -28,7 +29,12 @@ NAMES = (
 
 
 def pytest_configure() -> None:
-    """Workers side by side search free ports apart, or two could find the same one free and both take it."""
+    """Properties have no deadline for an example: one that takes 200 ms shows how busy the machine is.
+
+    Workers side by side search free ports apart, or two could find the same one free and both take it.
+    """
+    settings.register_profile("gcc", settings.get_profile(settings.get_current_profile_name()), deadline=None)
+    settings.load_profile("gcc")
     if worker := os.environ.get("PYTEST_XDIST_WORKER"):
         first = 12_000 + int(worker.removeprefix("gw")) % 4 * 5_000
         os.environ["GCC_LOCAL_FREE_PORTS"] = f"{first}-{first + 4_999}"

@@ -1,8 +1,8 @@
 """Runs of Dagster that raise, or never end."""
 
 import os
+import re
 import signal
-import subprocess
 
 from tests.harness.running import eventually
 from tests.oncall.fault import Fault
@@ -20,6 +20,12 @@ job = dg.define_asset_job(
     "job_of_a_check", selection=dg.AssetSelection.checks(raises), executor_def=dg.in_process_executor
 )
 defs = dg.Definitions.merge(whole.defs, dg.Definitions(asset_checks=[raises], jobs=[job]))
+"""
+
+
+_EVENTS = """
+query ($id: ID!) { runOrError(runId: $id) { ... on Run {
+    eventConnection { events { ... on MessageEvent { message } } } } } }
 """
 
 
@@ -43,16 +49,19 @@ class _Run:
     def that_hangs(self, platform: Platform) -> None:
         """Launch it, and stop its process before it does anything."""
         self._id = platform.launch("raw_checks")
-        self._pid = eventually(self._process, 120, "the process of the run")
+        self._pid = eventually(lambda: self._process(platform), 120, "the process of the run")
         os.kill(self._pid, signal.SIGSTOP)
 
     def that_goes_on(self, platform: Platform) -> None:
         """Let it end."""
         os.kill(self._pid, signal.SIGCONT)
 
-    def _process(self) -> int:
-        found = subprocess.run(["pgrep", "-f", f"execute_run.*{self._id}"], capture_output=True, text=True, check=False)
-        return int(found.stdout.split()[0]) if found.stdout else 0
+    def _process(self, platform: Platform) -> int:
+        """By the run's own events; 0 before it has started."""
+        events = platform.graphql(_EVENTS, id=self._id)["runOrError"]["eventConnection"]["events"]
+        messages = " ".join(event.get("message", "") for event in events)
+        found = re.search(r"\(pid: (\d+)\)", messages)
+        return int(found[1]) if found else 0
 
 
 _RUN = _Run()

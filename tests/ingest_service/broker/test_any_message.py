@@ -35,7 +35,7 @@ MOST_CALLS = 25_000
 FRAME = 131_064
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     chance=st.integers(0, 2**32).map(Random),
     most=st.sampled_from([1, 7, 64]),

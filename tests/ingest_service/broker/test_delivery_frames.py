@@ -85,7 +85,7 @@ def read(stream: bytes, cuts: list[int]) -> tuple[dict[int, Taken], bytes]:
     return taken, rest
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     sent=st.lists(st.one_of(messages, st.sampled_from(OTHERS)), min_size=1, max_size=25),
     frame_max=st.sampled_from([7, 64, 4096]),

@@ -161,7 +161,7 @@ def batch(bodies: Sequence[bytes]) -> tuple[Batch, RememberingLease]:
 kinds = st.sampled_from(["good", "good", "good", "refused", "not JSON", "fails the view"])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     messages=st.lists(st.tuples(kinds, st.integers(1, 12)), min_size=1, max_size=40),
     moods=st.lists(st.none() | st.tuples(st.sampled_from(MOODS), st.booleans()), max_size=12),
