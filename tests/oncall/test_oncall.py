@@ -42,7 +42,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory, received: Received) -> It
         yield running
     finally:
         faults_of_messages.CRAWLER.stop()
-        faults_of_messages.BUSY.stop()
+        faults_of_messages.OVERLOAD.stop()
         running.close()
 
 
