@@ -71,11 +71,14 @@ class Account:
     @property
     def missing(self) -> int:
         """How many messages at least were found missing during the last hour."""
-        self._missing.add(self._total_missing)
         return self._missing.increase
 
     def add(self, counts: Counts) -> None:
         """Take in the counters of one look."""
+        self._compare(counts)
+        self._missing.add(self._total_missing)
+
+    def _compare(self, counts: Counts) -> None:
         if counts.confirmed < self.newest.confirmed or counts.dead_letters < self.newest.dead_letters:
             self._open(counts)
             return

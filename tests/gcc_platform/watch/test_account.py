@@ -121,6 +121,7 @@ def test_a_loss_is_reported_for_an_hour() -> None:
     queue.rest()
     assert queue.account.missing == 4
     queue.now += REPORT_SECONDS
+    queue.step(NOTHING)
     assert queue.account.missing == 0
 
 
