@@ -12,7 +12,14 @@ import structlog
 
 from ingest_service.backoff import Backoff
 from ingest_service.broker.cancellation import cancelled
-from ingest_service.broker.connection import CONNECTION_ERRORS, BrokerUnavailable, close, connect, is_alive
+from ingest_service.broker.connection import (
+    CONNECTION_ERRORS,
+    BrokerUnavailable,
+    cancellations_are_losses,
+    close,
+    connect,
+    is_alive,
+)
 from ingest_service.broker.consumer import QueueMissing
 from ingest_service.broker.transport import ReadConnection, Reader
 
@@ -131,7 +138,8 @@ class Supervisor:
             attempt += 1
             began = time.monotonic()
             try:
-                await worker.run(connection)
+                with cancellations_are_losses():
+                    await worker.run(connection)
                 why = "its channel closed"
             except QueueMissing as error:
                 why = str(error)

@@ -13,7 +13,7 @@ from ingest_service.archive.health import ArchiveHealth, QueueHealth
 from ingest_service.archive.table import DeadLetterTable
 from ingest_service.backoff import Backoff
 from ingest_service.broker.cancellation import cancelled
-from ingest_service.broker.connection import CONNECTION_ERRORS, BrokerUnavailable, connected
+from ingest_service.broker.connection import CONNECTION_ERRORS, BrokerUnavailable, cancellations_are_losses, connected
 from ingest_service.broker.delivery_frames import DeliveryReader
 from ingest_service.clickhouse import client as clickhouse
 from ingest_service.events.contract import EventType
@@ -110,7 +110,8 @@ class Archive:
             async with connected(
                 self._settings.amqp(), f"gcc-ingest archive {archiver.name}", DeliveryReader()
             ) as connection:
-                await archiver.empty(connection, asking)
+                with cancellations_are_losses():
+                    await archiver.empty(connection, asking)
         except CONNECTION_ERRORS as error:
             why = str(error) or type(error).__name__
             raise BrokerUnavailable(f"AMQP_URL: the connection failed: {why}") from None

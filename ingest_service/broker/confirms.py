@@ -9,7 +9,13 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from ingest_service.broker.confirm_reader import ConfirmReader, PublishBatch
-from ingest_service.broker.connection import CONNECTION_ERRORS, BrokerUnavailable, close, connect
+from ingest_service.broker.connection import (
+    CONNECTION_ERRORS,
+    BrokerUnavailable,
+    cancellations_are_losses,
+    close,
+    connect,
+)
 from ingest_service.broker.publish_frames import publish_frames
 from ingest_service.broker.published import Message, Outcome, PublishResult
 from ingest_service.events.contract import EXCHANGE
@@ -161,9 +167,10 @@ async def confirming(url: str, name: str, exchange: str = EXCHANGE) -> AsyncIter
     connection = await connect(url, name, reader)
     try:
         try:
-            outer = connection.channel(publisher_confirms=True)
-            await outer.initialize(timeout=OPEN_SECONDS)
-            underlay = await outer.get_underlay_channel()
+            with cancellations_are_losses():
+                outer = connection.channel(publisher_confirms=True)
+                await outer.initialize(timeout=OPEN_SECONDS)
+                underlay = await outer.get_underlay_channel()
         except CONNECTION_ERRORS as error:
             raise BrokerUnavailable(
                 f"AMQP_URL: no channel could be opened ({str(error) or type(error).__name__})"

@@ -1,8 +1,8 @@
 """Opens and closes connections to the broker; errors name the setting and the way out."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import cast
 
@@ -34,6 +34,22 @@ class BrokerUnavailable(UserError):
     """The broker cannot be used now; the message gives the reason and names the URL without its password."""
 
 
+@contextmanager
+def cancellations_are_losses() -> Iterator[None]:
+    """Raise ConnectionResetError where aiormq cancels what waits for an answer on a connection that it has lost.
+
+    When its reader was cancelled, aiormq ends all that waits with CancelledError, as if the caller were to end. A task
+    that is being cancelled ends, of course.
+    """
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise ConnectionResetError("the connection was lost") from error
+
+
 async def connect(url: str, name: str, reader: Reader | None = None) -> ReadConnection:
     """Open a connection that does not reconnect by itself; `name` is shown in the broker's management UI.
 
@@ -41,15 +57,16 @@ async def connect(url: str, name: str, reader: Reader | None = None) -> ReadConn
     """
     shown = redacted(url)
     try:
-        return cast(
-            ReadConnection,
-            await aio_pika.connect(
-                _with_heartbeat(url),
-                client_properties={"connection_name": name},
-                timeout=CONNECT_SECONDS,
-                connection_class=partial(ReadConnection, reader or Unread()),
-            ),
-        )
+        with cancellations_are_losses():
+            return cast(
+                ReadConnection,
+                await aio_pika.connect(
+                    _with_heartbeat(url),
+                    client_properties={"connection_name": name},
+                    timeout=CONNECT_SECONDS,
+                    connection_class=partial(ReadConnection, reader or Unread()),
+                ),
+            )
     except (AuthenticationError, ProbableAuthenticationError):
         raise BrokerUnavailable(
             f"AMQP_URL: {shown} refused the user's password, or the user may not use this virtual host"
@@ -90,7 +107,8 @@ async def close(closing: AbstractConnection | AbstractChannel) -> None:
     """Close with the AMQP handshake, but wait for it only briefly: the broker may be gone."""
     try:
         async with asyncio.timeout(CLOSE_SECONDS):
-            await closing.close()
+            with cancellations_are_losses():
+                await closing.close()
     except CONNECTION_ERRORS:
         return  # it is closed either way
 

@@ -9,7 +9,7 @@ import structlog
 from aio_pika.exceptions import ChannelNotFoundEntity
 
 from ingest_service.broker.cancellation import cancelled
-from ingest_service.broker.connection import CONNECTION_ERRORS, close
+from ingest_service.broker.connection import CONNECTION_ERRORS, cancellations_are_losses, close
 from ingest_service.broker.delivery_frames import DeliveryReader, Inbox
 from ingest_service.broker.headers import HeaderReader, Headers
 from ingest_service.broker.lease import Deliveries, Receive
@@ -58,7 +58,8 @@ class ChannelLease:
         if not self.alive:
             return False
         try:
-            await self._channel.basic_ack(tag, multiple=multiple)
+            with cancellations_are_losses():
+                await self._channel.basic_ack(tag, multiple=multiple)
         except CONNECTION_ERRORS:
             self.end()
         return self.alive

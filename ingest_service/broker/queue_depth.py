@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from aio_pika.abc import AbstractConnection
 from aio_pika.exceptions import ChannelNotFoundEntity
 
-from ingest_service.broker.connection import CONNECTION_ERRORS
+from ingest_service.broker.connection import CONNECTION_ERRORS, cancellations_are_losses
 from ingest_service.broker.consumer import RPC_SECONDS
 
 _LOOKS = 3
@@ -50,8 +50,9 @@ async def depth(connection: AbstractConnection, queue: str) -> int | None:
 async def _state(connection: AbstractConnection, queue: str) -> QueueState | None:
     try:
         # Declaring a missing queue passively closes the channel: each query has its own.
-        async with connection.channel(publisher_confirms=False) as channel:
-            declared = await channel.declare_queue(queue, passive=True, timeout=RPC_SECONDS)
+        with cancellations_are_losses():
+            async with connection.channel(publisher_confirms=False) as channel:
+                declared = await channel.declare_queue(queue, passive=True, timeout=RPC_SECONDS)
     except ChannelNotFoundEntity:
         return None
     result = declared.declaration_result
