@@ -106,12 +106,13 @@ class Archive:
                 await cancelled((*emptying, stopping))
 
     async def _empty(self, archiver: Archiver, asking: AbstractConnection) -> None:
+        """Each time on a new connection: a letter that was on its way when a channel was closed blocks the old one."""
+        name = f"gcc-ingest archive {archiver.name}"
         try:
-            async with connected(
-                self._settings.amqp(), f"gcc-ingest archive {archiver.name}", DeliveryReader()
-            ) as connection:
-                with cancellations_are_losses():
-                    await archiver.empty(connection, asking)
+            with cancellations_are_losses():
+                while not self._stopping.is_set() and not await archiver.is_empty(asking):
+                    async with connected(self._settings.amqp(), name, DeliveryReader()) as connection:
+                        await archiver.empty(connection, asking)
         except CONNECTION_ERRORS as error:
             why = str(error) or type(error).__name__
             raise BrokerUnavailable(f"AMQP_URL: the connection failed: {why}") from None

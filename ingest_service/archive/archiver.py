@@ -76,15 +76,18 @@ class Archiver:
         async with self._consuming(connection) as consumer:
             await self._unless_lost(self._archive_until_end(consumer))
 
-    async def empty(self, connection: ReadConnection, asking: AbstractConnection) -> None:
-        """Archive until the queue is empty. Its depth is queried over `asking`: this connection may be paused.
+    async def is_empty(self, asking: AbstractConnection) -> bool:
+        """Whether the queue has no letter left. Raises what aio-pika raises when the connection fails."""
+        return await is_empty(asking, self._type.error_queue)
 
-        Raises ClickHouseUnavailable, InsertFailed, NotWritten, QueueMissing, or what aio-pika raises when the
-        connection fails.
+    async def empty(self, connection: ReadConnection, asking: AbstractConnection) -> None:
+        """Archive until the queue counts 0, which a busy one may do early.
+
+        The depth is queried over `asking`: this connection may be paused. Raises ClickHouseUnavailable, InsertFailed,
+        NotWritten, QueueMissing, or what aio-pika raises when the connection fails.
         """
-        while not self._stopping.is_set() and not await is_empty(asking, self._type.error_queue):
-            async with self._consuming(connection) as consumer:
-                await self._unless_lost(self._archive_until_empty(consumer, asking))
+        async with self._consuming(connection) as consumer:
+            await self._unless_lost(self._archive_until_empty(consumer, asking))
 
     def wake(self) -> None:
         """Check the stop event now."""
