@@ -106,7 +106,7 @@ async def alerts_of_the_watch() -> AsyncIterator[Alert]:
     for name in ("IngestWaiting", "IngestRetrying", "IngestHalted", "IngestStuck", "DeadLetters"):
         yield ingest._alert(name, "post_log", "")
     yield next(ingest._blocked({"blocked": "low on memory"}))
-    yield BrokerProbe("", "", time.time)._alert("QueueGrows", "post_log_events_q", "")
+    yield BrokerProbe("", "", "", time.time)._alert("QueueGrows", "post_log_events_q", "")
     run = {"runId": "1", "jobName": "refresh", "creationTime": 0.0, "startTime": 0.0, "endTime": 0.0}
     for alert in dagster_runs.alerts([{**run, "status": "FAILURE"}, {**run, "status": "STARTED"}], {}, "", 1e9, 0):
         yield alert

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import aiohttp
 
+from gcc_platform.watch import management
 from gcc_platform.watch.http_client import http_session, request
 from ingest_service.events.contract import EXCHANGE
 
@@ -52,7 +53,7 @@ async def ask(url: str, virtual_host: str) -> BrokerFacts:
     api, host = f"{url.rstrip('/')}/api", quote(virtual_host, safe="")
     async with http_session() as session:
         overview = await request(session, "GET", f"{api}/overview")
-        rows = await request(session, "GET", f"{api}/queues/{host}?columns={_COLUMNS}")
+        rows = await management.queues(session, url, virtual_host, _COLUMNS)
         alternate = await _alternate_exchange(session, api, host)
     queues = {row["name"]: QueueFacts.of(row) for row in rows}
     return BrokerFacts(str(overview["rabbitmq_version"]), queues, alternate)

@@ -6,11 +6,11 @@ A page whose URL is not set, or cannot be parsed, has no link: loading the defin
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from urllib.parse import quote
 
 import dagster as dg
 
 from gcc_platform.settings import Settings
+from gcc_platform.watch.management import queue_page
 from gcc_platform.watch.runbook import anchor
 from gcc_platform.watch.settings import WatchSettings
 from ingest_service import urls
@@ -35,7 +35,7 @@ def _queue(label: str, name: str) -> Iterator[tuple[str, str]]:
     """The queue's page in RabbitMQ's management plugin."""
     with suppress(BadUrl):
         if origin := WatchSettings().management:
-            yield label, f"{origin}/#/queues/{quote(_virtual_host(), safe='')}/{quote(name, safe='')}"
+            yield label, queue_page(origin, _virtual_host(), name)
 
 
 def _virtual_host() -> str:

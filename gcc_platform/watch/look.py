@@ -60,7 +60,8 @@ def look_of(
 ) -> Look:
     """The probes for these settings. Raises MissingUrl and BadUrl."""
     amqp = IngestSettings().amqp()
-    broker = BrokerProbe(amqp, settings.management, clock)
+    virtual_host = urls.parse(amqp, "AMQP_URL", urls.AMQP).virtual_host
+    broker = BrokerProbe(amqp, virtual_host, settings.management, clock)
     warehouse, serving = servers.urls.sync_clickhouse, servers.urls.sync_postgres
     existing = list(folders)
     probes: dict[str, _Probe] = {
@@ -70,7 +71,6 @@ def look_of(
         "disks": lambda: asyncio.to_thread(disks.look, existing),
     }
     if settings.management_url:
-        virtual_host = urls.parse(amqp, "AMQP_URL", urls.AMQP).virtual_host
         accounts = AccountsProbe(settings.management_url.get_secret_value(), virtual_host, warehouse, clock)
         probes["accounts"] = lambda: accounts.look(session)
     if settings.ingest:

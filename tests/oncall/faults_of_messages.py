@@ -65,7 +65,7 @@ def _end_of_garbage(platform: Platform) -> None:
     platform.restart_watch()  # to which the purged messages are missing
 
 
-def _stolen(platform: Platform) -> None:
+def _consume_elsewhere(platform: Platform) -> None:
     """Another consumer takes its share of a hundred messages."""
     asyncio.run(_consume_some(platform))
 
@@ -214,7 +214,7 @@ FAULTS = (
     ),
     Fault(
         "something else consumes from a queue",
-        _stolen,
+        _consume_elsewhere,
         lambda platform: platform.restart_watch(),  # they are reported for an hour; a new watch counts from now on
         {"alertname": "MessagesMissing", "severity": "page", "team": "ingest", "type": "order_log"},
         seconds=120,

@@ -5,11 +5,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
 
 import aiohttp
 from yarl import URL
 
+from gcc_platform.watch import management
 from gcc_platform.watch.account import REPORT_SECONDS, Account, Counts
 from gcc_platform.watch.alerts import Alert
 from gcc_platform.watch.catalog import KINDS
@@ -25,7 +25,7 @@ _LEDGER = (
     "SELECT toUnixTimestamp64Milli(now64(3)) - 60000 AS cut, "
     "sumMapIf(map(type, rows), toUnixTimestamp64Milli(landed_at) < cut) AS complete, "
     "sumMapIf(map(type, rows), toUnixTimestamp64Milli(landed_at) >= cut) AS newest FROM _e.ingest_batches "
-    "WHERE landed_at >= if({since:Int64} = 0, now64(3) - INTERVAL 1 MINUTE, fromUnixTimestamp64Milli({since:Int64})) "
+    "WHERE landed_at >= fromUnixTimestamp64Milli(if({since:Int64} = 0, cut, {since:Int64})) "
     "AND batch != '' SETTINGS max_execution_time = 5, output_format_json_quote_64bit_integers = 0, "
     'log_comment = \'{"watch": "accounts"}\' FORMAT JSONEachRow'
 )
@@ -49,18 +49,14 @@ class AccountsProbe:
     async def look(self, session: aiohttp.ClientSession) -> Seen:
         """Ask the broker first: what has left a queue by then is in the ledger when that is asked."""
         try:
-            queues = await self._queues(session)
+            rows = await management.queues(session, self.management_url, self.virtual_host, _COLUMNS)
             landed = await self._ledger(session)
         except NoAnswer:
             return Seen(complete=False)  # the probes of these servers report it
+        queues = {row["name"]: row for row in rows}
         for each in EVENT_TYPES.values():
             self._update(each, queues, landed)
         return Seen(tuple(self._alerts()), reconciliation=tuple(self._reconciliation()))
-
-    async def _queues(self, session: aiohttp.ClientSession) -> Mapping[str, Mapping[str, Any]]:
-        host = quote(self.virtual_host, safe="")
-        rows = await request(session, "GET", f"{self.management_url.rstrip('/')}/api/queues/{host}?columns={_COLUMNS}")
-        return {row["name"]: row for row in rows}
 
     async def _ledger(self, session: aiohttp.ClientSession) -> Counter[str]:
         url = URL(self.clickhouse_url).with_query(query=_LEDGER, param_since=self._since)

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import quote
 
 from gcc_platform.watch.alerts import Alert
 from gcc_platform.watch.catalog import KINDS
+from gcc_platform.watch.management import queue_page
 from gcc_platform.watch.seen import Component, Queue, Seen
 from gcc_platform.watch.window import Window
-from ingest_service import urls
 from ingest_service.broker.connection import CONNECTION_ERRORS, BrokerUnavailable, connected
 from ingest_service.broker.queue_depth import QueueState, states
 from ingest_service.broker.topology import UNROUTABLE_QUEUE
@@ -30,6 +29,7 @@ class BrokerProbe:
     """Looks at one broker. It remembers the depths of the last five minutes."""
 
     url: str
+    virtual_host: str
     management_url: str
     """The management plugin's page, for links; empty if unknown."""
     clock: Callable[[], float]
@@ -91,10 +91,7 @@ class BrokerProbe:
         return Alert.of(KINDS[name], summary, link=self._link(queue), about=about)
 
     def _link(self, queue: str) -> str:
-        if not self.management_url:
-            return ""
-        host = urls.parse(self.url, "AMQP_URL", urls.AMQP).virtual_host
-        return f"{self.management_url}/#/queues/{quote(host, safe='')}/{queue}"
+        return queue_page(self.management_url, self.virtual_host, queue) if self.management_url else ""
 
 
 def _down(reason: str) -> Seen:
