@@ -4,20 +4,19 @@ The broker counts what it confirmed for each queue and knows what waits in it; t
 knows which messages: one that landed twice, redelivered after a crash, hides one that is missing until the queue is at
 rest.
 
-The broker's statistics are some seconds old, and depth may be older than confirms or newer. At rest they are
-exact. While messages move, only a difference larger than all that moved meanwhile counts, and only if it stays.
+The broker's statistics are some seconds old, and depth may be older than confirms or newer. At rest they are exact.
+While messages move, confirms that are late hide missing messages; depth that is late, or dead letters that are, would
+show some that are not missing. So a difference counts only by how much it exceeds what depth and dead letters may be
+wrong by, and only if it stays for as long as statistics may be late.
 """
 
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 
 from gcc_platform.watch.window import Window
 
 _STATISTICS_SECONDS = 30.0
 """The broker's statistics are at most this old: it collects them every 5 s by default."""
-_LOOKS = 3
-"""A difference counts if it is there in this number of consecutive looks."""
 REPORT_SECONDS = 3600.0
 """Missing messages do not come back: they are reported for this long."""
 
@@ -40,11 +39,6 @@ class Counts:
         """Messages that left the queue, less those that landed or became dead letters."""
         return self.confirmed - self.waiting - self.landed - self.dead_letters
 
-    @property
-    def movements(self) -> int:
-        """Grows with every message that arrives, lands or becomes a dead letter."""
-        return self.confirmed + self.landed + self.dead_letters
-
 
 class Account:
     """The counters since the first look, or since the broker was restarted."""
@@ -62,11 +56,10 @@ class Account:
         self._accepted = counts.unexplained
         """The difference at the opening, later at the last rest."""
         self._slack = 0
-        """How wrong it may be, because messages moved then."""
-        self._movements = Window(_STATISTICS_SECONDS, self._clock)
-        self._waiting = Window(_STATISTICS_SECONDS, self._clock)
+        """By how much too low it may be, because messages moved then."""
+        self._excess = self._window()
+        self._recent = {each.name: self._window() for each in fields(Counts)}
         self._note(counts)
-        self._excesses: deque[int] = deque(maxlen=_LOOKS)
 
     @property
     def missing(self) -> int:
@@ -75,35 +68,33 @@ class Account:
 
     def add(self, counts: Counts) -> None:
         """Take in the counters of one look."""
-        self._compare(counts)
-        self._missing.add(self._total_missing)
-
-    def _compare(self, counts: Counts) -> None:
         if counts.confirmed < self.newest.confirmed or counts.dead_letters < self.newest.dead_letters:
             self._open(counts)
-            return
-        self.newest = counts
-        self._note(counts)
-        moved = self._movements.increase + self._waiting.most - self._waiting.least
-        if not self._is_settled:
-            self._slack = max(self._slack, moved)
-        difference = counts.unexplained - self._accepted
-        self._excesses.append(difference - self._slack - moved)
-        if len(self._excesses) == _LOOKS and min(self._excesses) > 0:
-            self._find(min(self._excesses))
-        elif self._is_settled and not moved and difference <= self._slack:
-            self._accepted, self._slack = counts.unexplained, 0
+        else:
+            self.newest = counts
+            self._note(counts)
+            self._compare(counts.unexplained - self._accepted)
+        self._missing.add(self._total_missing)
+
+    def _compare(self, difference: int) -> None:
+        spread = {name: window.spread for name, window in self._recent.items()}
+        is_settled = self._clock() - self.opened_at > _STATISTICS_SECONDS
+        if not is_settled:
+            self._slack = max(self._slack, spread["confirmed"] + spread["waiting"])
+        self._excess.add(difference - self._slack - spread["waiting"] - spread["dead_letters"])
+        if self._excess.is_full and self._excess.least > 0:
+            self._find(self._excess.least)
+        elif is_settled and not any(spread.values()) and difference <= self._slack:
+            self._accepted, self._slack = self.newest.unexplained, 0
 
     def _note(self, counts: Counts) -> None:
-        self._movements.add(counts.movements)
-        self._waiting.add(counts.waiting)
-
-    @property
-    def _is_settled(self) -> bool:
-        """Whether the statistics of the opening are known by now."""
-        return self._clock() - self.opened_at > _STATISTICS_SECONDS
+        for name, value in asdict(counts).items():
+            self._recent[name].add(value)
 
     def _find(self, count: int) -> None:
         self._total_missing += count
         self._accepted += count
-        self._excesses.clear()
+        self._excess = self._window()
+
+    def _window(self) -> Window:
+        return Window(_STATISTICS_SECONDS, self._clock)

@@ -37,9 +37,9 @@ class Window:
         return min(value for _, value in self._values)
 
     @property
-    def most(self) -> int:
-        """The largest value."""
-        return max(value for _, value in self._values)
+    def spread(self) -> int:
+        """The largest value less the smallest."""
+        return max(value for _, value in self._values) - self.least
 
     @property
     def increase(self) -> int:

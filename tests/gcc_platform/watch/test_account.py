@@ -114,6 +114,14 @@ def test_while_messages_flow_a_loss_that_is_larger_than_what_flows_is_found_with
     assert 500 < queue.found <= 1_000
 
 
+def test_who_takes_a_third_of_what_flows_is_found_within_three_minutes() -> None:
+    queue = Queue()
+    flow = Step(450, 450, 1, 0, 0, late_confirms=True, late_depth=True)
+    queue.go([flow] * 8)  # from the first look on: it has had no rest
+    queue.go([Step(450, 450, 0, 150, 0, late_confirms=True, late_depth=True)] * 12)
+    assert 0 < queue.found <= queue.lost
+
+
 def test_a_loss_is_reported_for_an_hour() -> None:
     queue = Queue()
     queue.rest()
