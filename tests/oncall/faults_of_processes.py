@@ -33,7 +33,7 @@ FAULTS = (
     Fault(
         "a disk is almost full",
         lambda platform: platform.fill_disk(),
-        lambda platform: platform.disk.empty(),
+        lambda platform: platform.empty_disk(),
         {"alertname": "DiskFilling", "severity": "page"},
         seconds=60,
         text="(3%)",

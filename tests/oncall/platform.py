@@ -48,6 +48,8 @@ mutation ($id: String!) { stopRunningSchedule(id: $id) { __typename } }
 
 
 _DISK_BYTES = 1 << 30
+_FILLER = "filler"
+_FILLER_BYTES = 400 << 20
 
 
 class QuickAlertmanager(Alertmanager):
@@ -193,12 +195,19 @@ class Platform:
         self.graphql(_DELETE_RUN, id=run_id)
 
     def fill_disk(self) -> None:
-        """Leave 3 % of Dagster's disk free."""
+        """Leave 3 % of Dagster's disk free, of so large a disk that what Dagster writes meanwhile does not show."""
         folder = self.directory / "dagster_home"
+        with (folder / _FILLER).open("wb") as filler:
+            os.posix_fallocate(filler.fileno(), 0, _FILLER_BYTES)
         usage = shutil.disk_usage(folder)
         subprocess.run(
             ["mount", "-o", f"remount,size={int((usage.used + 4096) / 0.97)}", folder], check=True, capture_output=True
         )
+
+    def empty_disk(self) -> None:
+        """Make room again."""
+        (self.directory / "dagster_home" / _FILLER).unlink()
+        self.disk.empty()
 
     def restart_watch(self) -> None:
         """A new watch, which remembers nothing."""
