@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import subprocess
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from importlib.metadata import version as installed_version
@@ -22,8 +23,12 @@ _PARSED = "partial_parse.msgpack"
 _KEPT_TARGETS = 10
 """The number of runs whose compiled SQL and logs are kept below target/, to investigate failures."""
 
-# Unit tests test the SQL, not the data: they run in the test suite, not every 15 minutes.
-_BUILD = ["build", "--exclude-resource-type", "unit_test"]
+_OUTPUTS_PER_COUNT = 8
+"""The models whose rows one query counts."""
+
+# Unit tests test the SQL, not the data: they run in the test suite, not every 15 minutes. dbt's own log is of what it
+# prints: at its default level, it spends a tenth of its time on writing it.
+_BUILD = ["--log-level-file", "info", "build", "--exclude-resource-type", "unit_test"]
 
 
 class Dbt(DbtCliResource):
@@ -58,22 +63,18 @@ def build(
 ) -> Iterator[Any]:
     """Build the run's selection of a project and yield Dagster's events, with row counts and examples of failing rows.
 
-    `failed` is called with the reasons if a model could not be built, after the events of those that were. Raises
-    MissingUrl and BadUrl, and dg.Failure if dbt did nothing.
+    The events come while dbt runs, those of failed tests at its end. `failed` is called with the reasons if a model
+    could not be built, after the events of those that were. Raises MissingUrl and BadUrl, and dg.Failure if dbt did
+    nothing. dbt does not outlive the caller's interest: closing the iterator, or an error, terminates it.
     """
     with _variables(dbt_environment(Settings()) | output_environment(project)):
         invocation = dbt.cli(_BUILD, context=context, raise_on_error=False)
-        events = with_examples(list(invocation.stream()), invocation, rows)
+    try:
+        yield from _with_row_counts(with_examples(invocation.stream(), invocation, rows), context, row_counts)
+    finally:
+        _terminate(invocation)
     _keep_parsed(invocation.target_path)
     _prune(invocation.target_path.parent)
-    outputs = {
-        event.output_name: context.asset_key_for_output(event.output_name)
-        for event in events
-        if isinstance(event, dg.Output)
-    }
-    counts = row_counts(list(outputs.values()))
-    for event in events:
-        yield _counted(event, counts.get(outputs[event.output_name])) if isinstance(event, dg.Output) else event
     if broken := _failures(invocation):
         failed("dbt failed at " + "\n".join(broken))
 
@@ -89,8 +90,39 @@ def build_all(project: str, dbt: Dbt) -> None:
         raise dg.Failure("dbt failed at " + "\n".join(broken), allow_retries=False)
 
 
-def _counted(output: dg.Output[Any], rows: int | None) -> dg.Output[Any]:
-    return output if rows is None else output.with_metadata({**output.metadata, "dagster/row_count": rows})
+def _with_row_counts(events: Iterable[Any], context: dg.AssetExecutionContext, row_counts: RowCounts) -> Iterator[Any]:
+    """The events, of which the outputs have row counts. Few outputs wait for others: dbt runs while Dagster stores."""
+    waiting: list[dg.Output[Any]] = []
+    for event in events:
+        if not isinstance(event, dg.Output):
+            yield event
+            continue
+        waiting.append(event)
+        if len(waiting) == _OUTPUTS_PER_COUNT:
+            yield from _counted(waiting, context, row_counts)
+            waiting = []
+    yield from _counted(waiting, context, row_counts)
+
+
+def _counted(
+    outputs: Sequence[dg.Output[Any]], context: dg.AssetExecutionContext, row_counts: RowCounts
+) -> Iterator[dg.Output[Any]]:
+    keys = [context.asset_key_for_output(output.output_name) for output in outputs]
+    counts = row_counts(keys)
+    for key, output in zip(keys, outputs, strict=True):
+        metadata = {"dagster/row_count": counts[key]} if key in counts else {}
+        yield output.with_metadata({**output.metadata, **metadata})
+
+
+def _terminate(invocation: DbtCliInvocation) -> None:
+    """End dbt if it still runs. It aborts its queries, and gets time for that."""
+    process = invocation.process
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(invocation.termination_timeout_seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
 
 
 def _failures(invocation: DbtCliInvocation) -> list[str]:

@@ -1,6 +1,6 @@
 """Examples of the rows for which dbt's tests failed: a check says which rows are wrong, not only how many."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -23,15 +23,21 @@ def examples(connection: ClickHouse, query: str) -> Sequence[Row]:
     return connection.named_rows(f"SELECT * FROM (\n{query}\n) LIMIT {_SHOWN}")  # noqa: S608  dbt's own
 
 
-def with_examples(events: Sequence[Any], invocation: DbtCliInvocation, rows: Rows) -> list[Any]:
-    """The events, of which the results of failed tests have a description and a table of examples."""
-    failed = [event for event in events if isinstance(event, dg.AssetCheckResult) and not event.passed]
-    if not failed:
-        return list(events)
-    results = invocation.get_artifact("run_results.json")["results"]
-    by_test = {result["unique_id"]: result for result in results}
-    shown = {id(event): _explained(event, by_test, rows) for event in failed[:_MOST_TESTS]}
-    return [shown.get(id(event), event) for event in events]
+def with_examples(events: Iterable[Any], invocation: DbtCliInvocation, rows: Rows) -> Iterator[Any]:
+    """The events, and at the end the results of failed tests, which have a description and a table of examples.
+
+    Their queries are in dbt's results, which it writes at its end.
+    """
+    failed: list[dg.AssetCheckResult] = []
+    for event in events:
+        if isinstance(event, dg.AssetCheckResult) and not event.passed:
+            failed.append(event)
+        else:
+            yield event
+    if failed:
+        results = {result["unique_id"]: result for result in invocation.get_artifact("run_results.json")["results"]}
+        yield from (_explained(event, results, rows) for event in failed[:_MOST_TESTS])
+        yield from failed[_MOST_TESTS:]
 
 
 def _explained(event: dg.AssetCheckResult, by_test: Mapping[str, Any], rows: Rows) -> dg.AssetCheckResult:

@@ -1,10 +1,7 @@
 """Runs of Dagster that raise, or never end."""
 
-import os
-import re
-import signal
+from pathlib import Path
 
-from tests.harness.running import eventually
 from tests.oncall.fault import Fault
 from tests.oncall.platform import Platform
 
@@ -23,9 +20,22 @@ defs = dg.Definitions.merge(whole.defs, dg.Definitions(asset_checks=[raises], jo
 """
 
 
-_EVENTS = """
-query ($id: ID!) { runOrError(runId: $id) { ... on Run {
-    eventConnection { events { ... on MessageEvent { message } } } } } }
+_WITH_A_JOB_THAT_HANGS = """
+import time
+from pathlib import Path
+import dagster as dg
+from gcc_platform import definitions as whole  # a file may have one Definitions object
+
+@dg.op
+def waits() -> None:
+    while not Path({until!r}).exists():
+        time.sleep(1)
+
+@dg.job(executor_def=dg.in_process_executor)
+def job_that_hangs() -> None:
+    waits()
+
+defs = dg.Definitions.merge(whole.defs, dg.Definitions(jobs=[job_that_hangs]))
 """
 
 
@@ -34,7 +44,6 @@ class _Run:
 
     def __init__(self) -> None:
         self._id = ""
-        self._pid = 0
 
     def of_a_check_that_raises(self, platform: Platform) -> None:
         """Launch it; Dagster's code has the check."""
@@ -47,21 +56,18 @@ class _Run:
         platform.delete_run(self._id)
 
     def that_hangs(self, platform: Platform) -> None:
-        """Launch it, and stop its process before it does anything."""
-        self._id = platform.launch("raw_checks")
-        self._pid = eventually(lambda: self._process(platform), 120, "the process of the run")
-        os.kill(self._pid, signal.SIGSTOP)
+        """Launch it; its step waits for a file."""
+        platform.load_definitions(_WITH_A_JOB_THAT_HANGS.format(until=str(_until(platform))))
+        self._id = platform.launch("job_that_hangs")
 
     def that_goes_on(self, platform: Platform) -> None:
         """Let it end."""
-        os.kill(self._pid, signal.SIGCONT)
+        _until(platform).touch()
+        platform.load_definitions()
 
-    def _process(self, platform: Platform) -> int:
-        """By the run's own events; 0 before it has started."""
-        events = platform.graphql(_EVENTS, id=self._id)["runOrError"]["eventConnection"]["events"]
-        messages = " ".join(event.get("message", "") for event in events)
-        found = re.search(r"\(pid: (\d+)\)", messages)
-        return int(found[1]) if found else 0
+
+def _until(platform: Platform) -> Path:
+    return platform.directory / "the_run_goes_on"
 
 
 _RUN = _Run()
@@ -79,7 +85,7 @@ FAULTS = (
         "a run hangs",
         _RUN.that_hangs,
         _RUN.that_goes_on,
-        {"alertname": "RunHangs", "severity": "page", "job": "raw_checks"},
+        {"alertname": "RunHangs", "severity": "page", "job": "job_that_hangs"},
         seconds=720,
         text="started for 10 minutes",
     ),

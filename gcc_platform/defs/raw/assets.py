@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 
 import dagster as dg
 
-from gcc_platform.defs import code_references, links
+from gcc_platform.defs import code_references
+from gcc_platform.defs.links import Links
 from gcc_platform.defs.raw import ddl, tables
 from gcc_platform.defs.raw.columns import column_schema
 from gcc_platform.defs.raw.materializations import last_reported, materializations, metadata
@@ -17,7 +18,7 @@ from ingest_service.events.contract import EventType
 from ingest_service.events.registry import EVENT_TYPES
 
 
-def _spec(event_type: EventType) -> dg.AssetSpec:
+def _spec(event_type: EventType, links: Links, settings: Settings) -> dg.AssetSpec:
     return dg.AssetSpec(
         key=tables.key(event_type),
         group_name="raw",
@@ -27,7 +28,7 @@ def _spec(event_type: EventType) -> dg.AssetSpec:
         metadata={
             "dagster/column_schema": column_schema(event_type),
             "dagster/table_name": event_type.table,
-            "dagster/uri": table_uri(Settings(), event_type.table),
+            "dagster/uri": table_uri(settings, event_type.table),
             "routing_key": event_type.routing_key,
             "queue": event_type.queue,
             **links.metadata(
@@ -59,12 +60,17 @@ def _freshness_policy(event_type: EventType) -> dg.FreshnessPolicy | None:
     return dg.FreshnessPolicy.time_window(fail_window=fail, warn_window=warn)
 
 
+def _specs() -> list[dg.AssetSpec]:
+    links, settings = Links.from_environment(), Settings()
+    return [_spec(event_type, links, settings) for event_type in EVENT_TYPES.values()]
+
+
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", dg.BetaWarning)  # pyproject.toml pins the version, and a test runs the step
     _observable: Callable[[Callable[..., Iterator[dg.ObserveResult]]], dg.AssetsDefinition]
     _observable = dg.multi_observable_source_asset(
         name="observe_raw_tables",
-        specs=[_spec(event_type) for event_type in EVENT_TYPES.values()],
+        specs=_specs(),
         can_subset=True,
     )
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import dagster as dg
 
-from gcc_platform.defs import code_references, links
+from gcc_platform.defs import code_references
+from gcc_platform.defs.links import Links
 from gcc_platform.defs.raw import ddl
 from gcc_platform.defs.raw.columns import of_ddl
 from gcc_platform.defs.reported import PASSED, Reported
@@ -35,23 +36,24 @@ def _spec(key: dg.AssetKey, kind: str, description: str, metadata: Mapping[str, 
     )
 
 
-def _table(name: str, file: Path) -> dict[str, Any]:
+def _table(name: str, file: Path, settings: Settings) -> dict[str, Any]:
     return {
         "dagster/column_schema": of_ddl(file.read_text(), {}),
         "dagster/table_name": name,
-        "dagster/uri": table_uri(Settings(), name),
+        "dagster/uri": table_uri(settings, name),
         **code_references.metadata(code_references.of_file("table", file)),
     }
 
 
 def specs() -> Iterator[dg.AssetSpec]:
     """The assets. Dagster runs nothing for them; the sensor raw_tables observes them."""
+    links, settings = Links.from_environment(), Settings()
     yield _spec(
         DEAD_LETTERS,
         "clickhouse",
         "Messages that can never be stored, as gcc-ingest archive took them from the error queues. The job "
         "replay_dead_letters publishes them again, after the cause is fixed.",
-        _table(inventory.DEAD_LETTERS, ddl.DEAD_LETTERS)
+        _table(inventory.DEAD_LETTERS, ddl.DEAD_LETTERS, settings)
         | links.metadata(
             query="SELECT event_type, reason, count(), max(last_rejected_at), any(detail)\n"
             f"FROM {inventory.DEAD_LETTERS} FINAL WHERE archived_at > now() - INTERVAL 1 DAY\n"
@@ -63,7 +65,7 @@ def specs() -> Iterator[dg.AssetSpec]:
         LEDGER,
         "clickhouse",
         "The ledger: a row per insert into a raw table, written by ClickHouse in the insert itself.",
-        _table(inventory.LEDGER, ddl.LEDGER)
+        _table(inventory.LEDGER, ddl.LEDGER, settings)
         | links.metadata(
             query="SELECT type, count() AS inserts, sum(rows), max(attempts), sum(redelivered), max(landed_at)\n"
             f"FROM {inventory.LEDGER} WHERE landed_at > now() - INTERVAL 15 MINUTE GROUP BY type ORDER BY type",

@@ -9,8 +9,9 @@ from dagster_dbt import dbt_assets
 from gcc_platform.defs import outcome
 from gcc_platform.defs.resources import ClickHouseResource
 from gcc_platform.defs.warehouse.translator import Translator
+from gcc_platform.resources.clickhouse import ClickHouse
 from gcc_platform.resources.dbt import Dbt, build
-from gcc_platform.resources.dbt_examples import Row, examples
+from gcc_platform.resources.dbt_examples import examples
 from gcc_platform.resources.dbt_project import dbt_project
 
 PROJECT = dbt_project("warehouse")
@@ -24,28 +25,23 @@ PROJECT = dbt_project("warehouse")
 )
 def warehouse(context: dg.AssetExecutionContext, dbt_warehouse: Dbt, clickhouse: ClickHouseResource) -> Iterator[Any]:
     """Build the warehouse and test it."""
-
-    def row_counts(keys: Sequence[dg.AssetKey]) -> Mapping[dg.AssetKey, int]:
-        return _row_counts(clickhouse, context.run.run_id, keys)
-
-    def failing_rows(query: str) -> Sequence[Row]:
-        with clickhouse.connect(run_id=context.run.run_id) as connection:
-            return examples(connection, query)
-
-    yield from build(
-        context, "warehouse", dbt_warehouse, row_counts, failing_rows, lambda why: outcome.fail(context, why)
-    )
-
-
-def _row_counts(clickhouse: ClickHouseResource, run_id: str, keys: Sequence[dg.AssetKey]) -> Mapping[dg.AssetKey, int]:
-    """Count the rows of all tables with one query. A view has no rows of its own."""
-    if not keys:
-        return {}
-    with clickhouse.connect(run_id=run_id) as connection:
-        rows = connection.rows(
-            "SELECT name, total_rows FROM system.tables "
-            "WHERE database = 'warehouse' AND name IN {names:Array(String)} AND total_rows IS NOT NULL",
-            {"names": [key.path[-1] for key in keys]},
+    with clickhouse.connect(run_id=context.run.run_id) as connection:
+        yield from build(
+            context,
+            "warehouse",
+            dbt_warehouse,
+            lambda keys: _row_counts(connection, keys),
+            lambda query: examples(connection, query),
+            lambda why: outcome.fail(context, why),
         )
+
+
+def _row_counts(connection: ClickHouse, keys: Sequence[dg.AssetKey]) -> Mapping[dg.AssetKey, int]:
+    """Count the rows of all tables with one query. A view has no rows of its own."""
+    rows = connection.rows(
+        "SELECT name, total_rows FROM system.tables "
+        "WHERE database = 'warehouse' AND name IN {names:Array(String)} AND total_rows IS NOT NULL",
+        {"names": [key.path[-1] for key in keys]},
+    )
     counts = {str(name): int(count) for name, count in rows}
     return {key: counts[key.path[-1]] for key in keys if key.path[-1] in counts}

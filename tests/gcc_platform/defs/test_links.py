@@ -4,7 +4,7 @@ from base64 import b64decode
 
 import pytest
 
-from gcc_platform.defs import links
+from gcc_platform.defs.links import Links
 from gcc_platform.watch.settings import WatchSettings
 
 
@@ -19,9 +19,9 @@ def _urls(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_links_lead_to_the_queue_the_query_and_the_runbook_without_a_password() -> None:
     found = {
         label: value.value
-        for label, value in links.metadata(
-            queues={"queue_page": "order_log_events_q"}, query="SELECT 'ä'", runbook="The ingest service"
-        ).items()
+        for label, value in Links.from_environment()
+        .metadata(queues={"queue_page": "order_log_events_q"}, query="SELECT 'ä'", runbook="The ingest service")
+        .items()
     }
     assert found["queue_page"] == "https://broker.example:15671/#/queues/beat%2Fprod/order_log_events_q"
     page, _, query = (found["query"] or "").partition("#")
@@ -33,11 +33,13 @@ def test_links_lead_to_the_queue_the_query_and_the_runbook_without_a_password() 
 
 def test_the_default_virtual_host_is_a_slash(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AMQP_URL", "amqp://broker.example/")
-    assert links.metadata(queues={"q": "x"})["q"].value == "https://broker.example:15671/#/queues/%2F/x"
+    assert (
+        Links.from_environment().metadata(queues={"q": "x"})["q"].value == "https://broker.example:15671/#/queues/%2F/x"
+    )
 
 
 def test_what_is_not_set_or_malformed_has_no_link(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GCC_READER_CLICKHOUSE_URL", "nonsense")
     monkeypatch.setenv("RABBITMQ_MANAGEMENT_URL", "")
     monkeypatch.setitem(WatchSettings.model_config, "env_file", None)  # the checkout may have run a local stack
-    assert set(links.metadata(queues={"q": "x"}, query="SELECT 1", runbook="Checks")) == {"runbook"}
+    assert set(Links.from_environment().metadata(queues={"q": "x"}, query="SELECT 1", runbook="Checks")) == {"runbook"}
