@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 
-def management(stack: Mapping[str, str], method: str, path: str, body: Mapping[str, Any] | None = None) -> None:
-    """Change something of the broker."""
+def management(stack: Mapping[str, str], method: str, path: str, body: Mapping[str, Any] | None = None) -> bytes:
+    """Ask the broker, or change something of it."""
     url = urlsplit(stack["RABBITMQ_MANAGEMENT_URL"])
     credentials = b64encode(f"{url.username}:{url.password}".encode()).decode()
     request = urllib.request.Request(
@@ -18,7 +18,9 @@ def management(stack: Mapping[str, str], method: str, path: str, body: Mapping[s
         {"Authorization": f"Basic {credentials}", "Content-Type": "application/json"},
         method=method,
     )
-    urllib.request.urlopen(request, timeout=10).close()
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        found: bytes = answer.read()
+        return found
 
 
 def escaped(name: str) -> str:

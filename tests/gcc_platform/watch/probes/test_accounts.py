@@ -12,6 +12,7 @@ from gcc_platform.watch.probes.accounts import AccountsProbe
 from gcc_platform.watch.seen import Reconciliation, Seen
 from ingest_service.events.registry import EVENT_TYPES
 from tests.harness.emptied import empty
+from tests.harness.management import management
 from tests.harness.orders import order, publish
 from tests.harness.running import eventually, query, run, service
 
@@ -118,6 +119,20 @@ async def consume(environment: Environment, count: int) -> None:
         queue = await (await connection.channel()).get_queue(QUEUE)
         for _ in range(count):
             await (await queue.get()).ack()
+
+
+def test_a_queue_that_was_only_read_has_confirmed_nothing(environment: Environment, looks: Looks) -> None:
+    """RabbitMQ's statistics of such a queue are an empty list where they are an object otherwise."""
+    asyncio.run(read_nothing(environment))
+    assert orders(looks.next()).confirmed == 0
+
+
+async def read_nothing(environment: Environment) -> None:
+    statistics = f"queues/%2F/{QUEUE}?columns=message_stats.get_empty"
+    async with await aio_pika.connect(environment["AMQP_URL"]) as connection:
+        found = await (await connection.channel()).get_queue(QUEUE)
+        assert await found.get(fail=False) is None
+        await asyncio.to_thread(eventually, lambda: "get_empty" in str(management(environment, "GET", statistics)), 60)
 
 
 def test_rows_that_did_not_come_through_the_broker_do_not_count(environment: Environment, looks: Looks) -> None:
