@@ -1,6 +1,6 @@
 -- The privileges of each ClickHouse user. Idempotent. Create the users first, then run it as an administrator:
 --
---     CREATE USER ingest IDENTIFIED BY '...';     likewise dbt and sync
+--     CREATE USER ingest IDENTIFIED BY '...';     likewise dbt, sync and migration
 --     CREATE USER analyst IDENTIFIED BY '...' SETTINGS readonly = 2;
 --     clickhouse-client --host host --user admin --password --multiquery < deploy/grants/clickhouse.sql
 --
@@ -10,6 +10,7 @@
 --     dbt        reads _e, owns warehouse
 --     sync       the copy to PostgreSQL, Dagster's sensor and checks: reads _e and warehouse
 --     analyst    people: reads _e and warehouse
+--     migration  only while a company moves over: writes _e, owns migration, _legacy and warehouse_legacy
 
 -- No CREATE DICTIONARY: a dictionary whose source is an executable runs that executable. Not the groups ALTER and DROP,
 -- which CHECK GRANT never confirms: they have privileges that exist only for the whole server.
@@ -18,10 +19,13 @@ GRANT CREATE DATABASE, CREATE TABLE, CREATE VIEW, INSERT, SELECT, TRUNCATE, OPTI
 GRANT CREATE DATABASE, CREATE TABLE, CREATE VIEW, INSERT, SELECT, TRUNCATE, OPTIMIZE,
     ALTER TABLE, ALTER VIEW, DROP DATABASE, DROP TABLE, DROP VIEW, DROP DICTIONARY ON warehouse.* TO dbt;
 GRANT CREATE TEMPORARY TABLE ON *.* TO dbt;
+GRANT CREATE DATABASE, CREATE TABLE, CREATE VIEW, INSERT, SELECT, TRUNCATE, OPTIMIZE,
+    ALTER TABLE, DROP DATABASE, DROP TABLE, DROP VIEW ON migration.* TO migration;
+GRANT INSERT ON _e.* TO migration;
 
-GRANT SELECT ON _e.* TO dbt, sync, analyst;
-GRANT SELECT ON warehouse.* TO sync, analyst;
-GRANT SELECT ON system.* TO ingest, dbt, sync, analyst;
+GRANT SELECT ON _e.* TO dbt, sync, analyst, migration;
+GRANT SELECT ON warehouse.* TO sync, analyst, migration;
+GRANT SELECT ON system.* TO ingest, dbt, sync, analyst, migration;
 
 -- Needed if table_engines_require_grant is on, as in the local stack. Each engine by name: TABLE ENGINE ON * includes
 -- File, URL and S3, and with them all of the server's files and network.
@@ -33,4 +37,4 @@ GRANT
     TABLE ENGINE ON ReplicatedAggregatingMergeTree, TABLE ENGINE ON ReplicatedCollapsingMergeTree,
     TABLE ENGINE ON ReplicatedVersionedCollapsingMergeTree, TABLE ENGINE ON Distributed,
     TABLE ENGINE ON Memory, TABLE ENGINE ON Null
-TO ingest, dbt;
+TO ingest, dbt, migration;

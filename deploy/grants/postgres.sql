@@ -3,24 +3,25 @@
 --
 --     psql --set ON_ERROR_STOP=1 --file deploy/grants/postgres.sql "postgresql://admin@host/gcc"
 --
--- It sets no passwords. Set them afterwards: ALTER ROLE sync PASSWORD '...', likewise for dbt and api.
+-- It sets no passwords. Set them afterwards: ALTER ROLE sync PASSWORD '...', likewise for dbt, api and migration.
 -- The local stack runs this file, and `gcc-platform doctor` checks the grants on the database and on schemas in it.
 --
 --     sync   owns serving_data (tables) and serving (views over them)
 --     dbt    reads serving, owns api
 --     api    reads serving and api
+--     migration  only while a company moves over: owns migration, the state of that
 
 DO $$
 DECLARE
     role text;
 BEGIN
-    FOREACH role IN ARRAY ARRAY['sync', 'dbt', 'api'] LOOP
+    FOREACH role IN ARRAY ARRAY['sync', 'dbt', 'api', 'migration'] LOOP
         IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = role) THEN
             EXECUTE format('CREATE ROLE %I LOGIN', role);
         END IF;
     END LOOP;
     EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
-    EXECUTE format('GRANT CONNECT ON DATABASE %I TO sync, dbt, api', current_database());
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO sync, dbt, api, migration', current_database());
     EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO sync, dbt', current_database());
 END
 $$;
@@ -31,7 +32,7 @@ ALTER ROLE api SET default_transaction_read_only = on;
 DO $$
 BEGIN
     IF NOT (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user) THEN
-        EXECUTE format('GRANT sync, dbt TO %I', current_user);
+        EXECUTE format('GRANT sync, dbt, migration TO %I', current_user);
     END IF;
 END
 $$;
@@ -39,6 +40,7 @@ $$;
 CREATE SCHEMA IF NOT EXISTS serving_data AUTHORIZATION sync;
 CREATE SCHEMA IF NOT EXISTS serving AUTHORIZATION sync;
 CREATE SCHEMA IF NOT EXISTS api AUTHORIZATION dbt;
+CREATE SCHEMA IF NOT EXISTS migration AUTHORIZATION migration;
 
 -- A view reads its tables with its owner's rights: only sync needs any in serving_data.
 GRANT USAGE ON SCHEMA serving TO dbt, api;

@@ -72,6 +72,7 @@ class ClickHouse(Server):
             "GCC_DBT_CLICKHOUSE_URL": self.url("http", "dbt", port),
             "GCC_SYNC_CLICKHOUSE_URL": self.url("http", "sync", port),
             "GCC_READER_CLICKHOUSE_URL": self.url("http", "analyst", port),
+            "GCC_MIGRATION_CLICKHOUSE_URL": self.url("http", "migration", port),
         }
 
     @property

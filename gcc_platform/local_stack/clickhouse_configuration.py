@@ -10,7 +10,7 @@ from gcc_platform import grants
 from gcc_platform.grants import Grant
 from gcc_platform.local_stack.ports import LOOPBACK, Ports
 
-USERS = ("ingest", "dbt", "sync", "analyst")
+USERS = ("ingest", "dbt", "sync", "analyst", "migration")
 """The users of deploy/grants/clickhouse.sql."""
 
 # The engine's own session is `default`, which cannot have a password: it may only open the listeners and wait. The

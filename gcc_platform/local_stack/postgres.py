@@ -23,7 +23,7 @@ from gcc_platform.local_stack.server import Server
 
 DATABASE = "gcc"
 SUPERUSER = "postgres"
-ROLES = ("sync", "dbt", "api")
+ROLES = ("sync", "dbt", "api", "migration")
 
 # Data does not survive a power failure with these settings; in a test it need not.
 _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -93,7 +93,12 @@ class Postgres(Server):
 
     def environment(self) -> dict[str, str]:
         """One URL per role."""
-        roles = {"POSTGRES_URL": "sync", "GCC_DBT_POSTGRES_URL": "dbt", "GCC_READER_POSTGRES_URL": "api"}
+        roles = {
+            "POSTGRES_URL": "sync",
+            "GCC_DBT_POSTGRES_URL": "dbt",
+            "GCC_READER_POSTGRES_URL": "api",
+            "GCC_MIGRATION_POSTGRES_URL": "migration",
+        }
         return {name: self.url("postgresql", role, self.ports.postgres, f"/{DATABASE}") for name, role in roles.items()}
 
     @property

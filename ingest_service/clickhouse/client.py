@@ -11,7 +11,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, Error
 
 from ingest_service import urls
 from ingest_service.clickhouse.errors import InsertFailed
-from ingest_service.clickhouse.inserts import CONNECT_SECONDS, DEFAULT_USER, Inserter, Settings
+from ingest_service.clickhouse.inserts import CONNECT_SECONDS, DEFAULT_USER, Inserter, RowFormat, Settings
 from ingest_service.clickhouse.unavailable import ClickHouseUnavailable, no_answer, refusal
 
 NO_SETTINGS: Settings = {}
@@ -62,15 +62,16 @@ class ClickHouse:
         comment: Mapping[str, str | int],
         columns: Sequence[str] = (),
         settings: Settings = NO_SETTINGS,
+        row_format: RowFormat = "JSONEachRow",
     ) -> None:
-        """Insert JSON objects into a table; rows with the same token are inserted once.
+        """Insert rows, by default JSON objects, into a table; rows with the same token are inserted once.
 
         Returns when ClickHouse's own answer to this insert states that all rows are written. `columns` is required for
         a table with ephemeral columns. `comment` identifies the insert in system.query_log; `settings` override the
         pinned ones. Raises InsertFailed.
         """
         try:
-            await self._inserter.insert(table, rows, token, comment, columns, settings)
+            await self._inserter.insert(table, rows, token, comment, columns, settings, row_format)
         except ClickHouseUnavailable as error:
             raise InsertFailed(None, str(error)) from None
         except (aiohttp.ClientError, OSError, TimeoutError) as error:

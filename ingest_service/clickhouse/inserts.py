@@ -6,6 +6,7 @@ profile that is changed later would apply, and a setting that lets an insert ski
 
 import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import Literal
 from uuid import uuid4
 
 import aiohttp
@@ -25,6 +26,8 @@ _UNKNOWN_SETTING = 115
 _OF_ROWS = (ErrorClass.ROW_FAULT, ErrorClass.TIME_FAULT)
 
 Settings = Mapping[str, str | int]
+RowFormat = Literal["JSONEachRow", "TabSeparated"]
+"""ClickHouse's name of a format with one row per line."""
 
 INSERT_SETTINGS: Settings = {
     "async_insert": 0,  # an asynchronous insert is confirmed before it is checked
@@ -90,13 +93,14 @@ class Inserter:
         comment: Mapping[str, str | int],
         columns: Sequence[str],
         settings: Settings,
+        row_format: RowFormat,
     ) -> None:
         """See ClickHouse.insert. Raises InsertFailed, ClickHouseUnavailable, or what aiohttp raises."""
         pinned = {**INSERT_SETTINGS, **await self._newer(), **settings}
         query_id = str(uuid4())
         names = f" ({', '.join(columns)})" if columns else ""
         parameters: dict[str, str | int] = {
-            "query": f"INSERT INTO {table}{names} FORMAT JSONEachRow",
+            "query": f"INSERT INTO {table}{names} FORMAT {row_format}",
             "query_id": query_id,
             "insert_deduplication_token": token,
             "log_comment": json.dumps(comment),

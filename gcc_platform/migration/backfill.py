@@ -1,0 +1,125 @@
+"""The backfill: all old rows, chunk by chunk, newest first, by any number of workers, any of which may be killed.
+
+A chunk is done when ClickHouse has confirmed its rows and the state says so. In between it may be lost: then the chunk
+is done again, and its rows, which have the same keys, collapse with the first ones.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from gcc_platform.migration import chunks, legacy_database
+from gcc_platform.migration.chunks import Chunk, Outcome
+from gcc_platform.migration.copied_rows import Pace, copy_rows
+from gcc_platform.migration.horizon import horizon
+from gcc_platform.migration.landing import land
+from gcc_platform.migration.legacy_table import Database, LegacyTable
+from gcc_platform.migration.postgres import Connection, connect
+from gcc_platform.migration.rejected import note_invalid, note_refused
+from gcc_platform.resources.postgres import PostgresUnavailable
+from ingest_service.backoff import Backoff
+from ingest_service.clickhouse.client import ClickHouse
+from ingest_service.clickhouse.errors import ErrorClass, InsertFailed, classify
+
+_RETRY = Backoff(first=0.5, most=30.0)
+_HORIZON_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Backfill:
+    """What the workers of a backfill share."""
+
+    legacy_url: str
+    state_url: str
+    clickhouse: ClickHouse
+    database: Database
+    pace: Pace
+    report: Callable[[Chunk, Outcome], None]
+    """Called after each chunk."""
+
+    async def run(self, tables: Sequence[LegacyTable], workers: int) -> None:
+        """Do all chunks that are planned, one table after the other. A database that is away is waited for."""
+        async with connect(self.state_url, "gcc migration state") as state:
+            await chunks.retry_failed(state, [table.name for table in tables])
+        async with asyncio.TaskGroup() as group:
+            for number in range(workers):
+                group.create_task(self._work(tables, f"{socket.gethostname()}:{os.getpid()}.{number}"))
+
+    async def _work(self, tables: Sequence[LegacyTable], worker: str) -> None:
+        attempt = 0
+        while True:
+            try:
+                async with (
+                    connect(self.state_url, "gcc migration state") as state,
+                    legacy_database.reading(self.legacy_url) as old,
+                ):
+                    for table in tables:
+                        while chunk := await chunks.claim(state, table.name, worker):
+                            await self._do(state, old, table, chunk)
+                            attempt = 0
+                    return
+            except (PostgresUnavailable, psycopg.OperationalError):
+                attempt += 1
+                await asyncio.sleep(_RETRY.seconds(attempt))
+
+    async def _do(self, state: Connection, old: Connection, table: LegacyTable, chunk: Chunk) -> None:
+        try:
+            outcome = await self._move(state, old, table, chunk)
+        except psycopg.OperationalError:
+            raise
+        except (InsertFailed, psycopg.Error) as error:
+            await chunks.fail(state, chunk, str(error).strip())
+        else:
+            await chunks.finish(state, chunk, outcome)
+            self.report(chunk, outcome)
+
+    async def _move(self, state: Connection, old: Connection, table: LegacyTable, chunk: Chunk) -> Outcome:
+        where = "r.id BETWEEN %(first)s AND %(last)s"
+        if has_event_id := await legacy_database.has_event_id(old, table):
+            where += " AND r.event_id IS NULL"  # the others' events come through the broker
+        outcome = await self._land(state, old, table, chunk, where, has_event_id)
+        ids = {"first": chunk.first_id, "last": chunk.last_id}
+        return outcome + Outcome(rejected=await note_invalid(state, old, table, self.database, where, ids))
+
+    async def _land(
+        self, state: Connection, old: Connection, table: LegacyTable, chunk: Chunk, where: str, has_event_id: bool
+    ) -> Outcome:
+        """Bring the rows of a chunk. A row that a server refuses is found by halves, and noted."""
+        ids = {"first": chunk.first_id, "last": chunk.last_id}
+        try:
+            rows = await copy_rows(old, table, self.database, where, ids, self.pace, has_event_id=has_event_id)
+            await land(self.clickhouse, table, rows.lines, chunk.batch, _RETRY)
+        except (InsertFailed, psycopg.DataError) as error:
+            if isinstance(error, InsertFailed) and classify(error).error_class is not ErrorClass.ROW_FAULT:
+                raise
+            if chunk.first_id == chunk.last_id:
+                await note_refused(state, table, chunk.first_id, str(error).strip())
+                return Outcome(rejected=1)
+            halves = [await self._land(state, old, table, half, where, has_event_id) for half in chunk.halves()]
+            return sum(halves, start=Outcome())
+        return Outcome(len(rows.lines), 0, rows.checksum, rows.earliest, rows.latest)
+
+
+async def plan(old: Connection, state: Connection, table: LegacyTable, width: int, waiting: Callable[[], None]) -> int:
+    """Plan chunks of all ids that exist, once they are decided; how many. Later ids are the tail's.
+
+    `waiting` is called while a transaction is under way that may still commit one of them.
+    """
+    ids = await _one(old, f"SELECT coalesce(min(id), 1), coalesce(max(id), 0) FROM {table.name}")
+    (now,) = await _one(old, "SELECT clock_timestamp()")
+    while await horizon(old) < now:
+        waiting()
+        await asyncio.sleep(_HORIZON_SECONDS)
+    first_id, last_id = ids
+    return await chunks.plan(state, table.name, first_id, last_id, width)
+
+
+async def _one(connection: Connection, query: str) -> tuple[Any, ...]:
+    row = await (await connection.execute(query.encode())).fetchone()
+    assert row is not None
+    return row

@@ -1,0 +1,35 @@
+"""Old rows that can be no events: noted one by one, each with its reason."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gcc_platform.migration.legacy_table import Database, LegacyTable
+from gcc_platform.migration.postgres import Connection
+
+
+async def note_invalid(
+    state: Connection,
+    old: Connection,
+    table: LegacyTable,
+    database: Database,
+    where: str,
+    parameters: Mapping[str, Any],
+) -> int:
+    """Note the rows of a condition that lack what an event needs; how many there are."""
+    found = await (await old.execute(table.rejected_sql(database, where).encode(), parameters)).fetchall()
+    await _note(state, [(table.name, *row) for row in found])
+    return len(found)
+
+
+async def note_refused(state: Connection, table: LegacyTable, row_id: int, error: str) -> None:
+    """Note a row that a server refused, with its words."""
+    await _note(state, [(table.name, row_id, "refused", error)])
+
+
+async def _note(state: Connection, rows: Sequence[tuple[object, ...]]) -> None:
+    async with state.cursor() as cursor:
+        await cursor.executemany(
+            """INSERT INTO migration.rejected (legacy_table, id, reason, detail) VALUES (%s, %s, %s, %s)
+            ON CONFLICT (legacy_table, id) DO UPDATE SET reason = excluded.reason, detail = excluded.detail""",
+            rows,
+        )

@@ -1,0 +1,97 @@
+"""A migration on the tests' servers: its steps as they are called, and what is there afterwards."""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from typing import Any
+
+import psycopg
+
+from gcc_platform.migration import backfill, legacy_database, state
+from gcc_platform.migration.backfill import Backfill
+from gcc_platform.migration.copied_rows import Pace
+from gcc_platform.migration.legacy_table import Database
+from gcc_platform.migration.legacy_tables import LEGACY_TABLES
+from gcc_platform.migration.tail import Tail
+from ingest_service.clickhouse.client import connected
+from tests.harness.running import query
+
+Row = Mapping[str, Any]
+
+
+class Moving:
+    """One old database and the platform's servers."""
+
+    def __init__(self, stack: Mapping[str, str], legacy_url: str, database: Database | None = None) -> None:
+        self.legacy_url = legacy_url
+        self.state_url = stack["GCC_MIGRATION_POSTGRES_URL"]
+        self.clickhouse_url = stack["GCC_MIGRATION_CLICKHOUSE_URL"]
+        self.ingest_url = stack["CLICKHOUSE_URL"]
+        self.database = database or Database()
+
+    def forget(self) -> None:
+        """Begin again, with empty raw tables."""
+        with psycopg.connect(self.state_url, autocommit=True) as own:
+            for table in ("chunks", "rejected", "tail", "gaps", "differences"):
+                own.execute(f"DROP TABLE IF EXISTS migration.{table}")
+        for table in LEGACY_TABLES.values():
+            query(self.ingest_url, f"TRUNCATE TABLE {table.raw_table}")
+
+    def prepare(self, *tables: str) -> None:
+        asyncio.run(self._prepare(tables))
+
+    async def _prepare(self, tables: Sequence[str]) -> None:
+        async with legacy_database.writing(self.legacy_url) as old, state.connected(self.state_url) as own:
+            await state.create(own)
+            for name in tables:
+                await legacy_database.prepare(old, LEGACY_TABLES[name])
+
+    def plan(self, table: str, width: int = 1000) -> int:
+        return asyncio.run(self._plan(table, width))
+
+    async def _plan(self, table: str, width: int) -> int:
+        async with legacy_database.reading(self.legacy_url) as old, state.connected(self.state_url) as own:
+            await state.create(own)
+            return await backfill.plan(old, own, LEGACY_TABLES[table], width, lambda: None)
+
+    def backfill(self, *tables: str, workers: int = 1, rate: float | None = None) -> None:
+        asyncio.run(self._backfill(tables, workers, rate))
+
+    async def _backfill(self, tables: Sequence[str], workers: int, rate: float | None) -> None:
+        async with connected(self.clickhouse_url, 60) as clickhouse:
+            await Backfill(self.legacy_url, self.state_url, clickhouse, self.database, Pace(rate), lambda *_: None).run(
+                [LEGACY_TABLES[name] for name in tables], workers
+            )
+
+    def poll(self, table: str) -> int:
+        """One poll of the tail; the rows it took."""
+        return asyncio.run(self._poll(table))
+
+    async def _poll(self, table: str) -> int:
+        async with AsyncExitStack() as open_:
+            enter = open_.enter_async_context
+            tail = Tail(
+                await enter(state.connected(self.state_url)),
+                await enter(legacy_database.reading(self.legacy_url)),
+                await enter(legacy_database.reading(self.legacy_url)),
+                await enter(connected(self.clickhouse_url, 60)),
+                LEGACY_TABLES[table],
+                self.database,
+            )
+            return await tail.poll()
+
+    def stored(self, table: str, columns: str = "*") -> list[dict[str, Any]]:
+        """The rows of the raw table, by event_id."""
+        raw = LEGACY_TABLES[table].raw_table
+        text = query(
+            self.ingest_url,
+            f"SELECT {columns} FROM {raw} FINAL ORDER BY event_id "
+            "SETTINGS output_format_json_quote_64bit_integers = 0 FORMAT JSONEachRow",
+        )
+        return [json.loads(line) for line in text.splitlines()]
+
+    def noted(self, sql: str) -> list[tuple[Any, ...]]:
+        """What a query on the state finds."""
+        with psycopg.connect(self.state_url, autocommit=True) as own:
+            return own.execute(sql.encode()).fetchall()
