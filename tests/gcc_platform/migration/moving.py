@@ -13,6 +13,8 @@ from gcc_platform.migration.backfill import Backfill
 from gcc_platform.migration.copied_rows import Pace
 from gcc_platform.migration.legacy_table import Database
 from gcc_platform.migration.legacy_tables import LEGACY_TABLES
+from gcc_platform.migration.parity import sealing
+from gcc_platform.migration.parity.sealing import Sealed
 from gcc_platform.migration.tail import Tail
 from ingest_service.clickhouse.client import connected
 from tests.harness.running import query
@@ -81,6 +83,13 @@ class Moving:
             )
             return await tail.poll()
 
+    def seal(self, table: str) -> Sealed:
+        return asyncio.run(self._seal(table))
+
+    async def _seal(self, table: str) -> Sealed:
+        async with state.connected(self.state_url) as own, connected(self.clickhouse_url, 60) as clickhouse:
+            return await sealing.seal(own, clickhouse, LEGACY_TABLES[table], self.database)
+
     def stored(self, table: str, columns: str = "*") -> list[dict[str, Any]]:
         """The rows of the raw table, by event_id."""
         raw = LEGACY_TABLES[table].raw_table
@@ -89,7 +98,7 @@ class Moving:
             f"SELECT {columns} FROM {raw} FINAL ORDER BY event_id "
             "SETTINGS output_format_json_quote_64bit_integers = 0 FORMAT JSONEachRow",
         )
-        return [json.loads(line) for line in text.splitlines()]
+        return [json.loads(line) for line in text.split("\n") if line]
 
     def noted(self, sql: str) -> list[tuple[Any, ...]]:
         """What a query on the state finds."""

@@ -1,0 +1,105 @@
+"""Which rows of a chunk differ between PostgreSQL and ClickHouse, and in which columns."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from gcc_platform.migration import checksum, identity
+from gcc_platform.migration.identity import Origin
+from gcc_platform.migration.legacy_database import has_event_id
+from gcc_platform.migration.legacy_table import Database, LegacyTable
+from gcc_platform.migration.parity.sealing import DoneChunk, ours
+from gcc_platform.migration.postgres import Connection
+from ingest_service.clickhouse.client import ClickHouse
+
+ONLY_IN_POSTGRES = "only in PostgreSQL"
+ONLY_IN_CLICKHOUSE = "only in ClickHouse"
+DIFFERS = "differs"
+_GROUP = 1000
+"""Ids whose checksums are compared at once, before their rows are."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A row that is not the same on both sides."""
+
+    event_id: UUID
+    kind: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Sides:
+    """One table in both engines."""
+
+    old: Connection
+    clickhouse: ClickHouse
+    table: LegacyTable
+    database: Database
+
+    async def differences(self, chunk: DoneChunk) -> Sequence[Difference]:
+        """The rows that differ: checksums per thousand ids first, then the rows of those that differ.
+
+        Raises psycopg.Error and ClickHouseUnavailable.
+        """
+        here, there = await self._groups_in_postgres(chunk), await self._groups_in_clickhouse(chunk)
+        found: list[Difference] = []
+        for group in sorted(group for group in here.keys() | there.keys() if here.get(group) != there.get(group)):
+            first = chunk.first_id + group * _GROUP
+            found += await self._of_group(first, min(chunk.last_id, first + _GROUP - 1))
+        return found
+
+    async def _of_group(self, first: int, last: int) -> Sequence[Difference]:
+        here, there = await self._rows_in_postgres(first, last), await self._rows_in_clickhouse(first, last)
+        return list(self._compare(here, there))
+
+    def _compare(self, here: Mapping[int, Sequence[str]], there: Mapping[int, Sequence[str]]) -> Iterator[Difference]:
+        for row_id in sorted(here.keys() | there.keys()):
+            event_id = Origin(self.table.number, self.database.number, row_id).event_id()
+            if row_id not in there:
+                yield Difference(event_id, ONLY_IN_POSTGRES)
+            elif row_id not in here:
+                yield Difference(event_id, ONLY_IN_CLICKHOUSE, "deleted or changed in PostgreSQL since")
+            elif here[row_id] != there[row_id]:
+                columns = zip(self.table.event_columns, here[row_id], there[row_id], strict=True)
+                yield Difference(
+                    event_id, DIFFERS, ", ".join(name for name, ours_, theirs in columns if ours_ != theirs)
+                )
+
+    async def _events(self) -> str:
+        has_column = await has_event_id(self.old, self.table)
+        where = "r.id BETWEEN %(first)s AND %(last)s" + (" AND r.event_id IS NULL" if has_column else "")
+        return self.table.events_sql(self.database, where, has_event_id=has_column)
+
+    async def _groups_in_postgres(self, chunk: DoneChunk) -> Mapping[int, tuple[int, int]]:
+        query = f"""SELECT (id - %(first)s) / {_GROUP}, count(*), sum({checksum.in_postgres(self.table)})
+            FROM ({await self._events()} OFFSET 0) AS e GROUP BY 1"""
+        rows = await self.old.execute(query.encode(), {"first": chunk.first_id, "last": chunk.last_id})
+        return {int(group): (int(count), int(total)) for group, count, total in await rows.fetchall()}
+
+    async def _groups_in_clickhouse(self, chunk: DoneChunk) -> Mapping[int, tuple[int, int]]:
+        rows = await self.clickhouse.rows(
+            f"""SELECT intDiv(id - {{first:UInt64}}, {_GROUP}) AS part, count() AS rows, toString(sum(h)) AS total
+            FROM (SELECT {identity.ID_OF_ROW} AS id, any({checksum.in_clickhouse(self.table)}) AS h
+                FROM {self.table.raw_table} WHERE {ours(self.table, self.database)}
+                    AND id BETWEEN {{first:UInt64}} AND {{last:UInt64}} GROUP BY id, event_timestamp) GROUP BY part""",
+            {"first": chunk.first_id, "last": chunk.last_id},
+        )
+        found = [json.loads(row) for row in rows]
+        return {int(each["part"]): (int(each["rows"]), int(each["total"])) for each in found}
+
+    async def _rows_in_postgres(self, first: int, last: int) -> Mapping[int, Sequence[str]]:
+        query = f"SELECT id, {checksum.texts_in_postgres(self.table)} FROM ({await self._events()} OFFSET 0) AS e"
+        rows = await self.old.execute(query.encode(), {"first": first, "last": last})
+        return {row[0]: list(row[1:]) for row in await rows.fetchall()}
+
+    async def _rows_in_clickhouse(self, first: int, last: int) -> Mapping[int, Sequence[str]]:
+        rows = await self.clickhouse.rows(
+            f"""SELECT {identity.ID_OF_ROW} AS id, [{checksum.texts_in_clickhouse(self.table)}] AS texts
+            FROM {self.table.raw_table} WHERE {ours(self.table, self.database)}
+                AND id BETWEEN {{first:UInt64}} AND {{last:UInt64}} GROUP BY id""",
+            {"first": first, "last": last},
+        )
+        found = [json.loads(row) for row in rows]
+        return {int(each["id"]): each["texts"] for each in found}
