@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -13,8 +14,10 @@ from gcc_platform.migration.backfill import Backfill
 from gcc_platform.migration.copied_rows import Pace
 from gcc_platform.migration.legacy_table import Database
 from gcc_platform.migration.legacy_tables import LEGACY_TABLES
-from gcc_platform.migration.parity import sealing
-from gcc_platform.migration.parity.sealing import Sealed
+from gcc_platform.migration.parity import sealing, totals
+from gcc_platform.migration.parity.bisecting import Difference, Sides
+from gcc_platform.migration.parity.sealing import DoneChunk, Sealed
+from gcc_platform.migration.parity.totals import Mismatch
 from gcc_platform.migration.tail import Tail
 from ingest_service.clickhouse.client import connected
 from tests.harness.running import query
@@ -89,6 +92,29 @@ class Moving:
     async def _seal(self, table: str) -> Sealed:
         async with state.connected(self.state_url) as own, connected(self.clickhouse_url, 60) as clickhouse:
             return await sealing.seal(own, clickhouse, LEGACY_TABLES[table], self.database)
+
+    def verify(self, table: str) -> Sealed:
+        return asyncio.run(self._verify(table))
+
+    async def _verify(self, table: str) -> Sealed:
+        async with state.connected(self.state_url) as own, connected(self.clickhouse_url, 60) as clickhouse:
+            return await sealing.verify(own, clickhouse, LEGACY_TABLES[table], self.database)
+
+    def differences(self, table: str, chunk: DoneChunk) -> Sequence[Difference]:
+        return asyncio.run(self._differences(table, chunk))
+
+    async def _differences(self, table: str, chunk: DoneChunk) -> Sequence[Difference]:
+        async with legacy_database.reading(self.legacy_url) as old, connected(self.clickhouse_url, 60) as clickhouse:
+            return await Sides(old, clickhouse, LEGACY_TABLES[table], self.database).differences(chunk)
+
+    def totals(self, table: str) -> Sequence[Mismatch]:
+        """Of all days."""
+        return asyncio.run(self._totals(table))
+
+    async def _totals(self, table: str) -> Sequence[Mismatch]:
+        until = datetime.now(UTC).date() + timedelta(days=1)
+        async with legacy_database.reading(self.legacy_url) as old, connected(self.clickhouse_url, 60) as clickhouse:
+            return await totals.compare(old, clickhouse, LEGACY_TABLES[table], self.database, until)
 
     def stored(self, table: str, columns: str = "*") -> list[dict[str, Any]]:
         """The rows of the raw table, by event_id."""
