@@ -15,6 +15,7 @@ _COMMANDS = {
     "dbt": ("commands.dbt_command", "dbt_command", "Run dbt by hand, with a refresh's rights and environment."),
     "doctor": ("commands.doctor", "doctor", "Check servers, rights and settings, and advise on each problem."),
     "watch": ("commands.watch", "watch", "Look at everything, report what is wrong, and serve the status page."),
+    "migration": ("commands.migration.group", "migration", "Move the old log tables over from PostgreSQL."),
     "stack": ("local_stack.commands", "stack", "Run the servers alone, in the background."),
 }
 

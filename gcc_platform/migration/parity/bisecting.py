@@ -9,7 +9,7 @@ from gcc_platform.migration import checksum, identity
 from gcc_platform.migration.identity import Origin
 from gcc_platform.migration.legacy_database import has_event_id
 from gcc_platform.migration.legacy_table import Database, LegacyTable
-from gcc_platform.migration.parity.sealing import DoneChunk, ours
+from gcc_platform.migration.parity.sealing import DoneChunk, Sum, ours
 from gcc_platform.migration.postgres import Connection
 from ingest_service.clickhouse.client import ClickHouse
 
@@ -49,6 +49,14 @@ class Sides:
             first = chunk.first_id + group * _GROUP
             found += await self._of_group(first, min(chunk.last_id, first + _GROUP - 1))
         return found
+
+    async def sum_in_postgres(self, first_id: int, last_id: int) -> Sum:
+        """What PostgreSQL has now of a range of ids. Raises psycopg.Error."""
+        query = f"""SELECT count(*), coalesce(sum({checksum.in_postgres(self.table)}), 0)
+            FROM ({await self._events()} OFFSET 0) AS e"""
+        found = await (await self.old.execute(query.encode(), {"first": first_id, "last": last_id})).fetchone()
+        assert found is not None
+        return Sum(int(found[0]), int(found[1]))
 
     async def _of_group(self, first: int, last: int) -> Sequence[Difference]:
         here, there = await self._rows_in_postgres(first, last), await self._rows_in_clickhouse(first, last)

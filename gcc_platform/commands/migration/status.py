@@ -1,0 +1,60 @@
+"""gcc-platform migration status: where each table stands."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from gcc_platform.commands.migration.servers import Servers, with_servers
+from gcc_platform.migration.status import TableStatus
+from gcc_platform.migration.status import status as status_of
+from gcc_platform.watch.page import duration
+from ingest_service.commands.errors import exit_on_error
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per table.")
+@exit_on_error()
+def status(as_json: bool) -> None:
+    """Show where each old table stands: chunks, rows, time left, rejected rows, the tail, differences.
+
+    \b
+    Examples:
+      gcc-platform migration status
+      gcc-platform migration status --json | jq 'select(.failed > 0)'
+    """
+    found = with_servers(_ask)
+    if as_json:
+        for each in found:
+            click.echo(json.dumps(asdict(each) | {"seconds_left": each.seconds_left}, default=str))
+    elif found:
+        Console().print(_table(found))
+    else:
+        click.echo("nothing is planned: gcc-platform migration backfill begins")
+
+
+async def _ask(servers: Servers) -> Sequence[TableStatus]:
+    return await status_of(servers.state)
+
+
+def _table(found: Sequence[TableStatus]) -> Table:
+    table = Table(box=None)
+    for name in ("table", "chunks", "sealed", "rows", "rows/s", "left", "rejected", "tail", "gaps", "differences"):
+        table.add_column(name, justify="left" if name in ("table", "differences") else "right", overflow="fold")
+    for each in found:
+        table.add_row(
+            each.table,
+            f"{each.done}/{each.chunks}" + (f" ({each.failed} failed)" if each.failed else ""),
+            str(each.sealed),
+            f"{each.rows:,}",
+            f"{each.rows_per_second:,.0f}",
+            duration(each.seconds_left) if each.seconds_left else "-",
+            str(each.rejected),
+            f"{each.tail_rows:,}",
+            str(each.gaps),
+            ", ".join(f"{count} {what}" for what, count in each.open_differences.items()) or "-",
+        )
+    return table

@@ -1,0 +1,47 @@
+"""The differences that parity has found, in the state: each with its kind and cause, until it is resolved."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from gcc_platform.migration.legacy_table import LegacyTable
+from gcc_platform.migration.parity.bisecting import ONLY_IN_POSTGRES, Difference
+from gcc_platform.migration.postgres import Connection
+
+
+async def record(state: Connection, table: LegacyTable, found: Sequence[Difference]) -> None:
+    """Note differences, or that they are still there. One that was resolved and is there again is open again."""
+    async with state.cursor() as cursor:
+        await cursor.executemany(
+            """INSERT INTO migration.differences (legacy_table, event_id, kind, detail) VALUES (%s, %s, %s, %s)
+            ON CONFLICT (legacy_table, event_id, kind) DO UPDATE
+            SET last_seen = now(), detail = excluded.detail, resolved_at = NULL, resolution = NULL""",
+            [(table.name, each.event_id, each.kind, each.detail) for each in found],
+        )
+
+
+async def missing_in_clickhouse(state: Connection, table: LegacyTable) -> Sequence[UUID]:
+    """The event_ids of open differences that only PostgreSQL has."""
+    rows = await state.execute(
+        """SELECT event_id FROM migration.differences
+        WHERE legacy_table = %s AND kind = %s AND resolved_at IS NULL ORDER BY event_id""",
+        [table.name, ONLY_IN_POSTGRES],
+    )
+    return [event_id for (event_id,) in await rows.fetchall()]
+
+
+async def resolve(state: Connection, table: LegacyTable, event_ids: Sequence[UUID], resolution: str) -> None:
+    """Note how differences ended."""
+    await state.execute(
+        """UPDATE migration.differences SET resolved_at = now(), resolution = %s
+        WHERE legacy_table = %s AND event_id = ANY(%s) AND resolved_at IS NULL""",
+        [resolution, table.name, list(event_ids)],
+    )
+
+
+async def resolve_chunk(state: Connection, table: LegacyTable, first: UUID, last: UUID) -> None:
+    """Note that the rows of a chunk, from the first to the last event_id, are equal now."""
+    await state.execute(
+        """UPDATE migration.differences SET resolved_at = now(), resolution = 'equal now'
+        WHERE legacy_table = %s AND event_id BETWEEN %s AND %s AND resolved_at IS NULL""",
+        [table.name, first, last],
+    )

@@ -1,0 +1,91 @@
+"""Parity of rows: chunks are sealed or taken apart, and what differs is noted, repaired and sealed again."""
+
+import time
+from dataclasses import dataclass
+from uuid import UUID
+
+from gcc_platform.migration.copied_rows import Pace, copy_rows
+from gcc_platform.migration.identity import Origin, origin
+from gcc_platform.migration.landing import land
+from gcc_platform.migration.legacy_database import has_event_id
+from gcc_platform.migration.parity import differences, sealing
+from gcc_platform.migration.parity.bisecting import Sides
+from gcc_platform.migration.parity.sealing import DoneChunk
+from gcc_platform.migration.postgres import Connection
+from ingest_service.backoff import Backoff
+
+_RETRY = Backoff(first=0.5, most=30.0)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a check of one table found."""
+
+    sealed: int
+    """Chunks that are equal."""
+    different: int
+    """Chunks that are not."""
+    differences: int
+    """Rows that are not equal."""
+
+
+async def check(state: Connection, sides: Sides, *, deep: bool = False) -> Checked:
+    """Verify the sealed chunks in ClickHouse, seal new ones, and note each row that differs.
+
+    `deep`: PostgreSQL reads all rows again, and so finds what was changed or deleted there since they were copied.
+    Raises psycopg.Error and ClickHouseUnavailable.
+    """
+    table, database = sides.table, sides.database
+    if deep:
+        await _expect_what_is_there(state, sides)
+    verified = await sealing.verify(state, sides.clickhouse, table, database)
+    fresh = await sealing.seal(state, sides.clickhouse, table, database)
+    for chunk in fresh.equal:
+        await differences.resolve_chunk(state, table, *_ends(sides, chunk))
+    count = 0
+    for chunk in fresh.different:
+        found = await sides.differences(chunk)
+        await differences.resolve_chunk(state, table, *_ends(sides, chunk))
+        await differences.record(state, table, found)
+        count += len(found)
+    return Checked(len(verified.equal) + len(fresh.equal), len(fresh.different), count)
+
+
+async def repair(state: Connection, sides: Sides) -> int:
+    """Bring the rows that only PostgreSQL has, each under its own event_id; how many there still were.
+
+    An event that comes late after all has the same key, and collapses with its row. Raises psycopg.Error and
+    InsertFailed.
+    """
+    old, table, database = sides.old, sides.table, sides.database
+    missing = await differences.missing_in_clickhouse(state, table)
+    made = [found.id for found in map(origin, missing) if found]
+    has_column = await has_event_id(old, table)
+    where = "r.id = ANY(%(ids)s)" + (" OR r.event_id = ANY(%(event_ids)s)" if has_column else "")
+    rows = await copy_rows(
+        old, table, database, where, {"ids": made, "event_ids": list(missing)}, Pace(), has_event_id=has_column
+    )
+    await land(sides.clickhouse, table, rows.lines, f"repair/{table.name}/{time.time_ns()}", _RETRY)
+    await differences.resolve(state, table, missing, "sent from PostgreSQL")
+    return len(rows.lines)
+
+
+async def _expect_what_is_there(state: Connection, sides: Sides) -> None:
+    """Expect of each chunk the rows that PostgreSQL has now, and break its seal."""
+    rows = await state.execute(
+        "SELECT first_id, last_id FROM migration.chunks WHERE legacy_table = %s AND state = 'done' ORDER BY first_id",
+        [sides.table.name],
+    )
+    for first_id, last_id in await rows.fetchall():
+        now = await sides.sum_in_postgres(first_id, last_id)
+        await state.execute(
+            """UPDATE migration.chunks SET rows_written = %s, copied_sum = %s, sealed_at = NULL
+            WHERE legacy_table = %s AND first_id = %s""",
+            [now.rows, now.checksum, sides.table.name, first_id],
+        )
+
+
+def _ends(sides: Sides, chunk: DoneChunk) -> tuple[UUID, UUID]:
+    """The event_ids of a chunk's first and last id."""
+    table, database = sides.table.number, sides.database.number
+    return Origin(table, database, chunk.first_id).event_id(), Origin(table, database, chunk.last_id).event_id()
