@@ -74,7 +74,7 @@ async def plan(state: Connection, table: str, first_id: int, last_id: int, width
 
 
 async def retry_failed(state: Connection, tables: Sequence[str]) -> None:
-    """Take up chunks again that failed, for what failed them may have been mended."""
+    """Take up chunks again that failed, for the cause may be fixed."""
     await state.execute(
         "UPDATE migration.chunks SET state = 'planned' WHERE state = 'failed' AND legacy_table = ANY(%s)", [tables]
     )

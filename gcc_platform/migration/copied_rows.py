@@ -37,14 +37,14 @@ class CopiedRows:
 
 @dataclass
 class Pace:
-    """Reads so many rows a second at most: PostgreSQL makes no more than is read. None is no limit."""
+    """A limit of rows per second, or none: PostgreSQL makes no more than is read."""
 
     rows_per_second: float | None = None
     clock: Callable[[], float] = time.monotonic
     _next: float = 0.0
 
     async def wait(self, rows: int) -> None:
-        """Wait until so many more rows may be read."""
+        """Wait until this number of rows may be read."""
         if self.rows_per_second:
             self._next = max(self._next, self.clock()) + rows / self.rows_per_second
             await asyncio.sleep(self._next - self.clock())

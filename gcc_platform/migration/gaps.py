@@ -27,10 +27,10 @@ def opened(present: Iterable[int], first: int, last: int, seen_at: datetime) -> 
 
 
 def remaining(gaps: Iterable[Gap], present: Sequence[int], horizon: datetime) -> Iterator[Gap]:
-    """What is left of gaps after ids of them were found.
+    """The gaps that stay after some of their ids were found.
 
-    A gap that was seen before the horizon is decided: whoever held one of its ids is gone, so a row is there or will
-    never be. `horizon` has to be older than the snapshot in which the ids were found.
+    A gap that was seen before the horizon is decided: the transactions that could hold its ids have ended, so a row
+    is there or will never be. `horizon` has to be older than the snapshot in which the ids were found.
     """
     for gap in gaps:
         if gap.seen_at >= horizon:

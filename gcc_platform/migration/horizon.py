@@ -1,7 +1,7 @@
 """Which ids of an old table are decided: nobody can still commit a row with one of them.
 
-An id is taken before its row is visible, and a sequence gives it without a transaction id. Whoever took one and has
-not committed is in a transaction that began before he took it. So ids taken before the oldest transaction began are
+An id is taken before its row is visible, and a sequence gives it without a transaction id. A session that took one and
+has not committed is in a transaction that began before. So ids taken before the oldest transaction began are
 decided. (Sound while ids are taken in the transaction that inserts the row, and while the sequence's CACHE is 1.)
 """
 

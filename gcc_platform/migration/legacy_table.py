@@ -18,7 +18,7 @@ class Database:
     zones: Mapping[str, str] = field(default_factory=dict)
     """The time zone of the naive times, by table: that of the crawlers' clocks. UTC for others."""
     number: int = 0
-    """Tells databases apart whose tables have the same ids."""
+    """Distinguishes databases whose tables have the same ids."""
 
     def zone(self, table: str) -> str:
         """The time zone of a table."""

@@ -8,13 +8,17 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from gcc_platform.migration.legacy_table import Database
 from gcc_platform.migration.legacy_tables import LEGACY_TABLES
 from ingest_service import urls
-from ingest_service.errors import UserError
+from ingest_service.errors import MissingSetting, UserError
 from ingest_service.settings import local_environment
 from ingest_service.urls import MissingUrl
 
 
 class BadZone(UserError):
     """GCC_LEGACY_ZONE cannot be read."""
+
+
+class NoLegacyDatabase(MissingSetting):
+    """There is nothing to move over."""
 
 
 class MigrationSettings(BaseSettings):
@@ -29,7 +33,7 @@ class MigrationSettings(BaseSettings):
     legacy_zone: str = Field("UTC", alias="GCC_LEGACY_ZONE")
     """The time zone of its naive times: `Asia/Kolkata`, or by table `UTC,post_log=Asia/Kolkata`."""
     legacy_number: int = Field(0, alias="GCC_LEGACY_NUMBER", ge=0, le=4095)
-    """Tells several old databases apart whose tables have the same ids. For ever: it is in the event_ids."""
+    """Distinguishes several old databases whose tables have the same ids. For ever: it is in the event_ids."""
     clickhouse_url: SecretStr | None = Field(None, alias="GCC_MIGRATION_CLICKHOUSE_URL")
     main_clickhouse_url: SecretStr | None = Field(None, alias="CLICKHOUSE_URL")
     postgres_url: SecretStr | None = Field(None, alias="GCC_MIGRATION_POSTGRES_URL")
@@ -46,7 +50,9 @@ class MigrationSettings(BaseSettings):
 
     @property
     def legacy(self) -> str:
-        """The URL of the old PostgreSQL. Raises MissingUrl and BadUrl."""
+        """The URL of the old PostgreSQL. Raises NoLegacyDatabase and BadUrl."""
+        if self.legacy_url is None:
+            raise NoLegacyDatabase("GCC_LEGACY_URL is not set: it names the old PostgreSQL, postgresql://...")
         return _url(("GCC_LEGACY_URL", self.legacy_url), schemes=urls.POSTGRES)
 
     @property
@@ -86,11 +92,11 @@ def _zones(text: str) -> dict[str, str]:
         elif table in LEGACY_TABLES:
             zones[table] = _known_zone(zone)
         else:
-            raise BadZone(f"GCC_LEGACY_ZONE: {table!r} is no old table; those are {', '.join(LEGACY_TABLES)}")
+            raise BadZone(f"GCC_LEGACY_ZONE: unknown table {table!r}; the old tables are {', '.join(LEGACY_TABLES)}")
     return dict.fromkeys(LEGACY_TABLES, default) | zones
 
 
 def _known_zone(name: str) -> str:
     if name not in available_timezones():
-        raise BadZone(f"GCC_LEGACY_ZONE: {name!r} is no time zone, such as UTC or Asia/Kolkata")
+        raise BadZone(f"GCC_LEGACY_ZONE: unknown time zone {name!r}; known are UTC, Asia/Kolkata, ...")
     return name

@@ -89,7 +89,7 @@ class Tail:
         where = "r.id = ANY(%(ids)s)" + (" AND r.event_id IS NULL" if has_event_id else "")
         rows = await copy_rows(self.old, self.table, self.database, where, ids, _NO_PACE, has_event_id=has_event_id)
         await note_invalid(self.state, self.old, self.table, self.database, where, ids)
-        # After the snapshot: whoever holds the id of a gap began before this time.
+        # After the snapshot: the transaction that holds the id of a gap began before this time.
         found = await (await self.old.execute("SELECT clock_timestamp()")).fetchone()
         assert found is not None
         return _Look(ids["ids"], rows, max(new, default=before.next_id - 1), found[0])

@@ -1,7 +1,7 @@
 """Volume: the rows of the last five minutes, compared with the same minutes of earlier days or with the last hour.
 
 A type that is steady and stops is noticed after five minutes, long before its rows are too old. Rows are counted in the
-ledger, which has one line per insert.
+ledger, which has one line per insert; what a migration brings is not counted.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,9 +31,10 @@ WHERE landed_at <= this
     day -> landed_at > this - toIntervalSecond(day * 86400 + 300) AND landed_at <= this - toIntervalSecond(day * 86400),
     range(1, 8)))
   AND landed_at > this - INTERVAL 8 DAY
+  AND NOT startsWith(batch, 'migration/')
 GROUP BY type, bucket
 """
-_OLDEST = "SELECT type, min(landed_at) FROM _e.ingest_batches GROUP BY type"
+_OLDEST = "SELECT type, min(landed_at) FROM _e.ingest_batches WHERE NOT startsWith(batch, 'migration/') GROUP BY type"
 
 
 @dataclass(frozen=True)

@@ -68,13 +68,13 @@ async def _run(servers: Servers, names: Sequence[str], workers: int, rate: float
 
 
 async def _plan(servers: Servers, table: LegacyTable) -> None:
-    said = False
+    reported = False
 
     def waiting() -> None:
-        nonlocal said
-        if not said:
+        nonlocal reported
+        if not reported:
             click.echo(f"{table.name}: waiting for the transactions that are under way in the old database", err=True)
-            said = True
+            reported = True
 
     await plan(servers.old, servers.state, table, servers.settings.chunk_rows, waiting)
 

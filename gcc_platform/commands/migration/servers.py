@@ -1,4 +1,4 @@
-"""What the commands of a migration connect to, and the tables that they are told."""
+"""What the commands of a migration connect to, and the tables that they are called with."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence

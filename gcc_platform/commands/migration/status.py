@@ -1,6 +1,7 @@
 """gcc-platform migration status: where each table stands."""
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -13,6 +14,9 @@ from gcc_platform.migration.status import TableStatus
 from gcc_platform.migration.status import status as status_of
 from gcc_platform.watch.page import duration
 from ingest_service.commands.errors import exit_on_error
+
+_WIDTH = 160
+"""Of lines that are not on a terminal: nothing is folded."""
 
 
 @click.command()
@@ -31,7 +35,7 @@ def status(as_json: bool) -> None:
         for each in found:
             click.echo(json.dumps(asdict(each) | {"seconds_left": each.seconds_left}, default=str))
     elif found:
-        Console().print(_table(found))
+        Console(width=None if sys.stdout.isatty() else _WIDTH).print(_table(found))
     else:
         click.echo("nothing is planned: gcc-platform migration backfill begins")
 

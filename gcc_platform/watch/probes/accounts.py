@@ -26,7 +26,8 @@ _LEDGER = (
     "sumMapIf(map(type, rows), toUnixTimestamp64Milli(landed_at) < cut) AS complete, "
     "sumMapIf(map(type, rows), toUnixTimestamp64Milli(landed_at) >= cut) AS newest FROM _e.ingest_batches "
     "WHERE landed_at >= fromUnixTimestamp64Milli(if({since:Int64} = 0, cut, {since:Int64})) "
-    "AND batch != '' SETTINGS max_execution_time = 5, output_format_json_quote_64bit_integers = 0, "
+    "AND batch != '' AND NOT startsWith(batch, 'migration/') "
+    "SETTINGS max_execution_time = 5, output_format_json_quote_64bit_integers = 0, "
     'log_comment = \'{"watch": "accounts"}\' FORMAT JSONEachRow'
 )
 

@@ -21,6 +21,7 @@ CLICKHOUSE_USERS = {
     "dbt": "GCC_DBT_CLICKHOUSE_URL",
     "sync": "GCC_SYNC_CLICKHOUSE_URL",
     "analyst": "GCC_READER_CLICKHOUSE_URL",
+    "migration": "GCC_MIGRATION_CLICKHOUSE_URL",
 }
 
 
@@ -54,6 +55,9 @@ def clickhouse(stack: Mapping[str, str]) -> Iterator[dict[str, Client]]:
         ("sync", "SELECT count() FROM system.query_log"),
         ("analyst", "SELECT count() FROM _e.privileges"),
         ("analyst", "SELECT count() FROM warehouse.privileges SETTINGS max_threads = 1"),
+        ("migration", "INSERT INTO _e.privileges (id) VALUES (2)"),
+        ("migration", "SELECT count() FROM warehouse.privileges"),
+        ("migration", "CREATE DATABASE IF NOT EXISTS migration"),
     ],
 )
 def test_a_clickhouse_user_may_do_its_duty(clickhouse: dict[str, Client], user: str, statement: str) -> None:
@@ -75,6 +79,9 @@ def test_a_clickhouse_user_may_do_its_duty(clickhouse: dict[str, Client], user: 
         ("sync", "ALTER TABLE _e.privileges DELETE WHERE 1"),
         ("analyst", "INSERT INTO warehouse.privileges VALUES (1)"),
         ("analyst", "DROP TABLE warehouse.privileges"),
+        ("migration", "DROP TABLE _e.privileges"),
+        ("migration", "ALTER TABLE _e.privileges DELETE WHERE 1"),
+        ("migration", "INSERT INTO warehouse.privileges VALUES (1)"),
         ("analyst", "CREATE TABLE warehouse.mine (id UInt64) ENGINE = Memory"),
     ],
 )

@@ -80,6 +80,17 @@ def test_rows_are_counted_in_windows_of_five_minutes_before_now(ledger: Client, 
     assert list(found.same_minutes_of_earlier_days) == [100, 0, 0, 0, 0, 0, 300]
 
 
+def test_what_a_migration_brings_is_not_usual(ledger: Client, clickhouse: ClickHouse) -> None:
+    ledger.command(
+        "INSERT INTO _e.ingest_batches (type, batch, rows, landed_at) "
+        f"SELECT 'post_log', 'migration/backfill/post_log/1-9.1', 100000, toDateTime('{NOW:%Y-%m-%d %H:%M:%S}', 'UTC') "
+        "- 300 * (number + 1) FROM numbers(12)"
+    )
+    assert volume.measure(clickhouse, NOW) == {}
+    land(ledger, 20, timedelta(minutes=21))
+    assert sum(volume.measure(clickhouse, NOW)["post_log"].last_hour) == 0
+
+
 def test_only_windows_since_the_first_row_count(ledger: Client, clickhouse: ClickHouse) -> None:
     land(ledger, 50, timedelta(minutes=21))
     found = volume.measure(clickhouse, NOW)["post_log"]

@@ -1,0 +1,201 @@
+"""gcc-platform migration, as an operator runs it; and killed, as machines do."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from gcc_platform.migration.identity import Origin
+from gcc_platform.migration.legacy_tables import LEGACY_TABLES
+from tests.conftest import NAMES
+from tests.gcc_platform.migration.moving import Moving
+from tests.harness.running import query
+
+RAW = LEGACY_TABLES["profile_log"].raw_table
+
+
+class Operator:
+    """Runs commands on the tests' servers."""
+
+    def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
+        outside = {name: value for name, value in os.environ.items() if name not in NAMES}
+        self._environment = {**outside, **environment, "GCC_MIGRATION_CHUNK_ROWS": "500"}
+        self._folder = folder
+
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [Path(sys.executable).with_name("gcc-platform"), "migration", *arguments],
+            cwd=self._folder,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: str, code: int = 0) -> str:
+        """Its output."""
+        process = self.start(*arguments)
+        output, errors = process.communicate(timeout=120)
+        assert process.returncode == code, errors + output
+        return output or errors
+
+    def status(self) -> Sequence[Mapping[str, object]]:
+        return [json.loads(line) for line in self.run("status", "--json").splitlines()]
+
+
+@pytest.fixture
+def operator(raw_tables: Mapping[str, str], moving: Moving, tmp_path: Path) -> Operator:
+    return Operator({**raw_tables, "GCC_LEGACY_URL": moving.legacy_url}, tmp_path)
+
+
+def fill(old: psycopg.Connection, rows: int) -> None:
+    old.execute(
+        "INSERT INTO profile_log (platform, profile_id, metrics, timestamp) SELECT 'INSTAGRAM', 'p' || i, "
+        """'[{"key": "followers", "value": 5}]', timestamp '2026-01-01' + i * interval '1 second' """
+        f"FROM generate_series(1, {rows}) AS i".encode()
+    )
+
+
+def test_a_table_moves_from_the_preparation_to_equal_checksums(operator: Operator, old: psycopg.Connection) -> None:
+    fill(old, 1200)
+    operator.run("init")
+    assert "profile_log: has the column event_id and its index" in operator.run("init", "profile_log")
+    assert operator.run("backfill", "profile_log") == "profile_log: 3 of 3 chunks done, 1200 rows, 0 rejected\n"
+    fill(old, 7)
+    operator.run("tail", "profile_log", "--once")
+    assert operator.run("check", "profile_log", "--level", "rows") == "profile_log: 3 chunks are equal\n"
+    [status] = operator.status()
+    assert (status["table"], status["done"], status["sealed"], status["tail_rows"]) == ("profile_log", 3, 3, 7)
+    assert "profile_log" in operator.run("status")
+
+
+def test_what_is_missing_is_found_repaired_and_then_equal(
+    operator: Operator, moving: Moving, old: psycopg.Connection
+) -> None:
+    fill(old, 1200)
+    operator.run("init")
+    operator.run("backfill", "profile_log")
+    query(moving.ingest_url, f"ALTER TABLE {RAW} DELETE WHERE event_id = '{Origin(1, 0, 700).event_id()}' "
+                             "SETTINGS mutations_sync = 2")  # fmt: skip
+    found = operator.run("check", "profile_log", code=1)
+    assert "profile_log: 2 chunks are equal, 1 differ, in 1 rows" in found
+    assert "2 totals differ" in found
+    assert operator.status()[0]["open_differences"] == {"only in PostgreSQL": 1}
+    assert operator.run("repair", "profile_log") == "profile_log: 1 rows sent from PostgreSQL\n"
+    operator.run("check", "profile_log")
+    assert operator.status()[0]["open_differences"] == {}
+
+
+def test_rows_that_were_changed_or_deleted_since_are_found_by_a_deep_check(
+    operator: Operator, old: psycopg.Connection
+) -> None:
+    fill(old, 600)
+    operator.run("init")
+    operator.run("backfill", "profile_log")
+    operator.run("check", "profile_log")
+    old.execute("UPDATE profile_log SET source = 'x' WHERE id = 3; DELETE FROM profile_log WHERE id = 555")
+    operator.run("check", "profile_log", "--level", "rows")
+    assert "2 differ, in 2 rows" in operator.run("check", "profile_log", "--level", "rows", "--deep", code=1)
+    assert operator.status()[0]["open_differences"] == {"differs": 1, "only in ClickHouse": 1}
+
+
+def test_nothing_is_lost_or_doubled_however_often_workers_are_killed(
+    operator: Operator, moving: Moving, old: psycopg.Connection
+) -> None:
+    fill(old, 12_000)
+    operator.run("init")
+    chance = random.Random(1)
+    kills = 0
+    while kills < 6:
+        worker = operator.start("backfill", "profile_log", "--workers", "2", "--rate", "3000")
+        time.sleep(chance.uniform(1.5, 3.0))
+        if kills % 3 == 2:  # its connection, in the middle of a COPY
+            old.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'COPY (SELECT%'")
+        worker.kill()
+        worker.communicate()
+        kills += 1
+    assert "24 of 24 chunks done, 12000 rows, 0 rejected" in operator.run("backfill", "profile_log", "--workers", "2")
+    assert len(moving.stored("profile_log", "event_id")) == 12_000
+    assert "24 chunks are equal" in operator.run("check", "profile_log", "--level", "rows")
+    assert moving.noted("SELECT sum(attempts) > 24 FROM migration.chunks") == [(True,)]
+
+
+def test_ctrl_c_ends_a_backfill_and_the_next_one_goes_on(operator: Operator, old: psycopg.Connection) -> None:
+    fill(old, 3000)
+    operator.run("init")
+    running = operator.start("backfill", "profile_log", "--rate", "500")
+    time.sleep(3)
+    running.send_signal(signal.SIGINT)
+    _, errors = running.communicate(timeout=30)
+    assert running.returncode != 0
+    assert "Traceback" not in errors
+    operator.run("backfill", "profile_log")
+
+
+def test_a_row_that_clickhouse_refuses_is_noted_and_the_others_are_brought(
+    operator: Operator, moving: Moving, old: psycopg.Connection
+) -> None:
+    fill(old, 900)
+    old.execute("UPDATE profile_log SET profile_id = 'refused' WHERE id = 321")
+    operator.run("init")
+    query(moving.ingest_url, f"ALTER TABLE {RAW} ADD CONSTRAINT of_the_test CHECK profile_id != 'refused'")
+    try:
+        assert "899 rows, 1 rejected" in operator.run("backfill", "profile_log")
+    finally:
+        query(moving.ingest_url, f"ALTER TABLE {RAW} DROP CONSTRAINT of_the_test")
+    assert moving.noted("SELECT id, reason FROM migration.rejected") == [(321, "refused")]
+    operator.run("check", "profile_log", "--level", "rows")
+
+
+def test_a_chunk_that_fails_says_why_and_keeps_no_other_table_from_its_backfill(
+    operator: Operator, moving: Moving, old: psycopg.Connection
+) -> None:
+    fill(old, 10)
+    old.execute(
+        "INSERT INTO order_log (platform, platform_order_id, store, timestamp) VALUES ('S', 'o', 's', '2026-01-01')"
+    )
+    operator.run("init")
+    query(moving.ingest_url, f"ALTER TABLE {RAW} RENAME COLUMN handle TO name")
+    try:
+        found = operator.run("backfill", "profile_log", "order_log", code=1)
+    finally:
+        query(moving.ingest_url, f"ALTER TABLE {RAW} RENAME COLUMN name TO handle")
+    assert "order_log: 1 of 1 chunks done" in found
+    assert "handle" in str(operator.status()[0]["error"])
+    assert "1 of 1 chunks done" in operator.run("backfill", "profile_log")
+
+
+def test_without_the_old_databases_url_the_error_names_the_setting(
+    raw_tables: Mapping[str, str], tmp_path: Path
+) -> None:
+    assert "GCC_LEGACY_URL is not set: it names the old PostgreSQL" in Operator(raw_tables, tmp_path).run(
+        "status", code=2
+    )
+
+
+def test_a_user_who_does_not_see_other_transactions_is_refused(
+    raw_tables: Mapping[str, str], moving: Moving, old: psycopg.Connection, tmp_path: Path
+) -> None:
+    old.execute(
+        "DROP ROLE IF EXISTS reader; CREATE ROLE reader LOGIN PASSWORD 'x'; GRANT CONNECT ON DATABASE gcc TO reader"
+    )
+    try:
+        url = moving.legacy_url.replace("postgres:secret@", "reader:x@")
+        refused = Operator({**raw_tables, "GCC_LEGACY_URL": url}, tmp_path).run("tail", "--once", code=1)
+        assert 'GRANT pg_read_all_stats TO "reader"' in refused
+    finally:
+        old.execute("DROP OWNED BY reader; DROP ROLE reader")
+
+
+def test_the_statements_for_the_dba_are_those_that_init_runs(operator: Operator, old: psycopg.Connection) -> None:
+    for statement in operator.run("init", "--print").splitlines():
+        old.execute(statement.encode())
+    assert old.execute("SELECT count(*) FROM pg_indexes WHERE indexname LIKE '%_event_id'").fetchone() == (8,)
