@@ -9,6 +9,7 @@ from ingest_service.commands.init import init
 from ingest_service.commands.publish import publish
 from ingest_service.commands.run import run
 from ingest_service.commands.simulate import simulate
+from ingest_service.commands.spool import spool
 from ingest_service.observability import logs
 
 
@@ -24,5 +25,5 @@ def main() -> None:
     unknown_settings.warn()
 
 
-for command in (init, run, publish, simulate, archive, dead_letters):
+for command in (init, run, publish, simulate, archive, dead_letters, spool):
     main.add_command(command)

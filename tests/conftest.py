@@ -3,16 +3,22 @@
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import psycopg
 import pytest
 from hypothesis import settings
 
 from gcc_platform.local_stack.ports import Ports
+from gcc_platform.local_stack.postgres import ROLES, SUPERUSER, Postgres
 from gcc_platform.local_stack.stack import Stack
 
 STOP_AT_END_OF_INPUT = "import sys; sys.stdin.read(); from gcc_platform.cli import main; main()"
+
+LEGACY = Path(__file__).parent / "harness" / "legacy.sql"
+"""The old log tables."""
 
 NAMES = (
     "AMQP_URL",
@@ -60,6 +66,25 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str
     servers.stop()
     guard.kill()
     guard.communicate()
+
+
+@pytest.fixture(scope="session")
+def old_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of an empty database of the company's."""
+    passwords = dict.fromkeys((SUPERUSER, *ROLES), "secret")
+    server = Postgres(tmp_path_factory.mktemp("old"), Ports.free(), passwords, fast=True)
+    server.start(threading.Event())
+    yield server.url("postgresql", SUPERUSER, server.ports.postgres, "/gcc")
+    server.stop()
+
+
+@pytest.fixture
+def old(old_server: str) -> Iterator[psycopg.Connection]:
+    """The old log tables, empty, with ids from 1."""
+    with psycopg.connect(old_server, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        connection.execute(LEGACY.read_bytes())
+        yield connection
 
 
 def _stop_when_we_die(directory: Path) -> subprocess.Popen[bytes]:

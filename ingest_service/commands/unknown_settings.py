@@ -64,6 +64,7 @@ READ_ELSEWHERE = frozenset(
         "GCC_READER_POSTGRES_URL",
         # the crawlers' SDK
         "GCC_SPOOL_DIR",
+        "GCC_LEGACY_WRITES",
         # tests
         "GCC_CHAOS_SECONDS",
         "GCC_CHAOS_SEED",

@@ -6,12 +6,14 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any
 
+from ingest_service.publisher import legacy_writes
 from ingest_service.publisher.event_publisher import EventPublisher
+from ingest_service.publisher.legacy_writes import LegacyWrites
+from ingest_service.publisher.log_events import event_of
 from ingest_service.publisher.rate_limited_log import RateLimitedLog
 from ingest_service.publisher.spool import SpoolUnusable
 
@@ -20,16 +22,6 @@ SPOOL_VARIABLE = "GCC_SPOOL_DIR"
 
 _SWEEP_SECONDS = 1.0
 _EXIT_SECONDS = 2.0
-_RENAMED_TYPES = {"yt_profile_relationship_logs": "yt_profile_relationship_log"}
-"""Event types that Beat's dispatcher names differently."""
-_RENAMED_FIELDS = {
-    "platform_post_id": "shortcode",
-    "source_channel_id": "source_profile_id",
-    "target_channel_id": "target_profile_id",
-}
-_NOT_SENT = {"id", "timestamp"}
-"""The row's id, and a time without a zone by the crawler's clock: emit sets the time instead, as Beat did."""
-
 _logger = logging.getLogger(__name__)
 _log = RateLimitedLog(_logger)
 _log_rarely = RateLimitedLog(_logger, seconds=600)
@@ -131,7 +123,8 @@ async def make_scrape_log_event(log_type: str, log: Any) -> None:
     ``*_channel_id`` of a relationship are its profile ids, the dimension ``taken_at_timestamp`` (Unix seconds) is a
     post's publish_time, the dimension ``store`` an order's store. Beat's type ``yt_profile_relationship_logs`` is
     yt_profile_relationship_log. ``timestamp`` is not sent: event_timestamp is the time of the call, unless the log has
-    a field of that name.
+    a field of that name. A log with an ``event_id`` is dual-written: its event_timestamp is its ``timestamp``, in the
+    zone of GCC_LEGACY_ZONE. While GCC_LEGACY_WRITES is ``rows``, nothing is published.
 
     AMQP_URL is the broker. GCC_SPOOL_DIR, if set, is a folder in which each process takes the first free spool (0, 1,
     ...) and sends the events that dead processes left in the others. If the folder cannot be used, an error is logged
@@ -139,6 +132,8 @@ async def make_scrape_log_event(log_type: str, log: Any) -> None:
     and so has a forked process. Call `close` before the event loop ends; otherwise its events in memory go to the
     spool.
     """
+    if legacy_writes.logged_mode() is LegacyWrites.ROWS:
+        return
     try:
         publisher = await _publishers.of(asyncio.get_running_loop()).get()
     except KeyError:
@@ -177,29 +172,10 @@ async def _enter() -> EventPublisher:
 
 
 def _event(log_type: str, log: Any) -> tuple[str, dict[str, Any]]:
-    """The event type's name, and the fields renamed to the contract's names."""
+    """A log that has an event_id has a row with the same one: its time has to be the row's as well."""
     fields = dict(log) if isinstance(log, Mapping) else _attributes(log)
-    event = {_RENAMED_FIELDS.get(name, name): value for name, value in fields.items() if name not in _NOT_SENT}
-    for name in ("metrics", "dimensions", *(each for each in event if each.endswith(("_metrics", "_dimensions")))):
-        if name in event:
-            event[name] = _by_key(event[name])
-    dimensions = event.get("dimensions") or {}
-    if log_type == "post_log" and "publish_time" not in event and (taken := dimensions.get("taken_at_timestamp")):
-        event["publish_time"] = datetime.fromtimestamp(taken, UTC).isoformat()
-    if log_type == "order_log":
-        event.setdefault("store", dimensions.get("store"))
-    if log_type.startswith("yt_"):
-        event.setdefault("platform", "YOUTUBE")
-    return _RENAMED_TYPES.get(log_type, log_type), event
+    return event_of(log_type, fields, legacy_writes.zone() if fields.get("event_id") else None)
 
 
 def _attributes(log: object) -> dict[str, Any]:
     return {name: value for name, value in vars(log).items() if not name.startswith("_")}
-
-
-def _by_key(values: Mapping[str, Any] | Iterable[Any] | None) -> dict[str, Any]:
-    """Convert a list of key-value pairs to a mapping; a mapping is copied."""
-    if isinstance(values, Mapping):
-        return dict(values)
-    pairs = (each if isinstance(each, Mapping) else vars(each) for each in values or ())
-    return {pair["key"]: pair["value"] for pair in pairs}

@@ -4,13 +4,14 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from ingest_service.publisher import EventPublisher, dispatcher, make_scrape_log_event
+from ingest_service.publisher import EventPublisher, dispatcher, legacy_writes, make_scrape_log_event
 from tests.ingest_service.publisher.conftest import Broker, until
 
 METRICS = [{"key": "likes", "value": 5}]
@@ -86,6 +87,33 @@ async def test_a_log_of_beat_arrives_as_the_event_of_the_contract(
     (event,) = await broker.events(log_type.replace("logs", "log"))
     assert expected.items() <= event.items()
     assert "timestamp" not in event
+
+
+async def test_a_dual_written_log_has_the_identity_and_the_time_of_its_row(
+    broker: Broker, default: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GCC_LEGACY_ZONE", "Asia/Kolkata")
+    event_id = "6ecd8c99-4036-403d-bf84-cf8400f67836"
+    log = {**COMMON, "platform": "INSTAGRAM", "profile_id": "7", "timestamp": datetime(2026, 1, 2, 3, 4, 5, 6)}
+    await make_scrape_log_event("profile_log", SimpleNamespace(**log, event_id=event_id))
+    await make_scrape_log_event("profile_log", SimpleNamespace(**log))
+    await dispatcher.close()
+    (dual, other) = await broker.events("profile_log")
+    assert (dual["event_id"], dual["event_timestamp"]) == (event_id, "2026-01-01T21:34:05.000006+00:00")
+    assert other["event_timestamp"] > "2026-01-02T03:04:05"
+
+
+async def test_nothing_is_published_while_a_process_writes_rows_only(
+    broker: Broker, default: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GCC_LEGACY_WRITES", "rows")
+    legacy_writes.logged_mode.cache_clear()
+    try:
+        await make_scrape_log_event("profile_log", {**COMMON, "platform": "p", "profile_id": "1"})
+    finally:
+        legacy_writes.logged_mode.cache_clear()
+    await dispatcher.close()
+    assert await broker.events("profile_log") == []
 
 
 async def test_processes_take_spools_of_their_own(default: Path) -> None:
