@@ -58,11 +58,20 @@ def _garbage(platform: Platform) -> None:
 
 
 def _end_of_garbage(platform: Platform) -> None:
-    _purge(platform, ORDER_QUEUE)
     platform.kill(platform.ingest)  # its share of dead letters is of the last thousand messages
-    _purge(platform, ORDER_QUEUE)
+    asyncio.run(_purge_what_was_given_back(platform))
     platform.start(platform.ingest)
     platform.restart_watch()  # to which the purged messages are missing
+
+
+async def _purge_what_was_given_back(platform: Platform) -> None:
+    """The broker gives back what a consumer that was killed had, and counts the consumer until then."""
+    async with await aio_pika.connect(platform.environment["AMQP_URL"]) as connection:
+        channel = await connection.channel()
+        async with asyncio.timeout(60):
+            while (await channel.get_queue(ORDER_QUEUE)).declaration_result.consumer_count:
+                await asyncio.sleep(0.2)
+        await (await channel.get_queue(ORDER_QUEUE)).purge()
 
 
 def _consume_elsewhere(platform: Platform) -> None:
