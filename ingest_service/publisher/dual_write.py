@@ -7,8 +7,8 @@
     with ThreadPublisher(url, spool=...) as publisher:      # or an emit function of one's own
         publish_commits(Session, publisher.emit)            # once
 
-An event is published after its row's commit: what is rolled back is not published, and a crash between the two leaves a row
-whose event_id names what is missing. The id is made with the object: a column's default would be made at the flush.
+An event is published after its row's commit: what is rolled back is not published, and a crash between the two leaves a
+row whose event_id names what is missing. The id is made with the object: a column's default would be made at the flush.
 
 Not seen are rows that no session flushes as objects: bulk inserts, Core statements, and values that the database makes
 (SQL expressions, server defaults). They have no event_id, and so the migration's tail takes them.
