@@ -77,13 +77,13 @@ class LegacyTable:
         query = f"""SELECT r.id, {select}
             FROM {self.name} AS r CROSS JOIN LATERAL (SELECT {objects} OFFSET 0) AS o
             WHERE ({where}) AND {self.complete} AND {self._valid_sql()}"""
-        return query.replace("$zone", _literal(database.zone(self.name)))
+        return query.replace("$zone", quoted(database.zone(self.name)))
 
     def rejected_sql(self, database: Database, where: str) -> str:
         """A query for the id, reason and content of the complete rows of a condition that cannot be events."""
         query = f"""SELECT r.id, {self._reason_sql()}, to_jsonb(r)::text
             FROM {self.name} AS r WHERE ({where}) AND {self.complete} AND NOT ({self._valid_sql()})"""
-        return query.replace("$zone", _literal(database.zone(self.name)))
+        return query.replace("$zone", quoted(database.zone(self.name)))
 
     def _valid_sql(self) -> str:
         """Which rows can be events."""
@@ -112,5 +112,6 @@ def time_of(column: str) -> str:
     return f"CASE WHEN {column} BETWEEN '1970-01-01' AND '2200-01-01' THEN {column} AT TIME ZONE $zone END"
 
 
-def _literal(text: str) -> str:
+def quoted(text: str) -> str:
+    """A text in SQL."""
     return "'" + text.replace("'", "''") + "'"

@@ -62,3 +62,21 @@ CREATE TABLE IF NOT EXISTS migration.differences (
     resolution text,
     PRIMARY KEY (legacy_table, event_id, kind)
 );
+
+-- How far the reverse writer has read, by the insert_timestamp of ClickHouse's rows.
+CREATE TABLE IF NOT EXISTS migration.reverse (
+    legacy_table text PRIMARY KEY,
+    arrived_until timestamptz NOT NULL,
+    rows_read bigint NOT NULL DEFAULT 0,
+    rows_written bigint NOT NULL DEFAULT 0, -- those that PostgreSQL did not have
+    moved_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- Events that the old tables cannot store, one by one.
+CREATE TABLE IF NOT EXISTS migration.unwritten (
+    legacy_table text NOT NULL,
+    event_id uuid NOT NULL,
+    reason text NOT NULL,                   -- PostgreSQL's words
+    found_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (legacy_table, event_id)
+);

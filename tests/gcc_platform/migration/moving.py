@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,6 +18,8 @@ from gcc_platform.migration.parity import sealing, totals
 from gcc_platform.migration.parity.bisecting import Difference, Sides
 from gcc_platform.migration.parity.sealing import DoneChunk, Sealed
 from gcc_platform.migration.parity.totals import Mismatch
+from gcc_platform.migration.reverse.arrivals import Arrivals
+from gcc_platform.migration.reverse.writer import ReverseWriter, Written
 from gcc_platform.migration.tail import Tail
 from ingest_service.clickhouse.client import connected
 from tests.harness.running import query
@@ -38,7 +40,7 @@ class Moving:
     def forget(self) -> None:
         """Begin again, with empty raw tables."""
         with psycopg.connect(self.state_url, autocommit=True) as own:
-            for table in ("chunks", "rejected", "tail", "gaps", "differences"):
+            for table in ("chunks", "rejected", "tail", "gaps", "differences", "reverse", "unwritten"):
                 own.execute(f"DROP TABLE IF EXISTS migration.{table}")
         for table in LEGACY_TABLES.values():
             query(self.ingest_url, f"TRUNCATE TABLE {table.raw_table}")
@@ -85,6 +87,37 @@ class Moving:
                 self.database,
             )
             return await tail.poll()
+
+    def reverse(self, table: str) -> Written:
+        """One poll of a reverse writer that remembers nothing."""
+        with self.reversing(table) as poll:
+            return poll()
+
+    @contextmanager
+    def reversing(self, table: str, most: int = 20_000) -> Iterator[Callable[[], Written]]:
+        """Polls of one reverse writer."""
+        with asyncio.Runner() as runner:
+            open_ = AsyncExitStack()
+            writer = runner.run(self._reverse_writer(open_, table, most))
+            try:
+                yield lambda: runner.run(writer.poll())
+            finally:
+                runner.run(open_.aclose())
+
+    async def _reverse_writer(self, open_: AsyncExitStack, table: str, most: int) -> ReverseWriter:
+        enter = open_.enter_async_context
+        clickhouse = await enter(connected(self.clickhouse_url, 60))
+        return ReverseWriter(
+            await enter(state.connected(self.state_url)),
+            await enter(legacy_database.writing(self.legacy_url)),
+            LEGACY_TABLES[table],
+            self.database,
+            Arrivals(clickhouse, LEGACY_TABLES[table], most),
+        )
+
+    def minutes_ago(self, minutes: int) -> str:
+        """By ClickHouse's clock."""
+        return query(self.ingest_url, f"SELECT now64(3, 'UTC') - INTERVAL {minutes} MINUTE").strip()
 
     def seal(self, table: str) -> Sealed:
         return asyncio.run(self._seal(table))

@@ -1,0 +1,87 @@
+"""SQL for PostgreSQL: an event as a row of its old table, the inverse of legacy_tables.py.
+
+SQL is over `a.event`, the event as ClickHouse writes it: a JSON object in which `metrics` and the like are text.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from gcc_platform.migration.legacy_table import Database, LegacyTable, quoted
+
+_NAMES: Mapping[str, str] = {"shortcode": "platform_post_id"}
+"""Columns of the old tables that are not called as in the event."""
+_DERIVED = {"handle", "publish_time"}
+"""Made from dimensions, which the old tables have."""
+_CASTS = {"score": "::double precision"}
+
+WITHOUT_ROWS = {"scrape_request_log"}
+"""The crawlers' queue of work, which stays theirs: its events are not written back."""
+
+
+def insert_sql(table: LegacyTable, database: Database, with_series: str | None = None) -> str:
+    """A statement that inserts the events of the table `arrived` which have no row yet, and returns how many.
+
+    `with_series` is the statement's second part, which fills a table of series from the same new rows: `series_sql`.
+    """
+    columns = dict(_columns(table, database))
+    names, values = ", ".join(columns), ", ".join(columns.values())
+    series = f", series AS ({with_series})" if with_series else ""
+    return f"""WITH new AS (
+        INSERT INTO {table.name} ({names}) SELECT {values} FROM arrived AS a
+        ON CONFLICT (event_id) WHERE event_id IS NOT NULL DO NOTHING RETURNING event_id){series}
+        SELECT count(*) FROM new"""
+
+
+def series_sql(table: LegacyTable, database: Database) -> tuple[str, str] | None:
+    """The old table of series that readers use besides a log, and the SQL that fills it; None if there is none."""
+    at = _time(database.zone(table.name))
+    metric = _metric
+    of_new = "FROM arrived AS a JOIN new ON new.event_id = (a.event ->> 'event_id')::uuid"
+    instagram = "WHERE a.event ->> 'platform' = 'INSTAGRAM'"
+    if table.name == "profile_log":
+        return (
+            "insta_account_ts",
+            f"""INSERT INTO insta_account_ts (profile_id, handle, followers, following,
+            media_count, avg_likes, avg_comments, created_at, timestamp)
+            SELECT a.event ->> 'profile_id', a.event ->> 'handle', {metric("followers")}::bigint,
+                {metric("following")}::bigint, {metric("posts")}::bigint, {metric("avg_likes")}::double precision,
+                {metric("avg_comments")}::double precision, {at}, {at} {of_new} {instagram}""",
+        )
+    if table.name == "post_log":
+        return (
+            "insta_post_ts",
+            f"""INSERT INTO insta_post_ts (shortcode, likes, comments, plays, reach, created_at,
+            timestamp)
+            SELECT a.event ->> 'shortcode', {metric("likes")}::bigint, {metric("comments")}::bigint,
+                {metric("plays")}::bigint, {metric("reach")}::bigint, {at}, {at} {of_new} {instagram}""",
+        )
+    return None
+
+
+def _columns(table: LegacyTable, database: Database) -> Iterator[tuple[str, str]]:
+    yield "event_id", "(a.event ->> 'event_id')::uuid"
+    yield table.time, _time(database.zone(table.name))
+    for column in table.columns:
+        if column in ("metrics", "dimensions"):
+            yield column, _as_list(f"(a.event ->> '{column}')::jsonb")
+        elif column not in _DERIVED:
+            yield _NAMES.get(column, column), f"(a.event ->> '{column}'){_CASTS.get(column, '')}"
+    for column in table.lists:
+        if column not in table.columns:
+            yield column, _as_list(f"((a.event ->> 'extra')::jsonb -> '{column}')")
+
+
+def _time(zone: str) -> str:
+    return f"((a.event ->> 'event_timestamp') || '+00')::timestamptz AT TIME ZONE {quoted(zone)}"
+
+
+def _as_list(json: str) -> str:
+    """An object as the list of pairs that the old readers know; anything else as it is."""
+    return f"""CASE WHEN jsonb_typeof({json}) = 'object' THEN
+        (SELECT coalesce(jsonb_agg(jsonb_build_object('key', key, 'value', value)), '[]') FROM jsonb_each({json}))
+        ELSE {json} END"""
+
+
+def _metric(name: str) -> str:
+    """A metric that is a number of at most 18 digits, else NULL."""
+    value = f"((a.event ->> 'metrics')::jsonb -> '{name}')"
+    return f"""CASE WHEN jsonb_typeof({value}) = 'number' AND abs({value}::numeric) < 1e18 THEN {value}::numeric END"""
