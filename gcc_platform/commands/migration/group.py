@@ -5,6 +5,7 @@ import click
 from gcc_platform.commands.migration.backfill import backfill
 from gcc_platform.commands.migration.check import check, repair
 from gcc_platform.commands.migration.init import init
+from gcc_platform.commands.migration.reverse import reverse
 from gcc_platform.commands.migration.status import status
 from gcc_platform.commands.migration.tail import tail
 
@@ -25,5 +26,5 @@ def migration() -> None:
     """
 
 
-for command in (init, backfill, tail, check, repair, status):
+for command in (init, backfill, tail, reverse, check, repair, status):
     migration.add_command(command)

@@ -1,24 +1,18 @@
 """gcc-platform migration tail: takes over what crawlers not yet upgraded still write."""
 
-import asyncio
-import contextlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 import click
-import psycopg
 import structlog
 
-from gcc_platform.commands.migration.servers import TABLES, Servers, with_servers
+from gcc_platform.commands.migration import daemon
+from gcc_platform.commands.migration.daemon import Look
+from gcc_platform.commands.migration.servers import TABLES, Servers
 from gcc_platform.migration import horizon, legacy_database
 from gcc_platform.migration.tail import Tail
-from gcc_platform.resources.postgres import PostgresUnavailable
-from ingest_service.backoff import Backoff
-from ingest_service.clickhouse.errors import InsertFailed
-from ingest_service.clickhouse.unavailable import ClickHouseUnavailable
 from ingest_service.commands.errors import exit_on_error
 
-_RETRY = Backoff(first=1.0, most=30.0)
-_AWAY = (PostgresUnavailable, psycopg.Error, InsertFailed, ClickHouseUnavailable)
 _log = structlog.get_logger()
 
 
@@ -37,36 +31,21 @@ def tail(names: tuple[str, ...], once: bool, seconds: float) -> None:
       gcc-platform migration tail
       gcc-platform migration tail profile_log --once
     """
-    with contextlib.suppress(KeyboardInterrupt):
-        if once:
-            with_servers(lambda servers: _take_all(servers, names))
-        else:
-            _forever(names, seconds)
+    daemon.run(lambda servers: _opened(servers, names), seconds, once=once)
 
 
-def _forever(names: Sequence[str], seconds: float) -> None:
-    attempt = 0
-    while True:
-        try:
-            with_servers(lambda servers: _take_until_stopped(servers, names, seconds))
-        except _AWAY as error:
-            attempt += 1
-            wait = _RETRY.seconds(attempt)
-            _log.warning("the tail waits", error=str(error).strip(), seconds=round(wait, 1))
-            asyncio.run(asyncio.sleep(wait))
-
-
-async def _take_until_stopped(servers: Servers, names: Sequence[str], seconds: float) -> None:
-    while True:
-        await _take_all(servers, names)
-        await asyncio.sleep(seconds)
-
-
-async def _take_all(servers: Servers, names: Sequence[str]) -> None:
-    """Poll each table until nothing is left of what was there."""
+@asynccontextmanager
+async def _opened(servers: Servers, names: Sequence[str]) -> AsyncIterator[Look]:
     await horizon.check(servers.old)
     async with legacy_database.reading(servers.settings.legacy) as monitor:
-        for table in await servers.tables(names):
-            tail_of = Tail(servers.state, servers.old, monitor, servers.clickhouse, table, servers.database)
-            while taken := await tail_of.poll():
-                _log.info("rows taken", table=table.name, rows=taken)
+        tails = [
+            Tail(servers.state, servers.old, monitor, servers.clickhouse, table, servers.database)
+            for table in await servers.tables(names)
+        ]
+
+        async def look() -> None:
+            for each in tails:
+                while taken := await each.poll():
+                    _log.info("rows taken", table=each.table.name, rows=taken)
+
+        yield look

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -17,7 +18,7 @@ from gcc_platform.migration.identity import Origin
 from gcc_platform.migration.legacy_tables import LEGACY_TABLES
 from tests.conftest import NAMES
 from tests.gcc_platform.migration.moving import Moving
-from tests.harness.running import query
+from tests.harness.running import eventually, query
 
 RAW = LEGACY_TABLES["profile_log"].raw_table
 
@@ -171,6 +172,28 @@ def test_a_chunk_that_fails_says_why_and_keeps_no_other_table_from_its_backfill(
     assert "order_log: 1 of 1 chunks done" in found
     assert "handle" in str(operator.status()[0]["error"])
     assert "1 of 1 chunks done" in operator.run("backfill", "profile_log")
+
+
+def test_the_daemons_outlive_servers_that_are_away_and_stop_at_ctrl_c(
+    operator: Operator, moving: Moving, old: psycopg.Connection
+) -> None:
+    operator.run("init")
+    operator.run("backfill", "profile_log")
+    daemons = [operator.start(name, "profile_log", "--seconds", "0.2") for name in ("tail", "reverse")]
+    fill(old, 5)
+    eventually(lambda: len(moving.stored("profile_log", "event_id")) == 5, 60)
+    old.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'gcc migration%'")
+    fill(old, 5)
+    arrived = str(uuid4())
+    query(moving.ingest_url, f"INSERT INTO {RAW} (event_id, platform, profile_id, event_timestamp) "
+                             f"VALUES ('{arrived}', 'INSTAGRAM', 'p', now64(6))")  # fmt: skip
+    eventually(lambda: len(moving.stored("profile_log", "event_id")) == 11, 60)
+    eventually(lambda: bool(old.execute("SELECT FROM profile_log WHERE event_id = %s", [arrived]).rowcount), 60)
+    for daemon in daemons:
+        daemon.send_signal(signal.SIGINT)
+        _, errors = daemon.communicate(timeout=30)
+        assert daemon.returncode == 0, errors
+        assert "Traceback" not in errors
 
 
 def test_without_the_old_databases_url_the_error_names_the_setting(

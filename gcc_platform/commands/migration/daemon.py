@@ -1,0 +1,54 @@
+"""The loop of the migration's two daemons: it looks, waits, and outlives every server that is away."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+
+import psycopg
+import structlog
+
+from gcc_platform.commands.migration.servers import Servers, with_servers
+from gcc_platform.resources.postgres import PostgresUnavailable
+from ingest_service.backoff import Backoff
+from ingest_service.clickhouse.errors import InsertFailed
+from ingest_service.clickhouse.unavailable import ClickHouseUnavailable
+
+Look = Callable[[], Awaitable[None]]
+"""Looks once, at all tables."""
+
+_RETRY = Backoff(first=1.0, most=30.0)
+_AWAY = (PostgresUnavailable, psycopg.Error, InsertFailed, ClickHouseUnavailable)
+_log = structlog.get_logger()
+
+
+def run(
+    opened: Callable[[Servers], contextlib.AbstractAsyncContextManager[Look]], seconds: float, *, once: bool
+) -> None:
+    """Look once, or at this interval until Ctrl-C. `opened` is entered again after a server was away."""
+    with contextlib.suppress(KeyboardInterrupt):
+        if once:
+            with_servers(lambda servers: _look(servers, opened))
+            return
+        attempt = 0
+        while True:
+            try:
+                with_servers(lambda servers: _look_until_stopped(servers, opened, seconds))
+            except _AWAY as error:
+                attempt += 1
+                wait = _RETRY.seconds(attempt)
+                _log.warning("waiting for a server", error=str(error).strip(), seconds=round(wait, 1))
+                asyncio.run(asyncio.sleep(wait))
+
+
+async def _look(servers: Servers, opened: Callable[[Servers], contextlib.AbstractAsyncContextManager[Look]]) -> None:
+    async with opened(servers) as look:
+        await look()
+
+
+async def _look_until_stopped(
+    servers: Servers, opened: Callable[[Servers], contextlib.AbstractAsyncContextManager[Look]], seconds: float
+) -> None:
+    async with opened(servers) as look:
+        while True:
+            await look()
+            await asyncio.sleep(seconds)

@@ -1,0 +1,55 @@
+"""gcc-platform migration reverse: writes events that only ClickHouse has to the old tables."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import click
+import structlog
+
+from gcc_platform.commands.migration import daemon
+from gcc_platform.commands.migration.daemon import Look
+from gcc_platform.commands.migration.servers import TABLES, Servers
+from gcc_platform.migration import legacy_database
+from gcc_platform.migration.reverse.arrivals import Arrivals
+from gcc_platform.migration.reverse.rows_sql import WITHOUT_ROWS
+from gcc_platform.migration.reverse.writer import ReverseWriter
+from ingest_service.commands.errors import exit_on_error
+
+_log = structlog.get_logger()
+
+
+@click.command()
+@TABLES
+@click.option("--once", is_flag=True, help="Write what has arrived, and end.")
+@click.option("--seconds", default=5.0, show_default=True, type=click.FloatRange(min=0.1), help="Between two looks.")
+@exit_on_error()
+def reverse(names: tuple[str, ...], once: bool, seconds: float) -> None:
+    """Write events that only ClickHouse has to the old tables, so that going back loses nothing. Runs until stopped.
+
+    Start it before the first crawler stops writing rows: then it finds every row there already, which proves it daily.
+    scrape_request_log, the crawlers' queue of work, is not written back.
+
+    \b
+    Examples:
+      gcc-platform migration reverse
+      gcc-platform migration reverse profile_log --once
+    """
+    daemon.run(lambda servers: _opened(servers, names), seconds, once=once)
+
+
+@asynccontextmanager
+async def _opened(servers: Servers, names: Sequence[str]) -> AsyncIterator[Look]:
+    async with legacy_database.writing(servers.settings.legacy) as old:
+        writers = [
+            ReverseWriter(servers.state, old, table, servers.database, Arrivals(servers.clickhouse, table))
+            for table in await servers.tables(names)
+            if table.name not in WITHOUT_ROWS
+        ]
+
+        async def look() -> None:
+            for each in writers:
+                done = await each.poll()
+                if done.written or done.refused:
+                    _log.info("rows written", table=each.table.name, rows=done.written, refused=done.refused)
+
+        yield look
