@@ -1,8 +1,9 @@
 """Reads rows of an old table as rows of the raw table: PostgreSQL makes the events and a checksum of each."""
 
 import asyncio
+import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,6 +65,23 @@ async def copy_rows(
     has_event_id: bool = True,
 ) -> CopiedRows:
     """The complete and valid rows of a condition over `r`, as events. Raises psycopg.Error."""
+    batches = copy_batches(connection, table, database, where, parameters, pace, has_event_id=has_event_id)
+    found = [each async for each in batches]
+    return found[0] if found else CopiedRows()
+
+
+async def copy_batches(
+    connection: Connection,
+    table: LegacyTable,
+    database: Database,
+    where: str,
+    parameters: Mapping[str, Any],
+    pace: Pace,
+    *,
+    has_event_id: bool = True,
+    most: int = sys.maxsize,
+) -> AsyncIterator[CopiedRows]:
+    """The same in batches of at most `most` rows, of which one is in memory. Raises psycopg.Error."""
     events = table.events_sql(database, where, has_event_id=has_event_id)
     # OFFSET 0: otherwise the events are made twice, once for the checksum.
     query = f"COPY (SELECT {checksum.in_postgres(table)}, e.* FROM ({events} OFFSET 0) AS e) TO STDOUT"
@@ -73,4 +91,8 @@ async def copy_rows(
             found.add(bytes(line))
             if len(found.lines) % _ROWS_PER_WAIT == 0:
                 await pace.wait(_ROWS_PER_WAIT)
-    return found
+            if len(found.lines) == most:
+                yield found
+                found = CopiedRows()
+    if found.lines:
+        yield found

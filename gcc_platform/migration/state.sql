@@ -54,8 +54,9 @@ CREATE TABLE IF NOT EXISTS migration.differences (
     legacy_table text NOT NULL,
     event_id uuid NOT NULL,
     kind text NOT NULL,                     -- only in PostgreSQL, only in ClickHouse, differs, twice in ClickHouse
-    cause text,
-    detail text,
+    cause text,                             -- of rows that were written to both sides
+    detail text,                            -- the columns that differ
+    day date,                               -- by UTC, of rows that were written to both sides
     first_seen timestamptz NOT NULL DEFAULT now(),
     last_seen timestamptz NOT NULL DEFAULT now(),
     resolved_at timestamptz,

@@ -16,6 +16,8 @@ from ingest_service.clickhouse.client import ClickHouse
 ONLY_IN_POSTGRES = "only in PostgreSQL"
 ONLY_IN_CLICKHOUSE = "only in ClickHouse"
 DIFFERS = "differs"
+UNDER_WAY = "under way"
+"""The cause of a difference that will end by itself."""
 _GROUP = 1000
 """Ids whose checksums are compared at once, before their rows are."""
 
@@ -27,6 +29,8 @@ class Difference:
     event_id: UUID
     kind: str
     detail: str = ""
+    """The columns, or what else is known."""
+    cause: str | None = None
 
 
 @dataclass(frozen=True)

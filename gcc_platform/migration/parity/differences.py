@@ -1,30 +1,36 @@
 """The differences that parity has found, in the state: each with its kind and cause, until it is resolved."""
 
 from collections.abc import Sequence
+from datetime import date
 from uuid import UUID
 
 from gcc_platform.migration.legacy_table import LegacyTable
-from gcc_platform.migration.parity.bisecting import ONLY_IN_POSTGRES, Difference
+from gcc_platform.migration.parity.bisecting import ONLY_IN_POSTGRES, UNDER_WAY, Difference
 from gcc_platform.migration.postgres import Connection
 
 
-async def record(state: Connection, table: LegacyTable, found: Sequence[Difference]) -> None:
-    """Note differences, or that they are still there. One that was resolved and is there again is open again."""
+async def record(state: Connection, table: LegacyTable, found: Sequence[Difference], day: date | None = None) -> None:
+    """Note differences, or that they are still there. One that was resolved and is there again is open again.
+
+    `day` is that of rows that were written to both sides.
+    """
     async with state.cursor() as cursor:
         await cursor.executemany(
-            """INSERT INTO migration.differences (legacy_table, event_id, kind, detail) VALUES (%s, %s, %s, %s)
-            ON CONFLICT (legacy_table, event_id, kind) DO UPDATE
-            SET last_seen = now(), detail = excluded.detail, resolved_at = NULL, resolution = NULL""",
-            [(table.name, each.event_id, each.kind, each.detail) for each in found],
+            """INSERT INTO migration.differences (legacy_table, event_id, kind, cause, detail, day)
+            VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (legacy_table, event_id, kind) DO UPDATE
+            SET last_seen = now(), cause = excluded.cause, detail = excluded.detail, resolved_at = NULL,
+                resolution = NULL""",
+            [(table.name, each.event_id, each.kind, each.cause, each.detail, day) for each in found],
         )
 
 
 async def missing_in_clickhouse(state: Connection, table: LegacyTable) -> Sequence[UUID]:
-    """The event_ids of open differences that only PostgreSQL has."""
+    """The event_ids of open differences that only PostgreSQL has, and whose events are not under way."""
     rows = await state.execute(
         """SELECT event_id FROM migration.differences
-        WHERE legacy_table = %s AND kind = %s AND resolved_at IS NULL ORDER BY event_id""",
-        [table.name, ONLY_IN_POSTGRES],
+        WHERE legacy_table = %s AND kind = %s AND cause IS DISTINCT FROM %s AND resolved_at IS NULL
+        ORDER BY event_id""",
+        [table.name, ONLY_IN_POSTGRES, UNDER_WAY],
     )
     return [event_id for (event_id,) in await rows.fetchall()]
 
@@ -44,4 +50,13 @@ async def resolve_chunk(state: Connection, table: LegacyTable, first: UUID, last
         """UPDATE migration.differences SET resolved_at = now(), resolution = 'equal now'
         WHERE legacy_table = %s AND event_id BETWEEN %s AND %s AND resolved_at IS NULL""",
         [table.name, first, last],
+    )
+
+
+async def resolve_day(state: Connection, table: LegacyTable, day: date) -> None:
+    """Note that the rows of a day that were written to both sides are equal now, before noting those that are not."""
+    await state.execute(
+        """UPDATE migration.differences SET resolved_at = now(), resolution = 'equal now'
+        WHERE legacy_table = %s AND day = %s AND resolved_at IS NULL""",
+        [table.name, day],
     )

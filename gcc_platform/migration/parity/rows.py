@@ -1,15 +1,18 @@
 """Parity of rows: chunks are sealed or taken apart, and what differs is noted, repaired and sealed again."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from uuid import UUID
 
 from gcc_platform.migration.copied_rows import Pace, copy_rows
 from gcc_platform.migration.identity import Origin, origin
 from gcc_platform.migration.landing import land
 from gcc_platform.migration.legacy_database import has_event_id
-from gcc_platform.migration.parity import differences, sealing
+from gcc_platform.migration.parity import differences, dual_rows, sealing
 from gcc_platform.migration.parity.bisecting import Sides
+from gcc_platform.migration.parity.dual_rows import Day
 from gcc_platform.migration.parity.sealing import DoneChunk
 from gcc_platform.migration.postgres import Connection
 from ingest_service.backoff import Backoff
@@ -49,6 +52,17 @@ async def check(state: Connection, sides: Sides, *, deep: bool = False) -> Check
         await differences.record(state, table, found)
         count += len(found)
     return Checked(len(verified.equal) + len(fresh.equal), len(fresh.different), count)
+
+
+async def check_day(state: Connection, sides: Sides, day: date, spooled: Sequence[str]) -> Day:
+    """Compare the rows that crawlers wrote to both sides on a day, and note each that differs, with its cause.
+
+    `spooled` are event_ids that wait in crawlers' spools. Raises psycopg.Error, InsertFailed, ClickHouseUnavailable.
+    """
+    found = await dual_rows.compare(sides, day, spooled)
+    await differences.resolve_day(state, sides.table, day)
+    await differences.record(state, sides.table, found.differences, day)
+    return found
 
 
 async def repair(state: Connection, sides: Sides) -> int:

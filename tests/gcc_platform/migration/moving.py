@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -14,8 +14,9 @@ from gcc_platform.migration.backfill import Backfill
 from gcc_platform.migration.copied_rows import Pace
 from gcc_platform.migration.legacy_table import Database
 from gcc_platform.migration.legacy_tables import LEGACY_TABLES
-from gcc_platform.migration.parity import sealing, totals
+from gcc_platform.migration.parity import dual_rows, sealing, totals
 from gcc_platform.migration.parity.bisecting import Difference, Sides
+from gcc_platform.migration.parity.dual_rows import Day
 from gcc_platform.migration.parity.sealing import DoneChunk, Sealed
 from gcc_platform.migration.parity.totals import Mismatch
 from gcc_platform.migration.reverse.arrivals import Arrivals
@@ -139,6 +140,13 @@ class Moving:
     async def _differences(self, table: str, chunk: DoneChunk) -> Sequence[Difference]:
         async with legacy_database.reading(self.legacy_url) as old, connected(self.clickhouse_url, 60) as clickhouse:
             return await Sides(old, clickhouse, LEGACY_TABLES[table], self.database).differences(chunk)
+
+    def dual_rows(self, table: str, day: date, spooled: Sequence[str] = ()) -> Day:
+        return asyncio.run(self._dual_rows(table, day, spooled))
+
+    async def _dual_rows(self, table: str, day: date, spooled: Sequence[str]) -> Day:
+        async with legacy_database.reading(self.legacy_url) as old, connected(self.clickhouse_url, 60) as clickhouse:
+            return await dual_rows.compare(Sides(old, clickhouse, LEGACY_TABLES[table], self.database), day, spooled)
 
     def totals(self, table: str) -> Sequence[Mismatch]:
         """Of all days."""

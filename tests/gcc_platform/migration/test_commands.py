@@ -95,6 +95,24 @@ def test_what_is_missing_is_found_repaired_and_then_equal(
     assert operator.status()[0]["open_differences"] == {}
 
 
+def test_rows_whose_events_are_missing_are_found_with_their_cause_and_repaired(
+    operator: Operator, moving: Moving, old: psycopg.Connection
+) -> None:
+    operator.run("init")
+    operator.run("backfill", "profile_log")
+    old.execute(
+        "INSERT INTO profile_log (platform, profile_id, timestamp, event_id) "
+        "SELECT 'INSTAGRAM', 'p', (now() AT TIME ZONE 'UTC') - interval '20 minutes', gen_random_uuid() "
+        "FROM generate_series(1, 3)"
+    )
+    rows = ("check", "profile_log", "--level", "rows", "--days", "2")
+    assert "3 only in PostgreSQL: lost before the broker" in operator.run(*rows, code=1)
+    assert operator.status()[0]["open_differences"] == {"only in PostgreSQL: lost before the broker": 3}
+    assert operator.run("repair", "profile_log") == "profile_log: 3 rows sent from PostgreSQL\n"
+    assert "3 rows written to both sides, 0 differ" in operator.run(*rows)
+    assert operator.status()[0]["open_differences"] == {}
+
+
 def test_rows_that_were_changed_or_deleted_since_are_found_by_a_deep_check(
     operator: Operator, old: psycopg.Connection
 ) -> None:
