@@ -35,7 +35,7 @@ async def check(connection: Connection) -> None:
     if is_replica:
         raise CannotSeeTransactions(
             "GCC_LEGACY_URL is a replica, where the transactions of those who write are not visible: new rows would be "
-            "lost. Use the primary's URL; GCC_LEGACY_REPLICA_URL may name the replica for the backfill"
+            "lost. Use the primary's URL for the tail; a replica is enough for backfill and check"
         )
     if not may_see:
         raise CannotSeeTransactions(
