@@ -16,7 +16,7 @@ import psycopg
 from gcc_platform.migration import chunks, legacy_database
 from gcc_platform.migration.chunks import Chunk, Outcome
 from gcc_platform.migration.copied_rows import Pace, copy_rows
-from gcc_platform.migration.horizon import horizon
+from gcc_platform.migration.horizon import check, horizon
 from gcc_platform.migration.landing import land
 from gcc_platform.migration.legacy_table import Database, LegacyTable
 from gcc_platform.migration.postgres import Connection, connect
@@ -108,8 +108,12 @@ class Backfill:
 async def plan(old: Connection, state: Connection, table: LegacyTable, width: int, waiting: Callable[[], None]) -> int:
     """Plan chunks of all ids that exist, once they are decided; how many. Later ids are the tail's.
 
-    `waiting` is called while a transaction is under way that may still commit one of them.
+    `waiting` is called while a transaction is under way that may still commit one of them. Only the primary knows that:
+    raises CannotSeeTransactions on a replica, which is enough afterwards.
     """
+    if await chunks.is_planned(state, table.name):
+        return 0
+    await check(old)
     ids = await _one(old, f"SELECT coalesce(min(id), 1), coalesce(max(id), 0) FROM {table.name}")
     (now,) = await _one(old, "SELECT clock_timestamp()")
     while await horizon(old) < now:

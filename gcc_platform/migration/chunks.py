@@ -55,8 +55,14 @@ class Outcome:
         )
 
 
+async def is_planned(state: Connection, table: str) -> bool:
+    """Whether the chunks of a table were planned, and its tail begun."""
+    found = await state.execute("SELECT FROM migration.tail WHERE legacy_table = %s", [table])
+    return await found.fetchone() is not None
+
+
 async def plan(state: Connection, table: str, first_id: int, last_id: int, width: int) -> int:
-    """Plan the chunks of a table, and begin its tail behind them; how many. None if that was done before."""
+    """Plan the chunks of a table, and begin its tail behind them; how many. 0 if that was done before."""
     async with state.transaction():
         begun = await state.execute(
             "INSERT INTO migration.tail (legacy_table, next_id) VALUES (%s, %s) ON CONFLICT DO NOTHING",

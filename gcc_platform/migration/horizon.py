@@ -35,7 +35,7 @@ async def check(connection: Connection) -> None:
     if is_replica:
         raise CannotSeeTransactions(
             "GCC_LEGACY_URL is a replica, where the transactions of those who write are not visible: new rows would be "
-            "lost. Use the primary's URL for the tail; a replica is enough for backfill and check"
+            "lost. Use the primary's URL to plan the backfill and for the tail; otherwise a replica is enough"
         )
     if not may_see:
         raise CannotSeeTransactions(
