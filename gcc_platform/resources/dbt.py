@@ -91,16 +91,21 @@ def build_all(project: str, dbt: Dbt) -> None:
 
 
 def _with_row_counts(events: Iterable[Any], context: dg.AssetExecutionContext, row_counts: RowCounts) -> Iterator[Any]:
-    """The events, of which the outputs have row counts. Few outputs wait for others: dbt runs while Dagster stores."""
+    """The events, of which the outputs have row counts. Few outputs wait for others: dbt runs while Dagster stores.
+
+    None waits for longer than the next result of a test: Dagster takes a result that comes before its asset's output
+    for one of the asset's last version.
+    """
     waiting: list[dg.Output[Any]] = []
     for event in events:
+        if isinstance(event, dg.Output):
+            waiting.append(event)
+            if len(waiting) < _OUTPUTS_PER_COUNT:
+                continue
+        yield from _counted(waiting, context, row_counts)
+        waiting = []
         if not isinstance(event, dg.Output):
             yield event
-            continue
-        waiting.append(event)
-        if len(waiting) == _OUTPUTS_PER_COUNT:
-            yield from _counted(waiting, context, row_counts)
-            waiting = []
     yield from _counted(waiting, context, row_counts)
 
 
@@ -108,7 +113,7 @@ def _counted(
     outputs: Sequence[dg.Output[Any]], context: dg.AssetExecutionContext, row_counts: RowCounts
 ) -> Iterator[dg.Output[Any]]:
     keys = [context.asset_key_for_output(output.output_name) for output in outputs]
-    counts = row_counts(keys)
+    counts = row_counts(keys) if keys else {}
     for key, output in zip(keys, outputs, strict=True):
         metadata = {"dagster/row_count": counts[key]} if key in counts else {}
         yield output.with_metadata({**output.metadata, **metadata})
