@@ -4,30 +4,29 @@ It is done there because PostgreSQL keeps numbers as they were written: ClickHou
 of 24 digits. No row is refused for its lists: what an object cannot hold is kept word for word in the event's `extra`.
 """
 
+from collections.abc import Mapping
 
-def as_object(column: str) -> str:
-    """A list of pairs as an object; of equal keys the last one counts, as in Python's dict.
 
-    An object stays as it is. SQL NULL, JSON null (which SQLAlchemy writes for None) and anything else are {}.
+def objects(columns: Mapping[str, str]) -> str:
+    """A FROM item: of each list, its object under its name, and whether that cannot hold all of it as `name_is_odd`.
+
+    Of equal keys the last one counts, as in Python's dict: elements come in their order. An object stays as it is. SQL
+    NULL, JSON null (which SQLAlchemy writes for None) and anything else are {}. Each list is read once.
     """
-    return f"""CASE jsonb_typeof({column})
-        WHEN 'array' THEN (
-            SELECT coalesce(jsonb_object_agg(pair ->> 'key', pair -> 'value' ORDER BY place), '{{}}')
-            FROM jsonb_array_elements({column}) WITH ORDINALITY AS of_list (pair, place)
-            WHERE pair ->> 'key' IS NOT NULL)
-        WHEN 'object' THEN {column}
-        ELSE '{{}}' END"""
-
-
-def not_in_object(name: str, column: str) -> str:
-    """`{name: value}` of a value that `as_object` leaves out or does not take whole, else {}."""
-    return f"""CASE jsonb_typeof({column})
-        WHEN 'array' THEN CASE WHEN EXISTS (
-                SELECT FROM jsonb_array_elements({column}) AS of_list (pair) WHERE pair ->> 'key' IS NULL)
-            THEN jsonb_build_object('{name}', {column}) ELSE '{{}}' END
-        WHEN 'object' THEN '{{}}'
-        WHEN 'null' THEN '{{}}'
-        ELSE CASE WHEN {column} IS NULL THEN '{{}}' ELSE jsonb_build_object('{name}', {column}) END END"""
+    return " ".join(
+        f"""CROSS JOIN LATERAL (
+            SELECT
+                CASE kind WHEN 'array' THEN coalesce(object, '{{}}') WHEN 'object' THEN {column} ELSE '{{}}' END
+                    AS {name},
+                CASE kind WHEN 'array' THEN coalesce(is_odd, false) WHEN 'object' THEN false
+                    ELSE coalesce(kind <> 'null', false) END AS {name}_is_odd
+            FROM (SELECT jsonb_typeof({column}) AS kind) AS of_kind CROSS JOIN LATERAL (
+                SELECT jsonb_object_agg(pair ->> 'key', pair -> 'value') FILTER (WHERE pair ->> 'key' IS NOT NULL)
+                    AS object, bool_or(pair ->> 'key' IS NULL) AS is_odd
+                FROM jsonb_array_elements(CASE kind WHEN 'array' THEN {column} ELSE '[]' END) AS of_list (pair)
+            ) AS pairs OFFSET 0) AS of_{name}"""
+        for name, column in columns.items()
+    )
 
 
 def text_in(json: str, key: str) -> str:

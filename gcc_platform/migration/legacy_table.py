@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gcc_platform.migration import identity
-from gcc_platform.migration.json_lists import as_object, not_in_object
+from gcc_platform.migration.json_lists import objects
 from ingest_service.events.registry import EVENT_TYPES
 
 EARLIEST = "2005-01-01"
@@ -29,7 +29,7 @@ class Database:
 class LegacyTable:
     """An old table and the event type that its rows become.
 
-    SQL is over `r`, the row, and `o`, its lists as objects. Times are `time_of(column)`.
+    SQL is over `r`, the row, and `of_NAME.NAME`, the object of a list. Times are `time_of(column)`.
     """
 
     name: str
@@ -71,11 +71,9 @@ class LegacyTable:
             **self.columns,
             "extra": self._extra_sql(),
         }
-        objects = ", ".join(f"{as_object(f'r.{column}')} AS {column}" for column in self.lists) or "1"
         select = ", ".join(f"{expression} AS {column}" for column, expression in sql.items())
-        # OFFSET 0: otherwise PostgreSQL makes each object again wherever it is mentioned.
         query = f"""SELECT r.id, {select}
-            FROM {self.name} AS r CROSS JOIN LATERAL (SELECT {objects} OFFSET 0) AS o
+            FROM {self.name} AS r {objects({column: f"r.{column}" for column in self.lists})}
             WHERE ({where}) AND {self.complete} AND {self._valid_sql()}"""
         return query.replace("$zone", quoted(database.zone(self.name)))
 
@@ -103,7 +101,10 @@ class LegacyTable:
             f"CASE WHEN {expression} IS NULL THEN '{{}}' ELSE jsonb_build_object('{name}', {expression}) END"
             for name, expression in self.extra.items()
         ]
-        parts += [not_in_object(column, f"r.{column}") for column in self.lists]
+        parts += [
+            f"CASE WHEN {column}_is_odd THEN jsonb_build_object('{column}', r.{column}) ELSE '{{}}' END"
+            for column in self.lists
+        ]
         return " || ".join(f"({part})::jsonb" for part in parts or ["'{}'"])
 
 

@@ -8,10 +8,10 @@ from gcc_platform.migration.legacy_table import LegacyTable, time_of
 _SNAPSHOT = {
     "source": "coalesce(r.source, '')",
     "platform": "r.platform",
-    "metrics": "o.metrics",
-    "dimensions": "o.dimensions",
+    "metrics": "of_metrics.metrics",
+    "dimensions": "of_dimensions.dimensions",
 }
-_HANDLE = f"CASE WHEN r.platform = 'YOUTUBE' THEN r.profile_id ELSE {text_in('o.dimensions', 'handle')} END"
+_HANDLE = f"CASE WHEN r.platform = 'YOUTUBE' THEN r.profile_id ELSE {text_in('of_dimensions.dimensions', 'handle')} END"
 
 _ALL = (
     LegacyTable(
@@ -29,7 +29,7 @@ _ALL = (
             "profile_id": "r.profile_id",
             "handle": _HANDLE,
             "shortcode": "r.platform_post_id",
-            "publish_time": unix_time_in("o.dimensions", "taken_at_timestamp"),
+            "publish_time": unix_time_in("of_dimensions.dimensions", "taken_at_timestamp"),
             **_SNAPSHOT,
         },
         required=("platform", "profile_id", "platform_post_id"),
@@ -48,10 +48,10 @@ _ALL = (
         required=("platform", "source_profile_id", "target_profile_id", "relationship_type"),
         lists=("source_metrics", "target_metrics", "source_dimensions", "target_dimensions"),
         extra={
-            "source_metrics": "nullif(o.source_metrics, '{}')",
-            "target_metrics": "nullif(o.target_metrics, '{}')",
-            "source_dimensions": "nullif(o.source_dimensions, '{}')",
-            "target_dimensions": "nullif(o.target_dimensions, '{}')",
+            "source_metrics": "nullif(of_source_metrics.source_metrics, '{}')",
+            "target_metrics": "nullif(of_target_metrics.target_metrics, '{}')",
+            "source_dimensions": "nullif(of_source_dimensions.source_dimensions, '{}')",
+            "target_dimensions": "nullif(of_target_dimensions.target_dimensions, '{}')",
         },
     ),
     LegacyTable(
@@ -98,7 +98,7 @@ _ALL = (
             "scl_id": "r.id",
             "flow": "r.flow",
             "status": "r.status",
-            "params": "o.params",
+            "params": "of_params.params",
             "priority": "r.priority",
             "reason": "r.reason",
             "picked_at": time_of("r.picked_at"),
