@@ -14,12 +14,14 @@ from aio_pika.exceptions import ChannelNotFoundEntity
 from gcc_platform.commands import (
     disk_space,
     insert_conditions,
+    migration_conditions,
     privileges,
     queue_conditions,
     running_platform,
     server_versions,
 )
 from gcc_platform.commands.finding import Finding
+from gcc_platform.migration.settings import MigrationSettings
 from gcc_platform.resources import clickhouse, postgres
 from gcc_platform.resources.dbt_environment import dbt_environment
 from gcc_platform.resources.dbt_project import DBT
@@ -78,6 +80,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         "PostgreSQL, sync": _sync_postgres,
         "PostgreSQL, dbt": _dbt_postgres,
         "dbt": _dbt,
+        "the migration": _migration,
         "the running platform": running_platform.examine,
     }
     for subject, check in checks.items():
@@ -162,6 +165,10 @@ def _sync_postgres(settings: Settings) -> Iterator[Finding]:
 def _dbt_postgres(settings: Settings) -> Iterator[Finding]:
     with postgres.connect(settings.urls.dbt_postgres, "gcc-platform doctor") as connection:
         yield from privileges.of_postgres(connection, "PostgreSQL, dbt", "dbt")
+
+
+def _migration(_settings: Settings) -> Iterator[Finding]:
+    return migration_conditions.examine(MigrationSettings())
 
 
 def _dbt(settings: Settings) -> Iterator[Finding]:

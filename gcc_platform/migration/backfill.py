@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+import structlog
 
 from gcc_platform.migration import chunks, legacy_database
 from gcc_platform.migration.chunks import Chunk, Outcome
@@ -27,6 +28,7 @@ from ingest_service.clickhouse.client import ClickHouse
 from ingest_service.clickhouse.errors import ErrorClass, InsertFailed, classify
 
 _RETRY = Backoff(first=0.5, most=30.0)
+_log = structlog.get_logger()
 _HORIZON_SECONDS = 0.2
 
 
@@ -63,9 +65,11 @@ class Backfill:
                             await self._do(state, old, table, chunk)
                             attempt = 0
                     return
-            except (PostgresUnavailable, psycopg.OperationalError):
+            except (PostgresUnavailable, psycopg.OperationalError) as error:
                 attempt += 1
-                await asyncio.sleep(_RETRY.seconds(attempt))
+                seconds = _RETRY.seconds(attempt)
+                _log.warning("waiting for PostgreSQL", error=str(error).strip(), seconds=round(seconds, 1))
+                await asyncio.sleep(seconds)
 
     async def _do(self, state: Connection, old: Connection, table: LegacyTable, chunk: Chunk) -> None:
         try:

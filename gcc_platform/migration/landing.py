@@ -4,6 +4,8 @@ import asyncio
 import time
 from collections.abc import Sequence
 
+import structlog
+
 from gcc_platform.migration.legacy_table import LegacyTable
 from ingest_service.backoff import Backoff
 from ingest_service.clickhouse.client import ClickHouse
@@ -17,6 +19,7 @@ _SETTINGS = {
     "throw_on_max_partitions_per_insert_block": 0,  # a chunk of old rows may span years
 }
 _PASSING = {ErrorClass.TRANSIENT, ErrorClass.PRESSURE}
+_log = structlog.get_logger()
 
 
 async def land(clickhouse: ClickHouse, table: LegacyTable, lines: Sequence[bytes], batch: str, retry: Backoff) -> None:
@@ -40,7 +43,9 @@ async def land(clickhouse: ClickHouse, table: LegacyTable, lines: Sequence[bytes
         except InsertFailed as error:
             if classify(error).error_class not in _PASSING:
                 raise
-            await asyncio.sleep(retry.seconds(attempt))
+            seconds = retry.seconds(attempt)
+            _log.warning("waiting for ClickHouse", batch=batch, error=str(error), seconds=round(seconds, 1))
+            await asyncio.sleep(seconds)
             attempt += 1
         else:
             return

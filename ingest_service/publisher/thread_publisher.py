@@ -1,6 +1,7 @@
 """A publisher for code without an event loop: it runs in a thread of its own, and any thread may emit."""
 
 import asyncio
+import logging
 import threading
 from collections.abc import Mapping
 from types import TracebackType
@@ -8,11 +9,14 @@ from typing import Any, Self
 
 from ingest_service.publisher.counters import Counters
 from ingest_service.publisher.event_publisher import EventPublisher
+from ingest_service.publisher.rate_limited_log import RateLimitedLog
 
 _START_SECONDS = 30.0
 _EXIT_SECONDS = 30.0
 _MOST_WAITING = 10_000
 """Events handed over and not yet taken by the publisher's loop."""
+
+_log = RateLimitedLog(logging.getLogger(__name__))
 
 
 class ThreadPublisher:
@@ -60,6 +64,7 @@ class ThreadPublisher:
         """Hand an event over, from any thread. Returns at once; drops it if ten thousand wait already."""
         if not self._room.acquire(blocking=False):
             self._dropped += 1
+            _log.warn("full", "dropped an event of type %s: %d wait for the publisher's thread", event_type, _MOST_WAITING)
             return
         asyncio.run_coroutine_threadsafe(self._emit(event_type, dict(event)), self._loop)
 
