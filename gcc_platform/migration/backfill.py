@@ -9,12 +9,13 @@ import os
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
 import structlog
 
-from gcc_platform.migration import chunks, legacy_database
+from gcc_platform.migration import chunks, gaps, legacy_database
 from gcc_platform.migration.chunks import Chunk, Outcome
 from gcc_platform.migration.copied_rows import Pace, copy_rows
 from gcc_platform.migration.horizon import check, horizon
@@ -22,6 +23,7 @@ from gcc_platform.migration.landing import land
 from gcc_platform.migration.legacy_table import Database, LegacyTable
 from gcc_platform.migration.postgres import Connection, connect
 from gcc_platform.migration.rejected import note_invalid, note_refused
+from gcc_platform.migration.tail import note_gaps, unfinished_ids
 from gcc_platform.resources.postgres import PostgresUnavailable
 from ingest_service.backoff import Backoff
 from ingest_service.clickhouse.client import ClickHouse
@@ -86,8 +88,10 @@ class Backfill:
         where = "r.id BETWEEN %(first)s AND %(last)s"
         if has_event_id := await legacy_database.has_event_id(old, table):
             where += " AND r.event_id IS NULL"  # the others' events come through the broker
-        outcome = await self._land(state, old, table, chunk, where, has_event_id)
         ids = {"first": chunk.first_id, "last": chunk.last_id}
+        # First: a row that is completed meanwhile is brought twice, and not missed.
+        await note_gaps(state, table, gaps.runs(await unfinished_ids(old, table, where, ids), datetime.now(UTC)))
+        outcome = await self._land(state, old, table, chunk, where, has_event_id)
         return outcome + Outcome(rejected=await note_invalid(state, old, table, self.database, where, ids))
 
     async def _land(

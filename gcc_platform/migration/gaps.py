@@ -1,4 +1,7 @@
-"""The ids that the tail has passed without finding a row: each is looked for again until it is decided."""
+"""The ids that the tail has passed and not taken: each is looked for again until it is decided.
+
+No row had such an id; or its row was not final, in a table whose rows are updated.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -7,7 +10,7 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class Gap:
-    """Ids from first to last that no row had at a time, by the old database's clock."""
+    """Ids from first to last that were not taken at a time, by the old database's clock."""
 
     first: int
     last: int
@@ -35,3 +38,15 @@ def remaining(gaps: Iterable[Gap], present: Sequence[int], horizon: datetime) ->
     for gap in gaps:
         if gap.seen_at >= horizon:
             yield from opened(present, gap.first, gap.last, gap.seen_at)
+
+
+def runs(ids: Iterable[int], seen_at: datetime) -> Iterator[Gap]:
+    """Gaps of exactly these ids."""
+    first = last = None
+    for each in sorted(ids):
+        if first is not None and last is not None and each != last + 1:
+            yield Gap(first, last, seen_at)
+            first = None
+        first, last = each if first is None else first, each
+    if first is not None and last is not None:
+        yield Gap(first, last, seen_at)

@@ -46,8 +46,8 @@ class LegacyTable:
     """What else is kept in the event's `extra`, with the SQL of each."""
     time: str = "timestamp"
     """The column of the row that is the event's time, without a zone."""
-    complete: str = "true"
-    """Of a table whose rows are updated: which of them are final. The others are not taken, and not rejected."""
+    complete: str | None = None
+    """Of a table whose rows are updated: which of them are final. The others are taken when they are."""
 
     @property
     def raw_table(self) -> str:
@@ -74,13 +74,13 @@ class LegacyTable:
         select = ", ".join(f"{expression} AS {column}" for column, expression in sql.items())
         query = f"""SELECT r.id, {select}
             FROM {self.name} AS r {objects({column: f"r.{column}" for column in self.lists})}
-            WHERE ({where}) AND {self.complete} AND {self._valid_sql()}"""
+            WHERE ({where}) AND {self.complete or "true"} AND {self._valid_sql()}"""
         return query.replace("$zone", quoted(database.zone(self.name)))
 
     def rejected_sql(self, database: Database, where: str) -> str:
         """A query for the id, reason and content of the complete rows of a condition that cannot be events."""
         query = f"""SELECT r.id, {self._reason_sql()}, to_jsonb(r)::text
-            FROM {self.name} AS r WHERE ({where}) AND {self.complete} AND NOT ({self._valid_sql()})"""
+            FROM {self.name} AS r WHERE ({where}) AND {self.complete or "true"} AND NOT ({self._valid_sql()})"""
         return query.replace("$zone", quoted(database.zone(self.name)))
 
     def _valid_sql(self) -> str:

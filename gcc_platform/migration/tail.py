@@ -6,9 +6,10 @@ here would hide that one did not.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from gcc_platform.migration import gaps, legacy_database
 from gcc_platform.migration.copied_rows import CopiedRows, Pace, copy_rows
@@ -39,6 +40,8 @@ class _Look:
 
     ids: Sequence[int]
     """Of all rows that were not there before."""
+    unfinished: Sequence[int]
+    """Of those that are not final."""
     rows: CopiedRows
     high: int
     """The last id that was passed."""
@@ -73,6 +76,7 @@ class Tail:
         left = [
             *gaps.remaining(before.gaps, look.ids, decided_before),
             *gaps.opened(look.ids, before.next_id, look.high, look.seen_at),
+            *gaps.runs(look.unfinished, look.seen_at),
         ]
         await self._store(before, Position(look.high + 1, left), len(look.rows.lines))
         return len(look.rows.lines)
@@ -85,6 +89,7 @@ class Tail:
             [[gap.first for gap in before.gaps], [gap.last for gap in before.gaps]],
         )
         ids = {"ids": [*late, *new]}
+        unfinished = await unfinished_ids(self.old, self.table, "r.id = ANY(%(ids)s)", ids)
         has_event_id = await legacy_database.has_event_id(self.old, self.table)
         where = "r.id = ANY(%(ids)s)" + (" AND r.event_id IS NULL" if has_event_id else "")
         rows = await copy_rows(self.old, self.table, self.database, where, ids, _NO_PACE, has_event_id=has_event_id)
@@ -92,7 +97,7 @@ class Tail:
         # After the snapshot: the transaction that holds the id of a gap began before this time.
         found = await (await self.old.execute("SELECT clock_timestamp()")).fetchone()
         assert found is not None
-        return _Look(ids["ids"], rows, max(new, default=before.next_id - 1), found[0])
+        return _Look(ids["ids"], unfinished, rows, max(new, default=before.next_id - 1), found[0])
 
     async def _ids(self, query: str, parameters: Sequence[object]) -> list[int]:
         found = await self.old.execute(query.replace("$table", self.table.name).encode(), parameters)
@@ -107,12 +112,34 @@ class Tail:
                 "UPDATE migration.tail SET next_id = %s, rows = rows + %s, moved_at = now() WHERE legacy_table = %s",
                 [after.next_id, taken, name],
             )
-            await self.state.execute("DELETE FROM migration.gaps WHERE legacy_table = %s", [name])
-            async with self.state.cursor() as cursor:
-                await cursor.executemany(
-                    "INSERT INTO migration.gaps (legacy_table, first_id, last_id, seen_at) VALUES (%s, %s, %s, %s)",
-                    [(name, gap.first, gap.last, gap.seen_at) for gap in after.gaps],
-                )
+            # Not all of them: the backfill notes others meanwhile.
+            await self.state.execute(
+                "DELETE FROM migration.gaps WHERE legacy_table = %s AND first_id = ANY(%s)",
+                [name, [gap.first for gap in before.gaps]],
+            )
+            await note_gaps(self.state, self.table, after.gaps)
+
+
+async def unfinished_ids(
+    old: Connection, table: LegacyTable, where: str, parameters: Mapping[str, Any]
+) -> Sequence[int]:
+    """The ids of rows of a condition that are not final. Raises psycopg.Error."""
+    if table.complete is None:
+        return []
+    query = f"SELECT r.id FROM {table.name} AS r WHERE ({where}) AND NOT coalesce({table.complete}, false)"
+    found = await old.execute(query.encode(), parameters)
+    return [row_id for (row_id,) in await found.fetchall()]
+
+
+async def note_gaps(state: Connection, table: LegacyTable, found: Iterable[Gap]) -> None:
+    """Have the tail look for the rows of gaps. Raises psycopg.Error."""
+    async with state.cursor() as cursor:
+        await cursor.executemany(
+            """INSERT INTO migration.gaps (legacy_table, first_id, last_id, seen_at) VALUES (%s, %s, %s, %s)
+            ON CONFLICT (legacy_table, first_id) DO UPDATE
+            SET last_id = greatest(gaps.last_id, excluded.last_id), seen_at = excluded.seen_at""",
+            [(table.name, gap.first, gap.last, gap.seen_at) for gap in found],
+        )
 
 
 async def position(state: Connection, table: LegacyTable) -> Position:

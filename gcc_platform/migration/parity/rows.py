@@ -40,18 +40,23 @@ async def check(state: Connection, sides: Sides, *, deep: bool = False) -> Check
     """
     table, database = sides.table, sides.database
     if deep:
-        await _expect_what_is_there(state, sides)
+        await _expect_all_that_is_there(state, sides)
     verified = await sealing.verify(state, sides.clickhouse, table, database)
     fresh = await sealing.seal(state, sides.clickhouse, table, database)
     for chunk in fresh.equal:
         await differences.resolve_chunk(state, table, *_ends(sides, chunk))
-    count = 0
+    count = different = 0
     for chunk in fresh.different:
         found = await sides.differences(chunk)
         await differences.resolve_chunk(state, table, *_ends(sides, chunk))
         await differences.record(state, table, found)
         count += len(found)
-    return Checked(len(verified.equal) + len(fresh.equal), len(fresh.different), count)
+        different += bool(found)
+        if not found:  # both sides have changed alike: rows were completed, or repaired
+            await _expect_what_is_there(state, sides, chunk.first_id, chunk.last_id)
+    if different < len(fresh.different):
+        await sealing.seal(state, sides.clickhouse, table, database)
+    return Checked(len(verified.equal) + len(fresh.equal) + len(fresh.different) - different, different, count)
 
 
 async def check_day(state: Connection, sides: Sides, day: date, spooled: Sequence[str]) -> Day:
@@ -84,19 +89,24 @@ async def repair(state: Connection, sides: Sides) -> int:
     return len(rows.lines)
 
 
-async def _expect_what_is_there(state: Connection, sides: Sides) -> None:
-    """Expect of each chunk the rows that PostgreSQL has now, and break its seal."""
+async def _expect_all_that_is_there(state: Connection, sides: Sides) -> None:
+    """Expect of each chunk the rows that PostgreSQL has now."""
     rows = await state.execute(
         "SELECT first_id, last_id FROM migration.chunks WHERE legacy_table = %s AND state = 'done' ORDER BY first_id",
         [sides.table.name],
     )
     for first_id, last_id in await rows.fetchall():
-        now = await sides.sum_in_postgres(first_id, last_id)
-        await state.execute(
-            """UPDATE migration.chunks SET rows_written = %s, copied_sum = %s, sealed_at = NULL
-            WHERE legacy_table = %s AND first_id = %s""",
-            [now.rows, now.checksum, sides.table.name, first_id],
-        )
+        await _expect_what_is_there(state, sides, first_id, last_id)
+
+
+async def _expect_what_is_there(state: Connection, sides: Sides, first_id: int, last_id: int) -> None:
+    """Expect of a chunk the rows that PostgreSQL has now, and break its seal."""
+    now = await sides.sum_in_postgres(first_id, last_id)
+    await state.execute(
+        """UPDATE migration.chunks SET rows_written = %s, copied_sum = %s, sealed_at = NULL
+        WHERE legacy_table = %s AND first_id = %s""",
+        [now.rows, now.checksum, sides.table.name, first_id],
+    )
 
 
 def _ends(sides: Sides, chunk: DoneChunk) -> tuple[UUID, UUID]:

@@ -61,7 +61,7 @@ async def compare(
 
 async def _in_postgres(old: Connection, table: LegacyTable, database: Database, until: date) -> Mapping[Key, Total]:
     at = f"(r.{table.time} AT TIME ZONE %(zone)s)"
-    of_days = f"FROM {table.name} AS r WHERE {table.complete} AND {at} >= %(first)s AND {at} < %(until)s"
+    of_days = f"FROM {table.name} AS r WHERE {table.complete or 'true'} AND {at} >= %(first)s AND {at} < %(until)s"
     parameters = {"zone": database.zone(table.name), "first": EARLIEST, "until": until}
     rows = await old.execute(f"SELECT {at}::date, count(*) {of_days} GROUP BY 1".encode(), parameters)
     found = {(day, ROWS): Total(count) for day, count in await rows.fetchall()}

@@ -14,9 +14,10 @@ from gcc_platform.migration.backfill import Backfill
 from gcc_platform.migration.copied_rows import Pace
 from gcc_platform.migration.legacy_table import Database
 from gcc_platform.migration.legacy_tables import LEGACY_TABLES
-from gcc_platform.migration.parity import dual_rows, sealing, totals
+from gcc_platform.migration.parity import dual_rows, rows, sealing, totals
 from gcc_platform.migration.parity.bisecting import Difference, Sides
 from gcc_platform.migration.parity.dual_rows import Day
+from gcc_platform.migration.parity.rows import Checked
 from gcc_platform.migration.parity.sealing import DoneChunk, Sealed
 from gcc_platform.migration.parity.totals import Mismatch
 from gcc_platform.migration.reverse.arrivals import Arrivals
@@ -126,6 +127,17 @@ class Moving:
     async def _seal(self, table: str) -> Sealed:
         async with state.connected(self.state_url) as own, connected(self.clickhouse_url, 60) as clickhouse:
             return await sealing.seal(own, clickhouse, LEGACY_TABLES[table], self.database)
+
+    def check(self, table: str) -> Checked:
+        return asyncio.run(self._check(table))
+
+    async def _check(self, table: str) -> Checked:
+        async with (
+            state.connected(self.state_url) as own,
+            legacy_database.reading(self.legacy_url) as old,
+            connected(self.clickhouse_url, 60) as clickhouse,
+        ):
+            return await rows.check(own, Sides(old, clickhouse, LEGACY_TABLES[table], self.database))
 
     def verify(self, table: str) -> Sealed:
         return asyncio.run(self._verify(table))

@@ -1,6 +1,6 @@
 """gcc-platform doctor says what keeps a migration from being exact."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -14,11 +14,10 @@ from tests.gcc_platform.migration.test_backfill import profile
 
 
 @pytest.fixture
-def settings(raw_tables: Mapping[str, str], moving: Moving, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def settings(raw_tables: Mapping[str, str], moving: Moving, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {**raw_tables, "GCC_LEGACY_URL": moving.legacy_url}.items():
         monkeypatch.setenv(name, value)
     moving.prepare("profile_log")
-    yield
 
 
 def wrong() -> list[Finding]:

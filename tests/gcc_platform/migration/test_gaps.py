@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gcc_platform.migration.gaps import Gap, opened, remaining
+from gcc_platform.migration.gaps import Gap, opened, remaining, runs
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 IDS = st.sets(st.integers(1, 60))
@@ -34,3 +34,10 @@ def test_what_is_left_of_a_gap_is_what_was_not_found(present: set[int], later: s
 def test_a_gap_that_was_seen_before_the_oldest_transaction_began_is_decided(present: set[int]) -> None:
     gaps = list(opened(present, 1, 60, NOW))
     assert list(remaining(gaps, [], NOW + timedelta(microseconds=1))) == []
+
+
+@given(IDS)
+def test_runs_are_exactly_the_ids(present: set[int]) -> None:
+    found = list(runs(present, NOW))
+    assert ids_of(found) == present
+    assert all(one.last + 1 < other.first for one, other in pairwise(found))

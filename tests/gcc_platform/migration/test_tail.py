@@ -102,6 +102,42 @@ def test_rows_of_dual_writing_crawlers_are_passed(tailing: Moving, old: psycopg.
     assert tailing.noted("SELECT * FROM migration.gaps") == []
 
 
+def request(old: psycopg.Connection, key: str, status: str = "PENDING") -> int:
+    """Insert a crawl request; its id."""
+    made = old.execute(
+        "INSERT INTO scrape_request_log (idempotency_key, platform, flow, status, scraped_at) "
+        "VALUES (%s, 'I', 'f', %s, '2026-01-02') RETURNING id",
+        [key, status],
+    ).fetchone()
+    assert made is not None
+    return int(made[0])
+
+
+def requests(moving: Moving) -> list[tuple[int, str]]:
+    return [(row["scl_id"], row["status"]) for row in moving.stored("scrape_request_log", "event_id, scl_id, status")]
+
+
+def test_a_row_is_taken_when_it_is_final_however_long_after_the_tail_and_the_backfill_have_passed_it(
+    moving: Moving, old: psycopg.Connection
+) -> None:
+    moving.prepare("scrape_request_log")
+    early, done = request(old, "early"), request(old, "done", "COMPLETE")
+    moving.plan("scrape_request_log")
+    moving.backfill("scrape_request_log")
+    late, gone = request(old, "late"), request(old, "gone")
+    assert moving.poll("scrape_request_log") == 0
+    assert moving.poll("scrape_request_log") == 0
+    assert requests(moving) == [(done, "COMPLETE")]
+    old.execute("UPDATE scrape_request_log SET status = 'FAILED' WHERE id = ANY(%s)", [[early, late]])
+    old.execute("DELETE FROM scrape_request_log WHERE id = %s", [gone])
+    assert moving.poll("scrape_request_log") == 2
+    moving.poll("scrape_request_log")
+    assert requests(moving) == [(early, "FAILED"), (done, "COMPLETE"), (late, "FAILED")]
+    assert moving.noted("SELECT first_id, last_id FROM migration.gaps") == []
+    assert moving.check("scrape_request_log").different == 0
+    assert len(moving.verify("scrape_request_log").equal) == 1
+
+
 def test_no_row_is_lost_to_late_commits_and_the_usual_ways_lose_some(tailing: Moving, old_server: str) -> None:
     """Without rows that `id > last` loses, the race would prove nothing."""
     committed: set[int] = set()
