@@ -137,7 +137,7 @@ class _Hooks:
         transaction = _transaction(session)
         for log in (*new, *(each for each in dirty if id(each) in known)):
             if log.__dict__.get("event_id") is not None:  # others are taken by the migration's tail
-                changes.append(_Change(log, self._event(log), transaction))
+                changes.append(_Change(log, self._event(log, _check), transaction))
         changes += [_Change(log, None, transaction) for log in deleted if id(log) in known]
 
     def take_instead_of_inserting(self, session: Session, _context: object, _instances: object) -> None:
@@ -156,7 +156,7 @@ class _Hooks:
     def publish_as_they_are(self, session: Session) -> None:
         """Publish what would be committed: the objects left the session, so their values are still there."""
         for each in self._committed(session):
-            if found := self._event(each.log):
+            if found := self._event(each.log, lambda _: None):
                 self._emit(found)
 
     def forget(self, session: Session, transaction: SessionTransaction) -> None:
@@ -172,9 +172,10 @@ class _Hooks:
             return []
         return list({id(each.log): each for each in session.info.pop(_CHANGES, ())}.values())
 
-    def _event(self, log: Published) -> _Event | None:
-        """The event of an object's row; None, which is logged, if it cannot be one."""
+    def _event(self, log: Published, check: Callable[[Published], None]) -> _Event | None:
+        """The event of an object; None, which is logged, if it cannot be one."""
         try:
+            check(log)
             event_type, content = event_of(log.EVENT_TYPE, _fields(log), self.zone)
         except _CannotBeAnEvent as reason:
             _log.warn((type(log), str(reason)), "a row of %s is not published: %s", type(log).__name__, reason)
@@ -213,14 +214,21 @@ def _handed_over(change: _Change, released: SessionTransaction) -> _Change:
     return _Change(change.log, change.event, released.parent)
 
 
-def _fields(log: Published) -> dict[str, Any]:
-    """The values of an object's columns, read without a query. Raises _CannotBeAnEvent."""
+def _check(log: Published) -> None:
+    """Check that the event of an object would be that of its row. Raises _CannotBeAnEvent."""
     state = instance_state(log)
-    names = state.mapper.column_attrs.keys()
-    if unknown := state.expired_attributes.intersection(names):
+    if unknown := state.expired_attributes.intersection(state.mapper.column_attrs.keys()):
         raise _CannotBeAnEvent(f"the database made {', '.join(sorted(unknown))}, which is not known here")
-    if not isinstance(log.__dict__.get("timestamp"), datetime):
+    at = log.__dict__.get("timestamp")
+    if not isinstance(at, datetime):
         raise _CannotBeAnEvent("it has no timestamp")
+    if at.tzinfo:
+        raise _CannotBeAnEvent("its timestamp has a zone, in which PostgreSQL does not keep it; set it without one")
+
+
+def _fields(log: Published) -> dict[str, Any]:
+    """The values of an object's columns, read without a query."""
+    names = instance_state(log).mapper.column_attrs.keys()
     fields = {name: _as_stored(log.__dict__[name]) for name in names if name in log.__dict__}
     return fields | {"event_id": str(log.event_id)}
 

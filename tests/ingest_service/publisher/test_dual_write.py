@@ -281,10 +281,11 @@ def test_a_row_with_a_value_that_only_the_database_knows_is_no_event(
     assert "the database made source" in caplog.text
 
 
-def test_a_row_without_a_time_is_no_event(crawl: Crawl) -> None:
+@pytest.mark.parametrize("at", [None, datetime(2026, 1, 1, tzinfo=KOLKATA)])
+def test_a_row_whose_time_is_not_that_of_the_crawlers_clock_is_no_event(crawl: Crawl, at: datetime | None) -> None:
     with crawl.session() as session:
         log = profile()
-        log.timestamp = None  # type: ignore[assignment]
+        log.timestamp = at  # type: ignore[assignment]
         session.add(log)
         session.commit()
     assert len(crawl.rows()) == 1
@@ -421,8 +422,8 @@ def test_a_broken_publisher_fails_no_commit(crawl: Crawl) -> None:
 
 def test_an_object_that_is_no_event_fails_no_commit(crawl: Crawl) -> None:
     with crawl.session() as session:
-        session.add(profile("odd", metrics=None))
-        session.add(ProfileLog(platform="I", profile_id="p", metrics=[5], dimensions=None, source="s"))
+        session.add(profile("odd", metrics=[5], dimensions="none"))
+        session.add(profile("before all times of UTC", timestamp=datetime(1, 1, 1)))
         session.commit()
     assert len(crawl.rows()) == 2
     assert [content["profile_id"] for _, content in crawl.events] == ["odd"]
@@ -477,6 +478,20 @@ def test_with_events_only_an_event_has_the_values_that_its_row_would_have(
     crawl.close()
     assert crawl.rows() == []
     assert [content["profile_id"] for _, content in crawl.events] == ["later", "twice"]
+
+
+def test_with_events_only_no_object_is_lost_for_its_time(old_server: str, prepared: psycopg.Connection) -> None:
+    crawl = Crawl(old_server, prepared, LegacyWrites.EVENTS)
+    with crawl.session() as session:
+        without, zoned = profile("without"), profile("zoned", timestamp=datetime(2026, 1, 1, tzinfo=KOLKATA))
+        without.timestamp = without.event_id = None  # type: ignore[assignment]
+        session.add_all([without, zoned])
+        session.commit()
+    crawl.close()
+    [now, known] = [content for _, content in crawl.events]
+    assert "event_timestamp" not in now  # the publisher's clock
+    assert UUID(now["event_id"]).version == 4
+    assert known["event_timestamp"] == "2025-12-31T18:30:00.000000+00:00"
 
 
 def test_with_events_only_other_objects_are_inserted_as_before(old_server: str, prepared: psycopg.Connection) -> None:
