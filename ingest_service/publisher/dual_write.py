@@ -27,14 +27,19 @@ from typing import Any, ClassVar
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Uuid, event
-from sqlalchemy.orm import Mapped, Session, SessionTransaction, mapped_column, scoped_session, sessionmaker
-from sqlalchemy.orm.attributes import instance_state
-
 from ingest_service.publisher import legacy_writes
 from ingest_service.publisher.legacy_writes import LegacyWrites
 from ingest_service.publisher.log_events import event_of
 from ingest_service.publisher.rate_limited_log import RateLimitedLog
+
+try:
+    from sqlalchemy import Uuid, event
+    from sqlalchemy.orm import Mapped, Session, SessionTransaction, mapped_column, scoped_session, sessionmaker
+    from sqlalchemy.orm.attributes import instance_state
+except ImportError as _error:
+    raise ImportError(
+        "ingest_service.publisher.dual_write needs SQLAlchemy 2: pip install 'gcc[sqlalchemy]'"
+    ) from _error
 
 Emit = Callable[[str, Mapping[str, Any]], None]
 """Takes an event type and an event; returns at once."""

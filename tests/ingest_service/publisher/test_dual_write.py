@@ -1,6 +1,8 @@
 """What a crawler's session commits is published once, after the commit, with the row's identity and time."""
 
 import asyncio
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -557,3 +559,12 @@ def test_a_publisher_in_a_thread_confirms_what_any_thread_commits(
             list(threads.map(crawl_some, range(5)))
     engine.dispose()
     assert (publisher.counters.sent, publisher.dropped) == (50, 0)
+
+
+@pytest.mark.parametrize("missing", ["sqlalchemy", "sqlalchemy.orm.attributes"])
+def test_without_sqlalchemy_the_import_names_what_to_install(missing: str) -> None:
+    code = f"import sys; sys.modules['{missing}'] = None; import ingest_service.publisher.dual_write"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "dual_write needs SQLAlchemy 2: pip install 'gcc[sqlalchemy]'" in done.stderr
+    without = code.replace("dual_write", "dispatcher")
+    subprocess.run([sys.executable, "-c", without], check=True)
