@@ -23,8 +23,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sess
 
 from gcc_platform.local_stack.ports import Ports
 from gcc_platform.local_stack.postgres import ROLES, SUPERUSER, Postgres
-from ingest_service.publisher import legacy_writes
+from ingest_service.publisher import EventPublisher, legacy_writes
 from ingest_service.publisher.dual_write import Published, _Hooks, publish_commits
+from ingest_service.publisher.hand_over import HandOver
 from ingest_service.publisher.legacy_writes import BadLegacyWrites, LegacyWrites
 from ingest_service.publisher.thread_publisher import ThreadPublisher
 from tests.conftest import LEGACY
@@ -540,6 +541,24 @@ def test_an_asynchronous_session_publishes_as_well(old_server: str, prepared: ps
     asyncio.run(run())
     crawl.close()
     assert crawl.ids() == [row[0] for row in crawl.rows()]
+
+
+async def test_the_publisher_of_the_event_loop_confirms_what_an_asynchronous_session_commits(
+    broker: Broker, old_server: str, prepared: psycopg.Connection
+) -> None:
+    engine = create_async_engine(old_server.replace("postgresql://", "postgresql+psycopg://"))
+    session_class = type("AsyncCrawlSession", (Session,), {})
+    async with EventPublisher(broker.url) as publisher:
+        publish_commits(session_class, HandOver(publisher).emit, zone=KOLKATA, writes=LegacyWrites.BOTH)
+        async with AsyncSession(engine, sync_session_class=session_class) as session:
+            session.add(profile(timestamp=AT))
+            await session.commit()
+    await engine.dispose()
+    [row] = prepared.execute("SELECT event_id FROM profile_log").fetchall()
+    [event] = await broker.events("profile_log")
+    assert UUID(event["event_id"]) == row[0]
+    assert event["event_timestamp"] == "2026-01-01T21:34:05.678901+00:00"
+    assert event["handle"] == "é"
 
 
 def test_a_publisher_in_a_thread_confirms_what_any_thread_commits(
