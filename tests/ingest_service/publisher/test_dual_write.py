@@ -528,6 +528,13 @@ def test_an_unknown_mode_is_refused_with_the_known_ones(monkeypatch: pytest.Monk
         legacy_writes.mode()
 
 
+@pytest.mark.parametrize("name", ["Kolkata", "America", "../etc/passwd", "UTC,post_log=Asia/Kolkata"])
+def test_an_unknown_zone_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("GCC_LEGACY_ZONE", name)
+    with pytest.raises(BadLegacyWrites, match=f"GCC_LEGACY_ZONE is '{name}'"):
+        publish_commits(Session, lambda *_: None)
+
+
 def test_an_asynchronous_session_publishes_as_well(old_server: str, prepared: psycopg.Connection) -> None:
     crawl = Crawl(old_server, prepared, LegacyWrites.BOTH)
 
