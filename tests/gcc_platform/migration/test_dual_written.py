@@ -1,10 +1,12 @@
 """A dual-written row is the same event by either way: the crawler's, and that of PostgreSQL, which repairs it."""
 
+import asyncio
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import psycopg
@@ -16,13 +18,20 @@ from sqlalchemy import BigInteger, DateTime, String, create_engine
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from gcc_platform.migration.legacy_table import Database
+from gcc_platform.migration import legacy_database
+from gcc_platform.migration.copied_rows import Pace, copy_rows
+from gcc_platform.migration.landing import land
+from gcc_platform.migration.legacy_table import Database, LegacyTable
 from gcc_platform.migration.legacy_tables import LEGACY_TABLES
+from ingest_service.backoff import Backoff
+from ingest_service.clickhouse.client import connected
 from ingest_service.publisher.dual_write import Published, publish_commits
 from ingest_service.publisher.legacy_writes import LegacyWrites
 from ingest_service.publisher.log_events import utc_of
 from ingest_service.publisher.payload import record_of
+from tests.gcc_platform.migration.moving import Moving
 from tests.gcc_platform.migration.test_transform import LISTS, TEXT, exactly
+from tests.harness.running import query
 
 KOLKATA = "Asia/Kolkata"
 ZONES = ("UTC", KOLKATA, "Europe/Berlin", "America/New_York", "Europe/Dublin", "Australia/Lord_Howe")
@@ -190,3 +199,40 @@ def test_a_row_and_its_event_are_the_same_however_the_values_are_written(crawler
     [row] = crawler.made_by_postgres("post_log")
     assert body["metrics"] == row["metrics"] == {"5": 1, "true": {"1": 2}, "a": [1, 2]}
     assert body["event_id"] == row["event_id"]
+
+
+def test_an_event_and_the_row_that_a_repair_sends_are_one_row(
+    old: psycopg.Connection, crawler: Crawler, moving: Moving
+) -> None:
+    """In the hour that a clock repeats, too."""
+    moving.database = Database(zones={"post_log": "Europe/Berlin"})
+    berlin = type("BerlinSession", (Session,), {})
+    bodies: list[bytes] = []
+    publish_commits(
+        berlin,
+        lambda event_type, content: bodies.append(record_of(event_type, content).body),
+        zone=ZoneInfo("Europe/Berlin"),
+        writes=LegacyWrites.BOTH,
+    )
+    with berlin(crawler._engine) as session:
+        session.add_all(post([], [], AT_CHANGES[0] + timedelta(minutes=10 * away)) for away in range(-20, 20))
+        session.commit()
+    sent = b"\n".join(bodies).decode()
+    query(
+        moving.ingest_url,
+        "INSERT INTO _e.post_log_events SETTINGS date_time_input_format = 'best_effort' FORMAT JSONEachRow " + sent,
+    )
+    ids = old.execute("SELECT event_id::text FROM post_log ORDER BY 1").fetchall()
+    asyncio.run(repair_all(moving, LEGACY_TABLES["post_log"]))
+    assert sorted(row["event_id"] for row in moving.stored("post_log")) == [event_id for (event_id,) in ids]
+    assert len(ids) == 40
+
+
+async def repair_all(moving: Moving, table: LegacyTable) -> None:
+    """Send all rows from PostgreSQL."""
+    async with (
+        legacy_database.reading(moving.legacy_url) as old,
+        connected(moving.clickhouse_url, 60) as clickhouse,
+    ):
+        rows = await copy_rows(old, table, moving.database, "true", {}, Pace())
+        await land(clickhouse, table, rows.lines, f"repair/{table.name}/{uuid4()}", Backoff(first=0.5, most=30.0))
