@@ -1,6 +1,7 @@
 """What a crawler's session commits is published once, after the commit, with the row's identity and time."""
 
 import asyncio
+import signal
 import subprocess
 import sys
 import threading
@@ -31,6 +32,7 @@ from ingest_service.publisher.thread_publisher import ThreadPublisher
 from tests.conftest import LEGACY
 from tests.ingest_service.publisher.conftest import Broker
 
+ROOT = Path(__file__).parents[3]
 KOLKATA = ZoneInfo("Asia/Kolkata")
 AT = datetime(2026, 1, 2, 3, 4, 5, 678901)
 
@@ -71,7 +73,7 @@ class Crawl:
 
     def __init__(self, url: str, old: psycopg.Connection, writes: LegacyWrites) -> None:
         self.events: list[tuple[str, Mapping[str, Any]]] = []
-        self.raises: BaseException | None = None
+        self.raises: Exception | None = None
         self._old = old
         self._engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
         self._class = type("CrawlSession", (Session,), {})
@@ -432,15 +434,25 @@ def test_an_object_that_is_no_event_fails_no_commit(crawl: Crawl) -> None:
     assert [content["profile_id"] for _, content in crawl.events] == ["odd"]
 
 
-def test_a_crash_after_the_commit_leaves_a_row_whose_event_id_names_what_is_missing(crawl: Crawl) -> None:
-    crawl.raises = SystemExit()
-    with crawl.session() as session:
-        session.add(profile())
-        with pytest.raises(SystemExit):
-            session.commit()
-    [(event_id, *_)] = crawl.rows()
-    assert event_id is not None
-    assert crawl.events == []
+KILLED_BEFORE_PUBLISHING = """
+import os, signal, sys
+from tests.ingest_service.publisher.test_dual_write import *
+publish_commits(Session, lambda *_: os.kill(os.getpid(), signal.SIGKILL), zone=KOLKATA, writes=LegacyWrites.BOTH)
+with Session(create_engine(sys.argv[1])) as session:
+    session.add(profile("killed"))
+    session.commit()
+"""
+
+
+def test_a_crash_after_the_commit_leaves_a_row_whose_event_id_names_what_is_missing(
+    old_server: str, crawl: Crawl
+) -> None:
+    url = old_server.replace("postgresql://", "postgresql+psycopg://")
+    done = subprocess.run([sys.executable, "-c", KILLED_BEFORE_PUBLISHING, url], cwd=ROOT, check=False)
+    assert done.returncode == -signal.SIGKILL
+    [(event_id, name, _)] = crawl.rows()
+    assert name == "killed"
+    assert event_id.version == 4
 
 
 def test_with_events_only_no_row_is_written_and_the_code_goes_on(old_server: str, prepared: psycopg.Connection) -> None:
