@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
@@ -16,11 +16,13 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import BigInteger, DateTime, String, create_engine, func, insert, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, SessionTransaction, mapped_column, sessionmaker
 
 from gcc_platform.local_stack.ports import Ports
 from gcc_platform.local_stack.postgres import ROLES, SUPERUSER, Postgres
@@ -89,6 +91,10 @@ class Crawl:
 
     def kill(self, backend: int | None) -> None:
         self._old.execute("SELECT pg_terminate_backend(%s)", [backend])
+
+    def forget(self) -> None:
+        self._old.execute("TRUNCATE profile_log")
+        self.events.clear()
 
     def rows(self) -> list[tuple[Any, ...]]:
         return self._old.execute("SELECT event_id, profile_id, timestamp FROM profile_log ORDER BY id").fetchall()
@@ -183,6 +189,91 @@ def test_a_commit_that_the_database_refuses_publishes_nothing(crawl: Crawl) -> N
         session.rollback()
     assert crawl.events == []
     assert crawl.rows() == []
+
+
+def test_a_constraint_that_refuses_the_commit_itself_publishes_nothing(
+    crawl: Crawl, prepared: psycopg.Connection
+) -> None:
+    prepared.execute("ALTER TABLE profile_log ADD UNIQUE (profile_id) DEFERRABLE INITIALLY DEFERRED")
+    with crawl.session() as session:
+        session.add_all([profile("twice"), profile("twice")])
+        session.flush()
+        with pytest.raises(IntegrityError):
+            session.commit()
+        session.rollback()
+        session.add(profile("kept"))
+        session.commit()
+    assert [row[1] for row in crawl.rows()] == ["kept"]
+    assert [content["profile_id"] for _, content in crawl.events] == ["kept"]
+
+
+class Crawling:
+    """A session that does what it is asked to, with the objects of its transaction."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._logs: list[ProfileLog] = []
+        self._savepoints: list[SessionTransaction] = []
+
+    def add(self) -> None:
+        self._logs.append(profile("added"))
+        self._session.add(self._logs[-1])
+
+    def change(self) -> None:
+        for log in self._there()[-2:]:
+            log.profile_id += "!"
+
+    def delete(self) -> None:
+        self._session.flush()
+        for log in self._there()[:1]:
+            self._session.delete(log)
+
+    def flush(self) -> None:
+        self._session.flush()
+
+    def begin(self) -> None:
+        self._savepoints.append(self._session.begin_nested())
+
+    def release(self) -> None:
+        if self._savepoints:
+            self._savepoints.pop().commit()
+
+    def undo(self) -> None:
+        if self._savepoints:
+            self._savepoints.pop().rollback()
+
+    def rollback(self) -> None:
+        self._end(self._session.rollback)
+
+    def commit(self) -> None:
+        self._end(self._session.commit)
+
+    def close(self) -> None:
+        self._end(self._session.close)
+
+    def _end(self, how: Callable[[], None]) -> None:
+        how()
+        self._logs.clear()
+        self._savepoints.clear()
+
+    def _there(self) -> list[ProfileLog]:
+        return [log for log in self._logs if log in self._session and log not in self._session.deleted]
+
+
+STEPS = ("add", "add", "change", "delete", "flush", "begin", "begin", "release", "undo", "rollback", "commit", "close")
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from(STEPS), max_size=30))
+def test_whatever_a_session_does_its_events_are_the_rows_that_are_there(crawl: Crawl, steps: Sequence[str]) -> None:
+    crawl.forget()
+    with crawl.session() as session:
+        crawling = Crawling(session)
+        for step in (*steps, "commit"):
+            getattr(crawling, step)()
+    there = {str(event_id): name for event_id, name, _ in crawl.rows()}
+    assert {content["event_id"]: content["profile_id"] for _, content in crawl.events} == there
+    assert len(crawl.events) == len(there)
 
 
 def test_only_the_rows_of_savepoints_that_were_released_are_events(crawl: Crawl) -> None:
