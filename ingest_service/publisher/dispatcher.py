@@ -12,7 +12,7 @@ from typing import Any
 
 from ingest_service.publisher import legacy_writes
 from ingest_service.publisher.event_publisher import EventPublisher
-from ingest_service.publisher.legacy_writes import LegacyWrites
+from ingest_service.publisher.legacy_writes import BadLegacyWrites, LegacyWrites
 from ingest_service.publisher.log_events import event_of
 from ingest_service.publisher.rate_limited_log import RateLimitedLog
 from ingest_service.publisher.spool import SpoolUnusable
@@ -143,6 +143,9 @@ async def make_scrape_log_event(log_type: str, log: Any) -> None:
     else:
         try:
             event_type, event = _event(log_type, log)
+        except BadLegacyWrites as error:
+            _log_rarely.error(str(error), "%s: until then, events of logs with an event_id are lost", error)
+            publisher.counters.refused += 1
         except Exception as error:  # noqa: BLE001  # an object's own code may raise anything
             _log.warn("log", "a log of type %.60s is lost, it cannot be read: %s", log_type, type(error).__name__)
             publisher.counters.refused += 1

@@ -107,19 +107,21 @@ class EventPublisher:
         Never raises, for any event. Returns immediately, unless there is no room: then it waits up to
         `max_wait_seconds` and drops the event if there is still none. `counters` and the log report the outcome.
         """
-        try:
-            record = record_of(event_type, event, self._max_event_bytes)
-        except InvalidEvent as reason:
-            self.counters.refused += 1
-            self._log.warn(str(reason), "refused an event of type %s: %s", event_type, reason)
-            return
-        if self._take(record) or (self._open and await self._take_when_there_is_room(record)):
+        record = self._record(event_type, event)
+        if record is None or self._take(record) or (self._open and await self._take_when_there_is_room(record)):
             return
         self.counters.accept_nowhere()
         if self._open:
             self._log.warn("full", "dropped an event of type %s: no room within max_wait_seconds", event_type)
         else:
             self._log.warn("closed", "dropped an event of type %s: %s", event_type, self._closed_because)
+
+    def emit_if_room(self, event_type: str, event: Mapping[str, Any]) -> bool:
+        """As `emit`, without waiting: False if there is no room, or the publisher is not entered. Nothing is counted
+        then, and the caller may await `emit`. Call it in the thread of the event loop.
+        """
+        record = self._record(event_type, event)
+        return record is None or self._take(record)
 
     def abandon(self) -> None:
         """Exit without an event loop, as at process exit: events in memory go to the spool. Blocks."""
@@ -139,6 +141,15 @@ class EventPublisher:
             self.counters = Counters()
             if self._spooling is not None:
                 self._spooling.disown()
+
+    def _record(self, event_type: str, event: Mapping[str, Any]) -> Record | None:
+        """The record of an event; None if it is refused, which is counted and logged."""
+        try:
+            return record_of(event_type, event, self._max_event_bytes)
+        except InvalidEvent as reason:
+            self.counters.refused += 1
+            self._log.warn(str(reason), "refused an event of type %s: %s", event_type, reason)
+            return None
 
     def _take(self, record: Record) -> bool:
         """Add an event to memory or the spool; False if there is no room."""

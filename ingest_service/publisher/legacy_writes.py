@@ -46,7 +46,7 @@ def zone() -> ZoneInfo:
     name = os.environ.get(ZONE_VARIABLE) or "UTC"
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder of zones, such as America
         raise BadLegacyWrites(f"{ZONE_VARIABLE} is {name!r}: set it to a time zone such as Asia/Kolkata") from None
 
 

@@ -23,7 +23,6 @@ def list_(directories: tuple[Path, ...], as_json: bool) -> None:
       gcc-ingest spool list /var/lib/crawler/spool
       gcc-ingest spool list /var/lib/crawlers --json | jq -r .event_id
     """
-    for directory in directories:
-        for each in waiting(directory):
-            fields = {"event_id": each.event_id, "routing_key": each.routing_key, "file": str(each.file)}
-            click.echo(json.dumps(fields) if as_json else "\t".join(fields.values()))
+    for each in waiting(*directories):
+        fields = {"event_id": each.event_id, "routing_key": each.routing_key, "file": str(each.file)}
+        click.echo(json.dumps(fields) if as_json else "\t".join(fields.values()))

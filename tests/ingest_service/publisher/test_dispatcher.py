@@ -103,6 +103,32 @@ async def test_a_dual_written_log_has_the_identity_and_the_time_of_its_row(
     assert other["event_timestamp"] > "2026-01-02T03:04:05"
 
 
+async def test_an_unknown_zone_is_an_error_that_names_it_and_costs_only_dual_written_logs(
+    broker: Broker, default: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("GCC_LEGACY_ZONE", "Kolkata")
+    log = {**COMMON, "platform": "INSTAGRAM", "profile_id": "7"}
+    await make_scrape_log_event("profile_log", {**log, "event_id": "6ecd8c99-4036-403d-bf84-cf8400f67836"})
+    await make_scrape_log_event("profile_log", log)
+    await dispatcher.close()
+    assert len(await broker.events("profile_log")) == 1
+    assert "GCC_LEGACY_ZONE is 'Kolkata': set it to a time zone such as Asia/Kolkata" in caplog.text
+
+
+async def test_an_unknown_mode_is_logged_with_the_known_ones_and_events_are_published(
+    broker: Broker, default: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("GCC_LEGACY_WRITES", "neither")
+    legacy_writes.logged_mode.cache_clear()
+    try:
+        await make_scrape_log_event("profile_log", {**COMMON, "platform": "p", "profile_id": "1"})
+    finally:
+        legacy_writes.logged_mode.cache_clear()
+    await dispatcher.close()
+    assert len(await broker.events("profile_log")) == 1
+    assert "GCC_LEGACY_WRITES is 'neither': set it to one of both, events, rows" in caplog.text
+
+
 async def test_nothing_is_published_while_a_process_writes_rows_only(
     broker: Broker, default: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
