@@ -23,6 +23,11 @@ from tests.harness.running import eventually, query
 RAW = LEGACY_TABLES["profile_log"].raw_table
 
 
+def _mind_ctrl_c() -> None:
+    """A shell has its background jobs ignore it, and they hand that on."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Operator:
     """Runs commands on the tests' servers."""
 
@@ -39,6 +44,7 @@ class Operator:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=_mind_ctrl_c,  # noqa: PLW1509  no thread of the test holds a lock
         )
 
     def run(self, *arguments: str, code: int = 0) -> str:
