@@ -1,6 +1,7 @@
 """What the commands of a migration connect to, and the tables that they are called with."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -51,11 +52,20 @@ async def connect(settings: MigrationSettings) -> AsyncIterator[Servers]:
 
 
 def with_servers(work: Callable[[Servers], Coroutine[Any, Any, _Result]]) -> _Result:
-    """Run something on the servers of the environment. Ctrl-C cancels it, which is safe at any time."""
+    """Run something on the servers of the environment. Ctrl-C and SIGTERM cancel it, which is safe at any time.
+
+    Raises KeyboardInterrupt then.
+    """
     logs.configure(IngestSettings().log_format)
 
     async def run() -> _Result:
+        running = asyncio.current_task()
+        assert running is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
         async with connect(MigrationSettings()) as servers:
             return await work(servers)
 
-    return asyncio.run(run())
+    try:
+        return asyncio.run(run())
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None

@@ -207,7 +207,7 @@ def test_a_chunk_that_fails_says_why_and_keeps_no_other_table_from_its_backfill(
     assert "1 of 1 chunks done" in operator.run("backfill", "profile_log")
 
 
-def test_the_daemons_outlive_servers_that_are_away_and_stop_at_ctrl_c(
+def test_the_daemons_outlive_servers_that_are_away_and_stop_at_ctrl_c_and_sigterm(
     operator: Operator, moving: Moving, old: psycopg.Connection
 ) -> None:
     operator.run("init")
@@ -222,8 +222,8 @@ def test_the_daemons_outlive_servers_that_are_away_and_stop_at_ctrl_c(
                              f"VALUES ('{arrived}', 'INSTAGRAM', 'p', now64(6))")  # fmt: skip
     eventually(lambda: len(moving.stored("profile_log", "event_id")) == 11, 60)
     eventually(lambda: bool(old.execute("SELECT FROM profile_log WHERE event_id = %s", [arrived]).rowcount), 60)
-    for daemon in daemons:
-        daemon.send_signal(signal.SIGINT)
+    for daemon, number in zip(daemons, (signal.SIGINT, signal.SIGTERM), strict=True):
+        daemon.send_signal(number)
         _, errors = daemon.communicate(timeout=30)
         assert daemon.returncode == 0, errors
         assert "Traceback" not in errors
