@@ -59,6 +59,14 @@ def index_name(table: LegacyTable) -> str:
     return f"{table.name}_event_id"
 
 
+async def has_index(connection: Connection, table: LegacyTable) -> bool:
+    """Whether that index is there, and was built to its end."""
+    found = await connection.execute(
+        "SELECT FROM pg_index WHERE indexrelid = to_regclass(%s) AND indisvalid", [index_name(table)]
+    )
+    return await found.fetchone() is not None
+
+
 async def prepare(connection: Connection, table: LegacyTable) -> None:
     """Add the column event_id and its index. Writers never queue behind us for longer than two seconds.
 

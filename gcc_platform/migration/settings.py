@@ -43,6 +43,16 @@ class MigrationSettings(BaseSettings):
     """Ids per chunk of the backfill. A worker holds one chunk in memory."""
     insert_seconds: float = Field(300.0, alias="GCC_MIGRATION_INSERT_SECONDS")
 
+    days: float = Field(7.0, alias="GCC_MIGRATION_DAYS", ge=0)
+    """How long a gate has to be green before a table enters its next phase."""
+    legacy_tables: str = Field("", alias="GCC_LEGACY_TABLES")
+    """The tables that the warehouse still reads from PostgreSQL's rows, separated by commas."""
+
+    @property
+    def still_read_from_postgres(self) -> tuple[str, ...]:
+        """The tables of GCC_LEGACY_TABLES."""
+        return tuple(filter(None, (each.strip() for each in self.legacy_tables.split(","))))
+
     @property
     def is_on(self) -> bool:
         """Whether there is an old database."""

@@ -37,8 +37,10 @@ CREATE TABLE IF NOT EXISTS migration.tail (
     legacy_table text PRIMARY KEY,
     next_id bigint NOT NULL,
     rows bigint NOT NULL DEFAULT 0,         -- taken since the beginning
-    moved_at timestamptz NOT NULL DEFAULT now()
+    moved_at timestamptz NOT NULL DEFAULT now(),
+    looked_at timestamptz NOT NULL DEFAULT now() -- when it looked last, whether there was anything or not
 );
+ALTER TABLE migration.tail ADD COLUMN IF NOT EXISTS looked_at timestamptz NOT NULL DEFAULT now();
 
 -- Ids below next_id that no row had when the tail passed them: a transaction that is under way may still insert them.
 CREATE TABLE IF NOT EXISTS migration.gaps (
@@ -80,4 +82,26 @@ CREATE TABLE IF NOT EXISTS migration.unwritten (
     reason text NOT NULL,                   -- PostgreSQL's words
     found_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (legacy_table, event_id)
+);
+
+-- What each gate found, each time it was measured.
+CREATE TABLE IF NOT EXISTS migration.gate_results (
+    legacy_table text NOT NULL,
+    gate text NOT NULL,
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    passed boolean NOT NULL,
+    reason text NOT NULL,                   -- a sentence with the numbers
+    detail jsonb NOT NULL,                  -- the numbers
+    PRIMARY KEY (legacy_table, gate, at)
+);
+
+-- Each phase that a table has entered, forward and back.
+CREATE TABLE IF NOT EXISTS migration.phases (
+    legacy_table text NOT NULL,
+    phase text NOT NULL,                    -- legacy, dual, verified, reads, events, done
+    entered_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    came_from text NOT NULL,
+    entered_by text NOT NULL,
+    evidence jsonb NOT NULL,                -- the gates as they stood
+    PRIMARY KEY (legacy_table, entered_at)
 );

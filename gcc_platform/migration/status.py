@@ -39,6 +39,15 @@ class TableStatus:
     oldest_gap_seconds: float | None
     open_differences: Mapping[str, int]
     """By kind and cause."""
+    phase: str = "legacy"
+    reverse_rows: int | None = None
+    """Rows that the reverse writer has written; None if it has not run."""
+    reverse_lag_seconds: float | None = None
+    """Since it looked last."""
+    tail_lag_seconds: float | None = None
+    """Since the tail looked last."""
+    red_gates: Sequence[str] = ()
+    """Those whose newest result is red, by name."""
 
     @property
     def is_backfilled(self) -> bool:
@@ -75,7 +84,16 @@ SELECT tail.legacy_table AS table,
      WHERE legacy_table = tail.legacy_table) AS oldest_gap_seconds,
     (SELECT coalesce(jsonb_object_agg(what, n), '{}') FROM (
         SELECT concat_ws(': ', kind, cause) AS what, count(*) AS n FROM migration.differences
-        WHERE legacy_table = tail.legacy_table AND resolved_at IS NULL GROUP BY 1) AS found) AS open_differences
+        WHERE legacy_table = tail.legacy_table AND resolved_at IS NULL GROUP BY 1) AS found) AS open_differences,
+    coalesce((SELECT phase FROM migration.phases WHERE legacy_table = tail.legacy_table
+        ORDER BY entered_at DESC LIMIT 1), 'legacy') AS phase,
+    (SELECT rows_written FROM migration.reverse WHERE legacy_table = tail.legacy_table) AS reverse_rows,
+    (SELECT extract(epoch FROM now() - moved_at)::double precision FROM migration.reverse
+     WHERE legacy_table = tail.legacy_table) AS reverse_lag_seconds,
+    extract(epoch FROM now() - tail.looked_at)::double precision AS tail_lag_seconds,
+    ARRAY(SELECT gate FROM (SELECT DISTINCT ON (gate) gate, passed FROM migration.gate_results
+        WHERE legacy_table = tail.legacy_table ORDER BY gate, at DESC) AS newest
+        WHERE NOT passed ORDER BY gate) AS red_gates
 FROM migration.tail LEFT JOIN (
     SELECT *, coalesce(state = 'done' AND finished_at > now() - make_interval(mins => %s), false) AS recent
     FROM migration.chunks) AS chunks ON chunks.legacy_table = tail.legacy_table

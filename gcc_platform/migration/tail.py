@@ -104,12 +104,14 @@ class Tail:
         return [row_id for (row_id,) in await found.fetchall()]
 
     async def _store(self, before: Position, after: Position, taken: int) -> None:
-        if after == before:
-            return
         name = self.table.name
+        if after == before:
+            await self.state.execute("UPDATE migration.tail SET looked_at = now() WHERE legacy_table = %s", [name])
+            return
         async with self.state.transaction():
             await self.state.execute(
-                "UPDATE migration.tail SET next_id = %s, rows = rows + %s, moved_at = now() WHERE legacy_table = %s",
+                "UPDATE migration.tail SET next_id = %s, rows = rows + %s, moved_at = now(), looked_at = now() "
+                "WHERE legacy_table = %s",
                 [after.next_id, taken, name],
             )
             # Not all of them: the backfill notes others meanwhile.

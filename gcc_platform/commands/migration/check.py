@@ -10,6 +10,8 @@ from pathlib import Path
 import click
 
 from gcc_platform.commands.migration.servers import TABLES, Servers, with_servers
+from gcc_platform.migration.gates import checked, results
+from gcc_platform.migration.gates.measured import Measuring
 from gcc_platform.migration.legacy_database import has_event_id
 from gcc_platform.migration.legacy_table import LegacyTable
 from gcc_platform.migration.parity import rows, totals
@@ -17,6 +19,7 @@ from gcc_platform.migration.parity.bisecting import UNDER_WAY, Sides
 from gcc_platform.migration.parity.dual_rows import Day
 from gcc_platform.migration.parity.rows import Checked
 from gcc_platform.migration.parity.totals import Mismatch, Total
+from gcc_platform.migration.phases import deciding
 from ingest_service.commands.errors import exit_on_error
 from ingest_service.publisher.spool_list import waiting
 
@@ -99,9 +102,16 @@ async def _check(servers: Servers, names: Sequence[str], options: Options) -> Se
             for ago in range(options.days if await has_event_id(servers.old, table) else 0):
                 day = today - timedelta(days=ago)
                 lines += _day_lines(table, day, await rows.check_day(servers.state, sides, day, spooled))
+            gates = [
+                await checked.rows_explained(servers.state, table),
+                await checked.nothing_lost_before_the_broker(servers.state, table),
+            ]
+            await results.record(servers.state, table.name, gates)
         if options.level in (None, "totals"):
             mismatches = await totals.compare(servers.old, servers.clickhouse, table, servers.database, today)
+            await results.record(servers.state, table.name, [checked.totals_agree(mismatches, today)])
             lines += [(line, not mismatches) for line in _totals_lines(table, mismatches)]
+        await deciding.measure_and_record(Measuring(servers.state, sides))
     return lines
 
 

@@ -4,7 +4,9 @@ import click
 
 from gcc_platform.commands.migration.backfill import backfill
 from gcc_platform.commands.migration.check import check, repair
+from gcc_platform.commands.migration.explain import explain
 from gcc_platform.commands.migration.init import init
+from gcc_platform.commands.migration.phase import advance, back
 from gcc_platform.commands.migration.reverse import reverse
 from gcc_platform.commands.migration.status import status
 from gcc_platform.commands.migration.tail import tail
@@ -23,8 +25,9 @@ def migration() -> None:
       gcc-platform migration tail
       gcc-platform migration check
       gcc-platform migration status
+      gcc-platform migration advance profile_log dual
     """
 
 
-for command in (init, backfill, tail, reverse, check, repair, status):
+for command in (init, backfill, tail, reverse, check, repair, status, advance, back, explain):
     migration.add_command(command)

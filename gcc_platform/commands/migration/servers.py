@@ -10,8 +10,10 @@ from typing import Any, TypeVar
 import click
 
 from gcc_platform.migration import legacy_database, state
+from gcc_platform.migration.gates.measured import Measuring
 from gcc_platform.migration.legacy_table import Database, LegacyTable
 from gcc_platform.migration.legacy_tables import LEGACY_TABLES
+from gcc_platform.migration.parity.bisecting import Sides
 from gcc_platform.migration.postgres import Connection
 from gcc_platform.migration.settings import MigrationSettings
 from ingest_service.clickhouse.client import ClickHouse, connected
@@ -20,6 +22,7 @@ from ingest_service.settings import Settings as IngestSettings
 
 _Result = TypeVar("_Result")
 
+TABLE = click.argument("name", type=click.Choice(list(LEGACY_TABLES)), metavar="TABLE")
 TABLES = click.argument("names", nargs=-1, type=click.Choice(list(LEGACY_TABLES)), metavar="[TABLE]...")
 
 
@@ -36,6 +39,10 @@ class Servers:
     async def tables(self, names: Sequence[str]) -> Sequence[LegacyTable]:
         """The named old tables, or all that there are."""
         return [LEGACY_TABLES[name] for name in names] or await legacy_database.present(self.old)
+
+    def measuring(self, name: str) -> Measuring:
+        """Where the gates of a table are measured."""
+        return Measuring(self.state, Sides(self.old, self.clickhouse, LEGACY_TABLES[name], self.database))
 
 
 @asynccontextmanager

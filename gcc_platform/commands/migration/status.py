@@ -15,7 +15,12 @@ from gcc_platform.migration.status import status as status_of
 from gcc_platform.watch.page import duration
 from ingest_service.commands.errors import exit_on_error
 
-_WIDTH = 160
+_COLUMNS = (
+    "table", "phase", "chunks", "sealed", "rows", "rows/s", "left", "rejected", "tail", "gaps", "reverse",
+    "differences", "red gates",
+)  # fmt: skip
+_TEXTS = ("table", "phase", "differences", "red gates")
+_WIDTH = 200
 """Of lines that are not on a terminal: nothing is folded."""
 
 
@@ -23,7 +28,7 @@ _WIDTH = 160
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per table.")
 @exit_on_error()
 def status(as_json: bool) -> None:
-    """Show where each old table stands: chunks, rows, time left, rejected rows, the tail, differences.
+    """Show where each old table stands: phase, chunks, rows, time left, tail, reverse writer, differences, red gates.
 
     \b
     Examples:
@@ -46,11 +51,12 @@ async def _ask(servers: Servers) -> Sequence[TableStatus]:
 
 def _table(found: Sequence[TableStatus]) -> Table:
     table = Table(box=None)
-    for name in ("table", "chunks", "sealed", "rows", "rows/s", "left", "rejected", "tail", "gaps", "differences"):
-        table.add_column(name, justify="left" if name in ("table", "differences") else "right", overflow="fold")
+    for name in _COLUMNS:
+        table.add_column(name, justify="left" if name in _TEXTS else "right", overflow="fold")
     for each in found:
         table.add_row(
             each.table,
+            each.phase,
             f"{each.done}/{each.chunks}" + (f" ({each.failed} failed)" if each.failed else ""),
             str(each.sealed),
             f"{each.rows:,}",
@@ -59,6 +65,8 @@ def _table(found: Sequence[TableStatus]) -> Table:
             str(each.rejected),
             f"{each.tail_rows:,}",
             str(each.gaps),
+            "-" if each.reverse_rows is None else f"{each.reverse_rows:,}",
             ", ".join(f"{count} {what}" for what, count in each.open_differences.items()) or "-",
+            ", ".join(each.red_gates) or "-",
         )
     return table

@@ -3,7 +3,7 @@
 SQL is over `a.event`, the event as ClickHouse writes it: a JSON object in which `metrics` and the like are text.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from gcc_platform.migration.legacy_table import Database, LegacyTable, quoted
 
@@ -17,18 +17,24 @@ WITHOUT_ROWS = {"scrape_request_log"}
 """The crawlers' queue of work, which stays theirs: its events are not written back."""
 
 
-def insert_sql(table: LegacyTable, database: Database, with_series: str | None = None) -> str:
+def insert_sql(table: LegacyTable, database: Database, with_series: str | None = None, into: str | None = None) -> str:
     """A statement that inserts the events of the table `arrived` which have no row yet, and returns how many.
 
     `with_series` is the statement's second part, which fills a table of series from the same new rows: `series_sql`.
+    `into` is a table of the same shape, by default the old table itself.
     """
     columns = dict(_columns(table, database))
     names, values = ", ".join(columns), ", ".join(columns.values())
     series = f", series AS ({with_series})" if with_series else ""
     return f"""WITH new AS (
-        INSERT INTO {table.name} ({names}) SELECT {values} FROM arrived AS a
+        INSERT INTO {into or table.name} ({names}) SELECT {values} FROM arrived AS a
         ON CONFLICT (event_id) WHERE event_id IS NOT NULL DO NOTHING RETURNING event_id){series}
         SELECT count(*) FROM new"""
+
+
+def row_columns(table: LegacyTable) -> Sequence[str]:
+    """The columns of a row that an event fills, without the lists."""
+    return [name for name, _ in _columns(table, Database()) if name not in table.lists]
 
 
 def series_sql(table: LegacyTable, database: Database) -> tuple[str, str] | None:

@@ -1,11 +1,13 @@
 """A migration from the old database to the session's servers."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import psycopg
 import pytest
 
 from tests.gcc_platform.migration.moving import Moving
+from tests.gcc_platform.migration.operating import Operator
 
 
 @pytest.fixture
@@ -15,3 +17,8 @@ def moving(raw_tables: Mapping[str, str], old_server: str, old: psycopg.Connecti
     found.forget()
     yield found
     found.forget()
+
+
+@pytest.fixture
+def operator(raw_tables: Mapping[str, str], moving: Moving, tmp_path: Path) -> Operator:
+    return Operator({**raw_tables, "GCC_LEGACY_URL": moving.legacy_url}, tmp_path)

@@ -12,6 +12,8 @@ import psycopg
 from gcc_platform.migration import backfill, legacy_database, state
 from gcc_platform.migration.backfill import Backfill
 from gcc_platform.migration.copied_rows import Pace
+from gcc_platform.migration.gates import checked, results
+from gcc_platform.migration.gates.results import GateResult
 from gcc_platform.migration.legacy_table import Database
 from gcc_platform.migration.legacy_tables import LEGACY_TABLES
 from gcc_platform.migration.parity import dual_rows, rows, sealing, totals
@@ -42,10 +44,34 @@ class Moving:
     def forget(self) -> None:
         """Begin again, with empty raw tables."""
         with psycopg.connect(self.state_url, autocommit=True) as own:
-            for table in ("chunks", "rejected", "tail", "gaps", "differences", "reverse", "unwritten"):
+            for table in (
+                "chunks",
+                "rejected",
+                "tail",
+                "gaps",
+                "differences",
+                "reverse",
+                "unwritten",
+                "gate_results",
+                "phases",
+            ):
                 own.execute(f"DROP TABLE IF EXISTS migration.{table}")
-        for table in LEGACY_TABLES.values():
-            query(self.ingest_url, f"TRUNCATE TABLE {table.raw_table}")
+        for each in LEGACY_TABLES.values():
+            query(self.ingest_url, f"TRUNCATE TABLE {each.raw_table}")
+        query(self.ingest_url, "TRUNCATE TABLE _e.dead_letter_events")
+
+    def note(self, sql: str) -> None:
+        """Change the state."""
+        with psycopg.connect(self.state_url, autocommit=True) as own:
+            own.execute(sql.encode())
+
+    def agree_on_marts(self, table: str) -> None:
+        """As a comparison of the marts records it that found no difference."""
+        asyncio.run(self._record(table, checked.marts_agree([], 7)))
+
+    async def _record(self, table: str, result: GateResult) -> None:
+        async with state.connected(self.state_url) as own:
+            await results.record(own, table, [result])
 
     def prepare(self, *tables: str) -> None:
         asyncio.run(self._prepare(tables))

@@ -1,74 +1,21 @@
 """gcc-platform migration, as an operator runs it; and killed, as machines do."""
 
-import json
-import os
 import random
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from uuid import uuid4
 
 import psycopg
-import pytest
 
 from gcc_platform.migration.identity import Origin
 from gcc_platform.migration.legacy_tables import LEGACY_TABLES
-from tests.conftest import NAMES
 from tests.gcc_platform.migration.moving import Moving
+from tests.gcc_platform.migration.operating import Operator, fill
 from tests.harness.running import eventually, query
 
 RAW = LEGACY_TABLES["profile_log"].raw_table
-
-
-def _mind_ctrl_c() -> None:
-    """A shell has its background jobs ignore it, and they hand that on."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-class Operator:
-    """Runs commands on the tests' servers."""
-
-    def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
-        outside = {name: value for name, value in os.environ.items() if name not in NAMES}
-        self._environment = {**outside, **environment, "GCC_MIGRATION_CHUNK_ROWS": "500"}
-        self._folder = folder
-
-    def start(self, *arguments: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
-            [Path(sys.executable).with_name("gcc-platform"), "migration", *arguments],
-            cwd=self._folder,
-            env=self._environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            preexec_fn=_mind_ctrl_c,  # noqa: PLW1509  no thread of the test holds a lock
-        )
-
-    def run(self, *arguments: str, code: int = 0) -> str:
-        """Its output."""
-        process = self.start(*arguments)
-        output, errors = process.communicate(timeout=120)
-        assert process.returncode == code, errors + output
-        return output or errors
-
-    def status(self) -> Sequence[Mapping[str, object]]:
-        return [json.loads(line) for line in self.run("status", "--json").splitlines()]
-
-
-@pytest.fixture
-def operator(raw_tables: Mapping[str, str], moving: Moving, tmp_path: Path) -> Operator:
-    return Operator({**raw_tables, "GCC_LEGACY_URL": moving.legacy_url}, tmp_path)
-
-
-def fill(old: psycopg.Connection, rows: int) -> None:
-    old.execute(
-        "INSERT INTO profile_log (platform, profile_id, metrics, timestamp) SELECT 'INSTAGRAM', 'p' || i, "
-        """'[{"key": "followers", "value": 5}]', timestamp '2026-01-01' + i * interval '1 second' """
-        f"FROM generate_series(1, {rows}) AS i".encode()
-    )
 
 
 def test_a_table_moves_from_the_preparation_to_equal_checksums(operator: Operator, old: psycopg.Connection) -> None:

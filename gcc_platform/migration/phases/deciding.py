@@ -1,0 +1,142 @@
+"""Whether a table may enter a phase: every gate it needs, with its numbers; and the step itself."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from gcc_platform.migration.gates.gate import GATES, problem
+from gcc_platform.migration.gates.measured import MEASURES, Measuring
+from gcc_platform.migration.gates.results import GateResult, Standing, record, standings
+from gcc_platform.migration.phases import history
+from gcc_platform.migration.phases.phase import AFTER_ADVANCING, AFTER_GOING_BACK, Phase, rows_are_written
+from gcc_platform.migration.phases.required import REQUIRED
+from ingest_service.errors import UserError
+
+_REVERSE_LAG = timedelta(minutes=10)
+
+
+class WrongPhase(UserError):
+    """The phase cannot follow the one in which the table is."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One gate of a decision."""
+
+    gate: str
+    meaning: str
+    reason: str
+    """The numbers; of a red gate, why it is."""
+    passed: bool
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether a table may go from a phase to another, and what is to be done then."""
+
+    table: str
+    came_from: Phase
+    phase: Phase
+    gates: Sequence[Judged]
+
+    @property
+    def red(self) -> Sequence[Judged]:
+        """The gates that forbid it."""
+        return [each for each in self.gates if not each.passed]
+
+    @property
+    def instruction(self) -> str:
+        """What the operator does after it."""
+        forward = self.phase.number > self.came_from.number
+        text = (AFTER_ADVANCING if forward else AFTER_GOING_BACK)[self.phase]
+        return text.format(table=self.table)
+
+    def evidence(self) -> Mapping[str, Any]:
+        """The gates as they stood, by name."""
+        return {each.gate: {"passed": each.passed, "reason": each.reason} for each in self.gates}
+
+
+async def measure(measuring: Measuring) -> Sequence[GateResult]:
+    """The gates that can be measured now, all of them. Raises psycopg.Error and ClickHouseUnavailable."""
+    return [await each(measuring) for each in MEASURES.values()]
+
+
+async def of_table(measuring: Measuring) -> Measuring:
+    """The same, with what the table's phase says about its crawlers."""
+    phase = await history.current(measuring.state, measuring.table.name)
+    return Measuring(measuring.state, measuring.sides, rows_are_written(phase))
+
+
+async def advancing(measuring: Measuring, phase: Phase, days: float, still_read: Sequence[str] = ()) -> Decision:
+    """Measure the gates, and decide about the next phase. Nothing is recorded.
+
+    `still_read` are the tables of GCC_LEGACY_TABLES. Raises WrongPhase, psycopg.Error and ClickHouseUnavailable.
+    """
+    state, table = measuring.state, measuring.table.name
+    before = await history.current(state, table)
+    if phase is not before.next:
+        expected = f"the next one is {before.next}" if before.next else "there is no further one"
+        raise WrongPhase(f"{table} is in the phase {before}: {expected}, not {phase}")
+    needed = REQUIRED[phase]
+    stood, now = dict(await standings(state, table)), datetime.now(UTC)
+    for gate in needed:
+        if gate in MEASURES:
+            stood[gate] = _with(stood.get(gate), await MEASURES[gate](measuring), now)
+    gates = [_judged(gate, stood.get(gate), now, days) for gate in needed]
+    if phase in (Phase.EVENTS, Phase.DONE):
+        gates.append(_reads_have_switched(table, still_read))
+    return Decision(table, before, phase, gates)
+
+
+async def going_back(measuring: Measuring, phase: Phase) -> Decision:
+    """Decide about going back: from events only it takes a reverse writer that has caught up. Nothing is recorded.
+
+    Raises WrongPhase, psycopg.Error and ClickHouseUnavailable.
+    """
+    table = measuring.table.name
+    before = await history.current(measuring.state, table)
+    if phase.number >= before.number:
+        raise WrongPhase(f"{table} is in the phase {before}: {phase} is not before it")
+    if rows_are_written(before):
+        return Decision(table, before, phase, ())
+    found = await MEASURES["reverse_caught_up"](Measuring(measuring.state, measuring.sides, rows_are_written=False))
+    gate = GATES[found.gate]
+    return Decision(table, before, phase, [Judged(gate.name, gate.meaning, found.reason, found.passed)])
+
+
+async def enter(measuring: Measuring, decision: Decision, entered_by: str) -> None:
+    """Record the step and its evidence. Raises psycopg.Error."""
+    await history.enter(
+        measuring.state, decision.table, decision.came_from, decision.phase, entered_by, decision.evidence()
+    )
+
+
+async def measure_and_record(measuring: Measuring) -> Sequence[GateResult]:
+    """Measure the gates of a table, and keep what they found. Raises psycopg.Error and ClickHouseUnavailable."""
+    found = await measure(await of_table(measuring))
+    await record(measuring.state, measuring.table.name, found)
+    return found
+
+
+def _with(standing: Standing | None, result: GateResult, now: datetime) -> Standing:
+    """How a gate would stand with a new result."""
+    since = standing.green_since if standing else None
+    return Standing(result, now, (since or now) if result.passed else None)
+
+
+def _judged(name: str, standing: Standing | None, now: datetime, days: float) -> Judged:
+    gate = GATES[name]
+    why = problem(gate, standing, now, days)
+    reason = why if why or standing is None else f"{standing.result.reason}{_since(standing)}"
+    return Judged(name, gate.meaning, str(reason), why is None)
+
+
+def _since(standing: Standing) -> str:
+    return f"; green since {standing.green_since:%Y-%m-%d %H:%M}" if standing.green_since else ""
+
+
+def _reads_have_switched(table: str, still_read: Sequence[str]) -> Judged:
+    is_read = table in still_read
+    reason = f"GCC_LEGACY_TABLES {'still names' if is_read else 'does not name'} {table}"
+    return Judged("reads_switched", "The warehouse reads the table from the platform.", reason, not is_read)
