@@ -25,6 +25,7 @@ from gcc_platform.local_stack.errors import StackError
 from gcc_platform.local_stack.ports import LOOPBACK, is_free
 from gcc_platform.local_stack.process import Process
 from gcc_platform.local_stack.stack import Stack
+from gcc_platform.migration.settings import MigrationSettings
 from gcc_platform.settings import Settings
 from gcc_platform.watch.settings import WatchSettings
 from ingest_service.commands.errors import exit_on_error
@@ -100,9 +101,21 @@ def _services(directory: Path, settings: Settings, rate: float | None) -> list[M
     if rate is not None:
         simulator = [str(PROGRAMS / "gcc-ingest"), "simulate", "--rate", str(rate)]
         found.append(ManagedProcess("the simulator", Process(directory / "simulator"), simulator))
+    found += _moving(directory)
     watching = [str(PROGRAMS / "gcc-platform"), "watch"]
     found.append(ManagedProcess("the watch", Process(directory / "watch"), watching, _watch_is_ready))
     return found
+
+
+def _moving(directory: Path) -> list[ManagedProcess]:
+    """The daemons of a migration, while there is an old database."""
+    if not MigrationSettings().is_on:
+        return []
+    program = [str(PROGRAMS / "gcc-platform"), "migration"]
+    return [
+        ManagedProcess("the tail of the migration", Process(directory / "migration_tail"), [*program, "tail"]),
+        ManagedProcess("the reverse writer", Process(directory / "migration_reverse"), [*program, "reverse"]),
+    ]
 
 
 def _watch_is_ready() -> bool:

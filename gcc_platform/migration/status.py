@@ -7,6 +7,8 @@ from datetime import datetime
 from psycopg.rows import class_row
 
 from gcc_platform.migration.legacy_tables import LEGACY_TABLES
+from gcc_platform.migration.phases.phase import Phase
+from gcc_platform.migration.phases.required import REQUIRED
 from gcc_platform.migration.postgres import Connection
 
 _RATE_MINUTES = 5
@@ -47,7 +49,18 @@ class TableStatus:
     tail_lag_seconds: float | None = None
     """Since the tail looked last."""
     red_gates: Sequence[str] = ()
-    """Those whose newest result is red, by name."""
+    """Those whose newest result is red, by name; not every phase needs each of them."""
+
+    @property
+    def broken_gates(self) -> Sequence[str]:
+        """The red gates that the table had to pass to be where it is."""
+        return [gate for gate in REQUIRED[Phase(self.phase)] if gate in self.red_gates]
+
+    @property
+    def closed_gates(self) -> Sequence[str]:
+        """The red gates that keep the table from its next phase."""
+        following = Phase(self.phase).next
+        return [gate for gate in REQUIRED[following] if gate in self.red_gates] if following else []
 
     @property
     def is_backfilled(self) -> bool:

@@ -205,6 +205,30 @@ _KINDS = (
         muted_by=(*_SERVERS, *_DAGSTER, "IngestDown"),
         muted_per_type=_TYPE,
     ),
+    # the migration from PostgreSQL, while GCC_LEGACY_URL is set
+    Kind(
+        "MigrationTailLate",
+        _WARN,
+        "platform",
+        "Start gcc-platform migration tail, or end the transaction that is open in the old database.",
+        looks=2,
+        muted_by=_REFRESH_SERVERS,
+    ),
+    Kind(
+        "MigrationReverseLate",
+        _PAGE,
+        "platform",
+        "Start gcc-platform migration reverse: without it, going back would lose rows.",
+        looks=2,
+        muted_by=_REFRESH_SERVERS,
+    ),
+    Kind(
+        "MigrationGateRed",
+        _WARN,
+        "platform",
+        "gcc-platform migration advance TABLE PHASE --dry-run has the numbers; do not go on before it is green.",
+        muted_by=_REFRESH_SERVERS,
+    ),
     # alerting itself
     Kind("AlertmanagerDown", _PAGE, "platform", "Start Alertmanager: until then nobody is notified.", looks=2),
     Kind("WatchDown", _PAGE, "platform", "Start gcc-platform watch: until then nobody is notified."),

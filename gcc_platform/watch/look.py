@@ -8,10 +8,11 @@ from pathlib import Path
 import aiohttp
 import structlog
 
+from gcc_platform.migration.settings import MigrationSettings
 from gcc_platform.settings import Settings
 from gcc_platform.watch.alerts import Alert
 from gcc_platform.watch.catalog import KINDS
-from gcc_platform.watch.probes import archive, clickhouse, disks, postgres
+from gcc_platform.watch.probes import archive, clickhouse, disks, migration, postgres
 from gcc_platform.watch.probes.accounts import AccountsProbe
 from gcc_platform.watch.probes.broker import BrokerProbe
 from gcc_platform.watch.probes.dagster import DagsterProbe
@@ -73,6 +74,9 @@ def look_of(
     if settings.management_url:
         accounts = AccountsProbe(settings.management_url.get_secret_value(), virtual_host, warehouse, clock)
         probes["accounts"] = lambda: accounts.look(session)
+    moving = MigrationSettings()
+    if moving.is_on:
+        probes["migration"] = lambda: migration.look(moving.state)
     if settings.ingest:
         ingest = IngestProbe(settings.ingest, clock)
         probes["ingest"] = lambda: ingest.look(session)

@@ -33,7 +33,7 @@ def render(
 ) -> str:
     """The page. `links` are names with URLs, for the head of the page."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    environment.filters |= {"clock": _clock, "ago": lambda at: _ago(at, clock())}
+    environment.filters |= {"duration": duration, "clock": _clock, "ago": lambda at: _ago(at, clock())}
     age = clock() - report.at
     return environment.from_string(_TEMPLATE.read_text()).render(
         report=report,

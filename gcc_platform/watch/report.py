@@ -8,7 +8,17 @@ from typing import Any
 from gcc_platform.watch.alertmanager import Reported
 from gcc_platform.watch.alerts import Alert, Severity
 from gcc_platform.watch.memory import Firing
-from gcc_platform.watch.seen import Assets, Component, LastRun, Queue, Reconciliation, Seen, TypeState, merged
+from gcc_platform.watch.seen import (
+    Assets,
+    Component,
+    LastRun,
+    MovingTable,
+    Queue,
+    Reconciliation,
+    Seen,
+    TypeState,
+    merged,
+)
 
 _RANKS = {Severity.PAGE.value: 0, Severity.WARN.value: 1}
 _STATES = ("firing", "silenced", "muted")
@@ -49,6 +59,8 @@ class Report:
     types: Sequence[TypeState] = ()
     queues: Sequence[Queue] = ()
     reconciliation: Sequence[Reconciliation] = ()
+    tables: Sequence[MovingTable] = ()
+    """Those that are moved over; none unless GCC_LEGACY_URL is set."""
     runs: Sequence[LastRun] = ()
     assets: Assets = field(default_factory=Assets)
     alertmanager: str = ""
@@ -74,6 +86,7 @@ class Report:
             [TypeState(**each) for each in values["types"]],
             [Queue(**each) for each in values["queues"]],
             [Reconciliation(**each) for each in values["reconciliation"]],
+            [MovingTable(**each) for each in values["tables"]],
             [LastRun(**each) for each in values["runs"]],
             Assets(**values["assets"]),
             values["alertmanager"],
@@ -101,6 +114,7 @@ def report(
         whole.types,
         whole.queues,
         whole.reconciliation,
+        whole.tables,
         whole.runs,
         whole.assets,
         alertmanager,

@@ -1,6 +1,6 @@
 """What one look has seen: what is wrong, and the state of everything for the status page."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -86,6 +86,32 @@ class LastRun:
 
 
 @dataclass(frozen=True)
+class MovingTable:
+    """An old PostgreSQL table whose rows are moved over."""
+
+    table: str
+    phase: str
+    chunks: int
+    done: int
+    sealed: int
+    rows: int
+    """Of the backfill."""
+    rows_per_second: float
+    seconds_left: float | None
+    """None if nothing is left, or nothing was done lately."""
+    tail_rows: int
+    tail_lag_seconds: float | None
+    """Since the tail looked last."""
+    reverse_rows: int | None
+    """None if the reverse writer has not run."""
+    reverse_lag_seconds: float | None
+    differences: int
+    """That are open."""
+    red_gates: Sequence[str]
+    """That keep it from its next phase."""
+
+
+@dataclass(frozen=True)
 class Assets:
     """Assets by freshness (HEALTHY, WARNING, DEGRADED, UNKNOWN), checks by status (SUCCEEDED, FAILED, ...)."""
 
@@ -104,6 +130,7 @@ class Seen:
     types: tuple[TypeState, ...] = ()
     queues: tuple[Queue, ...] = ()
     reconciliation: tuple[Reconciliation, ...] = ()
+    tables: tuple[MovingTable, ...] = ()
     runs: tuple[LastRun, ...] = ()
     assets: Assets = field(default_factory=Assets)
     complete: bool = True
@@ -119,6 +146,7 @@ def merged(parts: Iterable[Seen]) -> Seen:
         types=tuple(each for part in parts for each in part.types),
         queues=tuple(queue for part in parts for queue in part.queues),
         reconciliation=tuple(each for part in parts for each in part.reconciliation),
+        tables=tuple(each for part in parts for each in part.tables),
         runs=tuple(run for part in parts for run in part.runs),
         assets=next((part.assets for part in parts if part.assets != Assets()), Assets()),
         complete=all(part.complete for part in parts),

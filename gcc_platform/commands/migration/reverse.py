@@ -10,6 +10,8 @@ from gcc_platform.commands.migration import daemon
 from gcc_platform.commands.migration.daemon import Look
 from gcc_platform.commands.migration.servers import TABLES, Servers
 from gcc_platform.migration import legacy_database
+from gcc_platform.migration.legacy_table import LegacyTable
+from gcc_platform.migration.postgres import Connection
 from gcc_platform.migration.reverse.arrivals import Arrivals
 from gcc_platform.migration.reverse.rows_sql import WITHOUT_ROWS
 from gcc_platform.migration.reverse.writer import ReverseWriter
@@ -46,10 +48,25 @@ async def _opened(servers: Servers, names: Sequence[str]) -> AsyncIterator[Look]
             if table.name not in WITHOUT_ROWS
         ]
 
+        waiting: set[str] = set()
+
         async def look() -> None:
             for each in writers:
+                if not await _is_prepared(old, each.table, waiting):
+                    continue
                 done = await each.poll()
                 if done.written or done.refused:
                     _log.info("rows written", table=each.table.name, rows=done.written, refused=done.refused)
 
         yield look
+
+
+async def _is_prepared(old: Connection, table: LegacyTable, waiting: set[str]) -> bool:
+    """Whether rows can be inserted once, which takes the index. Logs once for each table that lacks it."""
+    if await legacy_database.has_index(old, table):
+        waiting.discard(table.name)
+        return True
+    if table.name not in waiting:
+        waiting.add(table.name)
+        _log.warning("waiting for gcc-platform migration init to prepare the table", table=table.name)
+    return False

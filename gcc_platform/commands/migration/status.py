@@ -38,7 +38,7 @@ def status(as_json: bool) -> None:
     found = with_servers(_ask)
     if as_json:
         for each in found:
-            click.echo(json.dumps(asdict(each) | {"seconds_left": each.seconds_left}, default=str))
+            click.echo(json.dumps(asdict(each) | _computed(each), default=str))
     elif found:
         Console(width=None if sys.stdout.isatty() else _WIDTH).print(_table(found))
     else:
@@ -47,6 +47,10 @@ def status(as_json: bool) -> None:
 
 async def _ask(servers: Servers) -> Sequence[TableStatus]:
     return await status_of(servers.state)
+
+
+def _computed(each: TableStatus) -> dict[str, object]:
+    return {"seconds_left": each.seconds_left, "broken_gates": each.broken_gates, "closed_gates": each.closed_gates}
 
 
 def _table(found: Sequence[TableStatus]) -> Table:
@@ -67,6 +71,6 @@ def _table(found: Sequence[TableStatus]) -> Table:
             str(each.gaps),
             "-" if each.reverse_rows is None else f"{each.reverse_rows:,}",
             ", ".join(f"{count} {what}" for what, count in each.open_differences.items()) or "-",
-            ", ".join(each.red_gates) or "-",
+            ", ".join(each.closed_gates) or "-",
         )
     return table

@@ -9,7 +9,8 @@ import structlog
 from gcc_platform.commands.migration import daemon
 from gcc_platform.commands.migration.daemon import Look
 from gcc_platform.commands.migration.servers import TABLES, Servers
-from gcc_platform.migration import horizon, legacy_database
+from gcc_platform.migration import chunks, horizon, legacy_database
+from gcc_platform.migration.legacy_table import LegacyTable
 from gcc_platform.migration.tail import Tail
 from ingest_service.commands.errors import exit_on_error
 
@@ -43,9 +44,24 @@ async def _opened(servers: Servers, names: Sequence[str]) -> AsyncIterator[Look]
             for table in await servers.tables(names)
         ]
 
+        waiting: set[str] = set()
+
         async def look() -> None:
             for each in tails:
+                if not await _is_planned(servers, each.table, waiting):
+                    continue
                 while taken := await each.poll():
                     _log.info("rows taken", table=each.table.name, rows=taken)
 
         yield look
+
+
+async def _is_planned(servers: Servers, table: LegacyTable, waiting: set[str]) -> bool:
+    """Whether the tail has a beginning: where the backfill ends. Logs once for each table that it has none."""
+    if await chunks.is_planned(servers.state, table.name):
+        waiting.discard(table.name)
+        return True
+    if table.name not in waiting:
+        waiting.add(table.name)
+        _log.warning("waiting for gcc-platform migration backfill to plan the table", table=table.name)
+    return False
