@@ -14,10 +14,11 @@ from hypothesis import settings
 from gcc_platform.local_stack.ports import Ports
 from gcc_platform.local_stack.postgres import ROLES, SUPERUSER, Postgres
 from gcc_platform.local_stack.stack import Stack
+from gcc_platform.migration.rehearsal import old_rows
 
 STOP_AT_END_OF_INPUT = "import sys; sys.stdin.read(); from gcc_platform.cli import main; main()"
 
-LEGACY = Path(__file__).parent / "harness" / "legacy.sql"
+LEGACY = Path(old_rows.__file__).with_name("old_tables.sql")
 """The old log tables."""
 
 NAMES = (
