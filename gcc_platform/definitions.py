@@ -4,6 +4,7 @@ import dagster as dg
 
 from gcc_platform.defs import outcome, schedules
 from gcc_platform.defs.health import assets as health
+from gcc_platform.defs.migration import group as migration
 from gcc_platform.defs.raw import assets as raw_assets
 from gcc_platform.defs.raw import checks as raw_checks
 from gcc_platform.defs.raw import ingest_assets
@@ -14,6 +15,7 @@ from gcc_platform.defs.retention import jobs as retention
 from gcc_platform.defs.serving import api_views as serving_api_views
 from gcc_platform.defs.serving import assets as serving_assets
 from gcc_platform.defs.warehouse import assets as warehouse_assets
+from gcc_platform.migration.settings import MigrationSettings
 from gcc_platform.resources.dbt import dbt_resource
 
 defs = dg.Definitions.merge(
@@ -28,6 +30,7 @@ defs = dg.Definitions.merge(
     ),
     dg.Definitions(assets=[health.health], asset_checks=[health.health_checks], sensors=[health.health_sensor]),
     dg.Definitions(jobs=[retention.prune], schedules=[retention.daily]),
+    migration.definitions(is_on=MigrationSettings().is_on),
     dg.Definitions(jobs=[replay.replay_dead_letters]),
     dg.Definitions(jobs=[schedules.refresh, schedules.raw_checks], schedules=[schedules.every_15_minutes]),
     dg.Definitions(

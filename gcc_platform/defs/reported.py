@@ -25,14 +25,17 @@ class Reported:
         """The content as a sensor's cursor."""
         return json.dumps(self.known)
 
-    def is_news(self, name: str, state: str, materialized_at: float = 0.0) -> bool:
+    def is_news(
+        self, name: str, state: str, materialized_at: float = 0.0, *, repeat_seconds: float | None = None
+    ) -> bool:
         """Whether it changed, was reported long ago, or is older than the last materialization. Notes the report.
 
-        Dagster shows a check's result only if it is newer than the last materialization of its asset.
+        `repeat_seconds` is what counts as long ago, by default REPEAT_SECONDS of the state. Dagster shows a check's result only if it is newer than the last materialization of its asset.
         """
         now = time.time()
         before, at = self.known.get(name, (None, 0.0))
-        if state == before and now - at < REPEAT_SECONDS[state == PASSED] and at > materialized_at:
+        repeat = REPEAT_SECONDS[state == PASSED] if repeat_seconds is None else repeat_seconds
+        if state == before and now - at < repeat and at > materialized_at:
             return False
         self.known[name] = (state, now)
         return True

@@ -4,6 +4,7 @@ import dagster as dg
 
 from gcc_platform.defs import runs
 from gcc_platform.defs.health.assets import KEY as HEALTH
+from gcc_platform.defs.migration.keys import GROUP as MIGRATION
 from gcc_platform.defs.outcome import REFRESH
 from gcc_platform.defs.raw import ingest_assets, tables
 
@@ -21,7 +22,8 @@ refresh = dg.define_asset_job(
         dg.AssetSelection.assets(*tables.BY_KEY).without_checks()  # the sensor runs those, every 30 s
         | dg.AssetSelection.all().materializable()
         | (dg.AssetSelection.all_asset_checks() - _RAW_CHECKS - dg.AssetSelection.checks_for_assets(HEALTH))
-    ),
+    )
+    - dg.AssetSelection.groups(MIGRATION),
     # dbt has threads of its own, and loading the code in a process per step takes longer than the steps.
     executor_def=dg.in_process_executor,
     tags={ONE_AT_A_TIME: REFRESH, "dagster/max_runtime": _MOST_SECONDS},

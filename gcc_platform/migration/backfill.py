@@ -45,6 +45,8 @@ class Backfill:
     pace: Pace
     report: Callable[[Chunk, Outcome], None]
     """Called after each chunk."""
+    is_enough: Callable[[], bool] = lambda: False
+    """Asked before each chunk: whether to stop with some of them undone."""
 
     async def run(self, tables: Sequence[LegacyTable], workers: int) -> None:
         """Do all chunks that are planned, one table after the other. A database that is away is waited for."""
@@ -63,7 +65,7 @@ class Backfill:
                     legacy_database.reading(self.legacy_url) as old,
                 ):
                     for table in tables:
-                        while chunk := await chunks.claim(state, table.name, worker):
+                        while not self.is_enough() and (chunk := await chunks.claim(state, table.name, worker)):
                             await self._do(state, old, table, chunk)
                             attempt = 0
                     return

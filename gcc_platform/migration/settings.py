@@ -41,6 +41,8 @@ class MigrationSettings(BaseSettings):
     """The platform's PostgreSQL, which holds the state of the migration in a schema of its own."""
     chunk_rows: PositiveInt = Field(100_000, alias="GCC_MIGRATION_CHUNK_ROWS")
     """Ids per chunk of the backfill. A worker holds one chunk in memory."""
+    slice_rows: PositiveInt = Field(10_000_000, alias="GCC_MIGRATION_SLICE_ROWS")
+    """Rows of the backfill between two refreshes, where Dagster runs it."""
     insert_seconds: float = Field(300.0, alias="GCC_MIGRATION_INSERT_SECONDS")
 
     days: float = Field(7.0, alias="GCC_MIGRATION_DAYS", ge=0)

@@ -7,11 +7,12 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from gcc_platform.commands.migration.servers import TABLES, Servers, with_servers
+from gcc_platform.commands.migration.servers import TABLES, with_servers
 from gcc_platform.migration.backfill import Backfill, plan
 from gcc_platform.migration.chunks import Chunk, Outcome
 from gcc_platform.migration.copied_rows import Pace
 from gcc_platform.migration.legacy_table import LegacyTable
+from gcc_platform.migration.servers import Servers
 from gcc_platform.migration.status import TableStatus, status
 from ingest_service.commands.errors import exit_on_error
 

@@ -3,37 +3,22 @@
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from pathlib import Path
 
 import click
 
-from gcc_platform.commands.migration.servers import TABLES, Servers, with_servers
-from gcc_platform.migration.gates import checked, results
-from gcc_platform.migration.gates.measured import Measuring
-from gcc_platform.migration.legacy_database import has_event_id
-from gcc_platform.migration.legacy_table import LegacyTable
-from gcc_platform.migration.parity import rows, totals
-from gcc_platform.migration.parity.bisecting import UNDER_WAY, Sides
+from gcc_platform.commands.migration.servers import TABLES, with_servers
+from gcc_platform.migration.checking import Options, TableCheck, check_table
+from gcc_platform.migration.parity import rows
 from gcc_platform.migration.parity.dual_rows import Day
 from gcc_platform.migration.parity.rows import Checked
 from gcc_platform.migration.parity.totals import Mismatch, Total
-from gcc_platform.migration.phases import deciding
+from gcc_platform.migration.servers import Servers
 from ingest_service.commands.errors import exit_on_error
 from ingest_service.publisher.spool_list import waiting
 
 _SHOWN = 10
-
-
-@dataclass(frozen=True)
-class Options:
-    """What is compared."""
-
-    level: str | None
-    days: int
-    spools: Sequence[Path]
-    deep: bool
 
 
 @click.command()
@@ -65,11 +50,13 @@ def check(names: tuple[str, ...], level: str | None, days: int, spools: tuple[Pa
       gcc-platform migration check profile_log --level rows --deep
       gcc-platform migration check --days 7 --spool /var/lib/crawler/spool
     """
-    options = Options(level, days, spools, deep)
-    lines = with_servers(lambda servers: _check(servers, names, options))
-    for line, _ in lines:
-        click.echo(line)
-    sys.exit(0 if all(passed for _, passed in lines) else 1)
+    spooled = [each.event_id for directory in spools for each in waiting(directory)]
+    options = Options(level in (None, "rows"), level in (None, "totals"), days, spooled, deep)
+    found = with_servers(lambda servers: _check(servers, names, options))
+    for each in found:
+        for line in _lines(each):
+            click.echo(line)
+    sys.exit(0 if all(each.is_equal for each in found) else 1)
 
 
 @click.command()
@@ -89,60 +76,45 @@ def repair(names: tuple[str, ...]) -> None:
         click.echo(f"{table}: {count} rows sent from PostgreSQL")
 
 
-async def _check(servers: Servers, names: Sequence[str], options: Options) -> Sequence[tuple[str, bool]]:
-    """Lines to print, each with whether it reports no difference."""
-    spooled = [each.event_id for directory in options.spools for each in waiting(directory)]
-    today = datetime.now(UTC).date()
-    lines: list[tuple[str, bool]] = []
-    for table in await servers.tables(names):
-        sides = Sides(servers.old, servers.clickhouse, table, servers.database)
-        if options.level in (None, "rows"):
-            found = await rows.check(servers.state, sides, deep=options.deep)
-            lines.append((_rows_line(table, found), not found.different))
-            for ago in range(options.days if await has_event_id(servers.old, table) else 0):
-                day = today - timedelta(days=ago)
-                lines += _day_lines(table, day, await rows.check_day(servers.state, sides, day, spooled))
-            gates = [
-                await checked.rows_explained(servers.state, table),
-                await checked.nothing_lost_before_the_broker(servers.state, table),
-            ]
-            await results.record(servers.state, table.name, gates)
-        if options.level in (None, "totals"):
-            mismatches = await totals.compare(servers.old, servers.clickhouse, table, servers.database, today)
-            await results.record(servers.state, table.name, [checked.totals_agree(mismatches, today)])
-            lines += [(line, not mismatches) for line in _totals_lines(table, mismatches)]
-        await deciding.measure_and_record(Measuring(servers.state, sides))
-    return lines
+async def _check(servers: Servers, names: Sequence[str], options: Options) -> Sequence[TableCheck]:
+    return [await check_table(servers, table, options) for table in await servers.tables(names)]
 
 
 async def _repair(servers: Servers, names: Sequence[str]) -> Sequence[tuple[str, int]]:
     return [
-        (table.name, await rows.repair(servers.state, Sides(servers.old, servers.clickhouse, table, servers.database)))
-        for table in await servers.tables(names)
+        (table.name, await rows.repair(servers.state, servers.sides(table))) for table in await servers.tables(names)
     ]
 
 
-def _rows_line(table: LegacyTable, found: Checked) -> str:
+def _lines(found: TableCheck) -> Iterator[str]:
+    if found.chunks:
+        yield _rows_line(found.table, found.chunks)
+    for day, each in found.days.items():
+        yield from _day_lines(found.table, day, each)
+    if found.mismatches is not None:
+        yield from _totals_lines(found.table, found.mismatches)
+
+
+def _rows_line(table: str, found: Checked) -> str:
     if not found.different:
-        return f"{table.name}: {found.sealed} chunks are equal"
-    return f"{table.name}: {found.sealed} chunks are equal, {found.different} differ, in {found.differences} rows"
+        return f"{table}: {found.sealed} chunks are equal"
+    return f"{table}: {found.sealed} chunks are equal, {found.different} differ, in {found.differences} rows"
 
 
-def _day_lines(table: LegacyTable, day: date, found: Day) -> Iterator[tuple[str, bool]]:
+def _day_lines(table: str, day: date, found: Day) -> Iterator[str]:
     if not found.rows and not found.differences:
         return
     causes = Counter(f"{each.kind}: {each.cause}" for each in found.differences)
-    is_open = any(each.cause != UNDER_WAY for each in found.differences)
-    yield f"{table.name} {day}: {found.rows} rows written to both sides, {len(found.differences)} differ", not is_open
+    yield f"{table} {day}: {found.rows} rows written to both sides, {len(found.differences)} differ"
     for cause, count in sorted(causes.items()):
-        yield f"  {count} {cause}", not is_open
+        yield f"  {count} {cause}"
 
 
-def _totals_lines(table: LegacyTable, mismatches: Sequence[Mismatch]) -> Iterator[str]:
+def _totals_lines(table: str, mismatches: Sequence[Mismatch]) -> Iterator[str]:
     if not mismatches:
-        yield f"{table.name}: totals are equal"
+        yield f"{table}: totals are equal"
         return
-    yield f"{table.name}: {len(mismatches)} totals differ"
+    yield f"{table}: {len(mismatches)} totals differ"
     for each in mismatches[:_SHOWN]:
         yield f"  {each.day} {each.metric.strip()}: PostgreSQL {_total(each.here)}, ClickHouse {_total(each.there)}"
 

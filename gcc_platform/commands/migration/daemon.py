@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 import psycopg
 import structlog
 
-from gcc_platform.commands.migration.servers import Servers, with_servers
+from gcc_platform.commands.migration.servers import with_servers
+from gcc_platform.migration.servers import Servers
 from gcc_platform.resources.postgres import PostgresUnavailable
 from ingest_service.backoff import Backoff
 from ingest_service.clickhouse.errors import InsertFailed

@@ -9,10 +9,10 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from gcc_platform.commands.migration.servers import Servers, with_servers
+from gcc_platform.commands.migration.servers import with_servers
 from gcc_platform.migration import explaining
 from gcc_platform.migration.explaining import Fact
-from gcc_platform.migration.parity.bisecting import Sides
+from gcc_platform.migration.servers import Servers
 from ingest_service.commands.errors import exit_on_error
 
 
@@ -46,7 +46,5 @@ async def _explain(servers: Servers, text: str) -> Sequence[tuple[str, Fact]]:
     return [
         (table.name, fact)
         for table in await servers.tables(names)
-        for fact in await explaining.explain(
-            servers.state, Sides(servers.old, servers.clickhouse, table, servers.database), snapshot
-        )
+        for fact in await explaining.explain(servers.state, servers.sides(table), snapshot)
     ]

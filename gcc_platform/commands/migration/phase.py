@@ -7,15 +7,15 @@ from dataclasses import asdict
 
 import click
 
-from gcc_platform.commands.migration.servers import TABLE, Servers, with_servers
+from gcc_platform.commands.migration.servers import TABLE, with_servers
 from gcc_platform.migration import legacy_database
 from gcc_platform.migration.gates.drill import drill
 from gcc_platform.migration.gates.results import GateResult, record
 from gcc_platform.migration.legacy_tables import LEGACY_TABLES
-from gcc_platform.migration.parity.bisecting import Sides
 from gcc_platform.migration.phases import deciding
 from gcc_platform.migration.phases.deciding import Decision
 from gcc_platform.migration.phases.phase import Phase
+from gcc_platform.migration.servers import Servers
 from ingest_service.commands.errors import exit_on_error
 
 _PHASE = click.argument("phase", type=click.Choice([phase.value for phase in Phase]))
@@ -72,7 +72,7 @@ def back(name: str, phase: Phase, only_drill: bool, dry_run: bool, as_json: bool
 
 
 async def _advance(servers: Servers, name: str, phase: Phase, dry_run: bool) -> Decision:
-    settings, measuring = servers.settings, servers.measuring(name)
+    settings, measuring = servers.settings, servers.measuring(LEGACY_TABLES[name])
     decision = await deciding.advancing(
         await deciding.of_table(measuring), phase, settings.days, settings.still_read_from_postgres
     )
@@ -82,7 +82,7 @@ async def _advance(servers: Servers, name: str, phase: Phase, dry_run: bool) -> 
 
 
 async def _back(servers: Servers, name: str, phase: Phase, dry_run: bool) -> Decision:
-    measuring = servers.measuring(name)
+    measuring = servers.measuring(LEGACY_TABLES[name])
     decision = await deciding.going_back(measuring, phase)
     if not decision.red and not dry_run:
         await deciding.enter(measuring, decision, getpass.getuser())
@@ -92,7 +92,7 @@ async def _back(servers: Servers, name: str, phase: Phase, dry_run: bool) -> Dec
 async def _drill(servers: Servers, name: str, dry_run: bool) -> GateResult:
     table = LEGACY_TABLES[name]
     async with legacy_database.writing(servers.settings.legacy) as old:
-        result = await drill(old, Sides(servers.old, servers.clickhouse, table, servers.database))
+        result = await drill(old, servers.sides(table))
     if not dry_run:
         await record(servers.state, name, [result])
     return result

@@ -8,13 +8,14 @@ import structlog
 
 from gcc_platform.commands.migration import daemon
 from gcc_platform.commands.migration.daemon import Look
-from gcc_platform.commands.migration.servers import TABLES, Servers
+from gcc_platform.commands.migration.servers import TABLES
 from gcc_platform.migration import legacy_database
 from gcc_platform.migration.legacy_table import LegacyTable
 from gcc_platform.migration.postgres import Connection
 from gcc_platform.migration.reverse.arrivals import Arrivals
 from gcc_platform.migration.reverse.rows_sql import WITHOUT_ROWS
 from gcc_platform.migration.reverse.writer import ReverseWriter
+from gcc_platform.migration.servers import Servers
 from ingest_service.commands.errors import exit_on_error
 
 _log = structlog.get_logger()

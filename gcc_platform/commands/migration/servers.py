@@ -1,22 +1,15 @@
-"""What the commands of a migration connect to, and the tables that they are called with."""
+"""The tables that the commands of a migration are called with, and how they run on its servers."""
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import click
 
-from gcc_platform.migration import legacy_database, state
-from gcc_platform.migration.gates.measured import Measuring
-from gcc_platform.migration.legacy_table import Database, LegacyTable
 from gcc_platform.migration.legacy_tables import LEGACY_TABLES
-from gcc_platform.migration.parity.bisecting import Sides
-from gcc_platform.migration.postgres import Connection
+from gcc_platform.migration.servers import Servers, connect
 from gcc_platform.migration.settings import MigrationSettings
-from ingest_service.clickhouse.client import ClickHouse, connected
 from ingest_service.observability import logs
 from ingest_service.settings import Settings as IngestSettings
 
@@ -24,38 +17,6 @@ _Result = TypeVar("_Result")
 
 TABLE = click.argument("name", type=click.Choice(list(LEGACY_TABLES)), metavar="TABLE")
 TABLES = click.argument("names", nargs=-1, type=click.Choice(list(LEGACY_TABLES)), metavar="[TABLE]...")
-
-
-@dataclass(frozen=True)
-class Servers:
-    """Open connections, and the settings they come from."""
-
-    settings: MigrationSettings
-    database: Database
-    old: Connection
-    state: Connection
-    clickhouse: ClickHouse
-
-    async def tables(self, names: Sequence[str]) -> Sequence[LegacyTable]:
-        """The named old tables, or all that there are."""
-        return [LEGACY_TABLES[name] for name in names] or await legacy_database.present(self.old)
-
-    def measuring(self, name: str) -> Measuring:
-        """Where the gates of a table are measured."""
-        return Measuring(self.state, Sides(self.old, self.clickhouse, LEGACY_TABLES[name], self.database))
-
-
-@asynccontextmanager
-async def connect(settings: MigrationSettings) -> AsyncIterator[Servers]:
-    """Connect to the old database, the state and ClickHouse. Raises UserError with what is wrong."""
-    database = settings.database
-    async with AsyncExitStack() as stack:
-        old = await stack.enter_async_context(legacy_database.reading(settings.legacy))
-        own = await stack.enter_async_context(state.connected(settings.state))
-        await state.create(own)
-        clickhouse = await stack.enter_async_context(connected(settings.clickhouse, settings.insert_seconds))
-        await clickhouse.ping()
-        yield Servers(settings, database, old, own, clickhouse)
 
 
 def with_servers(work: Callable[[Servers], Coroutine[Any, Any, _Result]]) -> _Result:

@@ -9,7 +9,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from gcc_platform.commands.migration.servers import Servers, with_servers
+from gcc_platform.commands.migration.servers import with_servers
+from gcc_platform.migration.servers import Servers
 from gcc_platform.migration.status import TableStatus
 from gcc_platform.migration.status import status as status_of
 from gcc_platform.watch.page import duration

@@ -8,9 +8,10 @@ import structlog
 
 from gcc_platform.commands.migration import daemon
 from gcc_platform.commands.migration.daemon import Look
-from gcc_platform.commands.migration.servers import TABLES, Servers
+from gcc_platform.commands.migration.servers import TABLES
 from gcc_platform.migration import chunks, horizon, legacy_database
 from gcc_platform.migration.legacy_table import LegacyTable
+from gcc_platform.migration.servers import Servers
 from gcc_platform.migration.tail import Tail
 from ingest_service.commands.errors import exit_on_error
 

@@ -1,0 +1,33 @@
+"""The keys of the migration's assets: one per old table and step."""
+
+import dagster as dg
+
+from gcc_platform.migration.legacy_tables import LEGACY_TABLES
+from gcc_platform.migration.reverse.rows_sql import WITHOUT_ROWS
+
+GROUP = "migration"
+STATUS = dg.AssetKey([GROUP, "status"])
+
+
+def backfill(table: str) -> dg.AssetKey:
+    """All old rows of a table."""
+    return dg.AssetKey([GROUP, table, "backfill"])
+
+
+def tail(table: str) -> dg.AssetKey:
+    """The rows that crawlers not yet upgraded still write."""
+    return dg.AssetKey([GROUP, table, "tail"])
+
+
+def parity(table: str) -> dg.AssetKey:
+    """The comparison of both sides."""
+    return dg.AssetKey([GROUP, table, "parity"])
+
+
+def reverse(table: str) -> dg.AssetKey:
+    """The rows that are made of events."""
+    return dg.AssetKey([GROUP, table, "reverse"])
+
+
+REVERSED = tuple(name for name in LEGACY_TABLES if name not in WITHOUT_ROWS)
+"""The tables that are written back."""
