@@ -30,7 +30,9 @@ class Reported:
     ) -> bool:
         """Whether it changed, was reported long ago, or is older than the last materialization. Notes the report.
 
-        `repeat_seconds` is what counts as long ago, by default REPEAT_SECONDS of the state. Dagster shows a check's result only if it is newer than the last materialization of its asset.
+        `repeat_seconds` is what counts as long ago, by default REPEAT_SECONDS of the state.
+
+        Dagster shows a check's result only if it is newer than the last materialization of its asset.
         """
         now = time.time()
         before, at = self.known.get(name, (None, 0.0))

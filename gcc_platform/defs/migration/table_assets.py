@@ -25,7 +25,7 @@ class Slice(dg.Config):
     """How much of the backfill a run does."""
 
     rows: int | None = None
-    """At most about so many; by default GCC_MIGRATION_SLICE_ROWS."""
+    """At most about this number; by default GCC_MIGRATION_SLICE_ROWS."""
     workers: int = 1
     rows_per_second: float | None = None
 
