@@ -13,6 +13,9 @@ from gcc_platform.migration.parity.bisecting import Sides
 from gcc_platform.migration.postgres import Connection
 from ingest_service.errors import UserError
 
+_NEAR_SECONDS = 60
+"""Between the times that one insert has in its rows and in the ledger, on a busy server."""
+
 
 class NotASnapshot(UserError):
     """The text names neither an event_id nor a row of an old table."""
@@ -33,6 +36,8 @@ class Fact:
 
     place: str
     text: str
+    is_known: bool = True
+    """False if the place has nothing of it."""
 
 
 def parse(text: str, database: int) -> Snapshot:
@@ -55,8 +60,12 @@ def parse(text: str, database: int) -> Snapshot:
 
 
 async def explain(state: Connection, sides: Sides, snapshot: Snapshot) -> Sequence[Fact]:
-    """All that is known of a snapshot in one table. Raises psycopg.Error and ClickHouseUnavailable."""
-    return [fact async for fact in _explain(state, sides, snapshot)]
+    """All that is known of a snapshot in one table; nothing if that knows nothing of it.
+
+    Raises psycopg.Error and ClickHouseUnavailable.
+    """
+    found = [fact async for fact in _explain(state, sides, snapshot)]
+    return found if snapshot.table or any(fact.is_known for fact in found[1:]) else []
 
 
 async def _explain(state: Connection, sides: Sides, snapshot: Snapshot) -> AsyncIterator[Fact]:
@@ -64,7 +73,9 @@ async def _explain(state: Connection, sides: Sides, snapshot: Snapshot) -> Async
     row_id, event_id = await _identity(sides, snapshot)
     yield Fact("event_id", str(event_id))
     yield await _row(sides, row_id)
-    if row_id is not None:
+    if row_id is not None and origin(event_id) is None:
+        yield Fact("tail and backfill", "leave it out: its crawler publishes the event")
+    elif row_id is not None:
         async for fact in _way(state, table.name, row_id):
             yield fact
     async for fact in _landed(sides, event_id):
@@ -109,7 +120,7 @@ async def _identity(sides: Sides, snapshot: Snapshot) -> tuple[int | None, UUID]
 async def _row(sides: Sides, row_id: int | None) -> Fact:
     place = f"row of {sides.table.name}"
     if row_id is None:
-        return Fact(place, "none has this event_id")
+        return Fact(place, "none has this event_id", is_known=False)
     time = sides.table.time
     found = await sides.old.execute(f"SELECT {time} FROM {sides.table.name} WHERE id = %s".encode(), [row_id])
     row = await found.fetchone()
@@ -151,7 +162,7 @@ async def _batches(sides: Sides, event_timestamp: str, landed: str) -> AsyncIter
     found = await sides.clickhouse.column(
         f"""SELECT batch FROM _e.ingest_batches
         WHERE type = '{sides.table.event_type}'
-            AND abs(dateDiff('second', landed_at, toDateTime64('{landed}', 3, 'UTC'))) < 5
+            AND abs(dateDiff('second', landed_at, toDateTime64('{landed}', 3, 'UTC'))) < {_NEAR_SECONDS}
             AND toDateTime64('{event_timestamp}', 6, 'UTC') BETWEEN min_event_time AND max_event_time
         ORDER BY abs(dateDiff('millisecond', landed_at, toDateTime64('{landed}', 3, 'UTC'))) LIMIT 3"""
     )
@@ -168,7 +179,7 @@ async def _landed(sides: Sides, event_id: UUID) -> AsyncIterator[Fact]:
         {"id": event_id},
     )
     if not landed:
-        yield Fact(table.raw_table, "has no row of it")
+        yield Fact(table.raw_table, "has no row of it", is_known=False)
     for row in map(json.loads, landed):
         copies = "" if int(row["copies"]) == 1 else f", {row['copies']} copies that are not merged yet"
         yield Fact(table.raw_table, f"event_timestamp {row['at']}, landed {row['landed']}{copies}")

@@ -33,3 +33,13 @@ async def _note(state: Connection, rows: Sequence[tuple[object, ...]]) -> None:
             ON CONFLICT (legacy_table, id) DO UPDATE SET reason = excluded.reason, detail = excluded.detail""",
             rows,
         )
+
+
+async def accept(state: Connection, table: LegacyTable, what: str, because: str) -> int:
+    """Note that rejected rows stay behind, and why: of one id, or all with a reason. How many there were."""
+    found = await state.execute(
+        """UPDATE migration.rejected SET resolved_at = now(), resolution = %(because)s
+        WHERE legacy_table = %(table)s AND resolved_at IS NULL AND %(what)s IN (id::text, reason)""",
+        {"because": because, "table": table.name, "what": what},
+    )
+    return found.rowcount

@@ -30,7 +30,7 @@ class Servers:
 
     def sides(self, table: LegacyTable) -> Sides:
         """A table in both engines."""
-        return Sides(self.old, self.clickhouse, table, self.database)
+        return Sides(self.old, self.clickhouse, table, self.database, self.settings.grace_seconds)
 
     def measuring(self, table: LegacyTable) -> Measuring:
         """Where the gates of a table are measured."""

@@ -45,6 +45,8 @@ class MigrationSettings(BaseSettings):
     """Rows of the backfill between two refreshes, where Dagster runs it."""
     insert_seconds: float = Field(300.0, alias="GCC_MIGRATION_INSERT_SECONDS")
 
+    grace_seconds: PositiveInt = Field(900, alias="GCC_MIGRATION_GRACE_SECONDS")
+    """A crawler's event may be under way for this long before it counts as missing."""
     days: float = Field(7.0, alias="GCC_MIGRATION_DAYS", ge=0)
     """How long a gate has to be green before a table enters its next phase."""
     legacy_tables: str = Field("", alias="GCC_LEGACY_TABLES")

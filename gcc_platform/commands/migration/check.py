@@ -9,8 +9,9 @@ from pathlib import Path
 import click
 
 from gcc_platform.commands.migration.servers import TABLES, with_servers
+from gcc_platform.migration import rejected
 from gcc_platform.migration.checking import Options, TableCheck, check_table
-from gcc_platform.migration.parity import rows
+from gcc_platform.migration.parity import differences, rows
 from gcc_platform.migration.parity.dual_rows import Day
 from gcc_platform.migration.parity.rows import Checked
 from gcc_platform.migration.parity.totals import Mismatch, Total
@@ -61,23 +62,49 @@ def check(names: tuple[str, ...], level: str | None, days: int, spools: tuple[Pa
 
 @click.command()
 @TABLES
+@click.option(
+    "--accept",
+    metavar="WHAT",
+    help="Leave these as they are: an event_id, an old row's id, a reason of rejected rows, or a cause as in `status`.",
+)
+@click.option("--because", metavar="TEXT", help="Why they are accepted. Required with --accept.")
 @exit_on_error()
-def repair(names: tuple[str, ...]) -> None:
+def repair(names: tuple[str, ...], accept: str | None, because: str | None) -> None:
     """Bring the rows that `check` found only in PostgreSQL, each under its own event_id.
 
-    If its event comes late after all, both collapse into one row. Repeat `check` afterwards.
+    If its event comes late after all, both collapse into one row. Repeat `check` afterwards. What is not to be repaired
+    is accepted, with a reason: rejected rows, and differences that are wanted.
 
     \b
     Examples:
       gcc-platform migration repair
-      gcc-platform migration repair post_log
+      gcc-platform migration repair post_log --accept missing_field --because "rows of a test crawler"
+      gcc-platform migration repair post_log --accept "only in ClickHouse" --because "deleted by retention"
     """
+    if bool(accept) != bool(because):
+        raise click.UsageError("--accept and --because belong together")
+    if accept and because:
+        for table, count in with_servers(lambda servers: _accept(servers, names, accept, because)):
+            click.echo(f"{table}: {count} accepted")
+        return
     for table, count in with_servers(lambda servers: _repair(servers, names)):
-        click.echo(f"{table}: {count} rows sent from PostgreSQL")
+        if count or names:
+            click.echo(f"{table}: {count} rows sent from PostgreSQL")
 
 
 async def _check(servers: Servers, names: Sequence[str], options: Options) -> Sequence[TableCheck]:
     return [await check_table(servers, table, options) for table in await servers.tables(names)]
+
+
+async def _accept(servers: Servers, names: Sequence[str], what: str, because: str) -> Sequence[tuple[str, int]]:
+    return [
+        (
+            table.name,
+            await differences.accept(servers.state, table, what, because)
+            + await rejected.accept(servers.state, table, what, because),
+        )
+        for table in await servers.tables(names)
+    ]
 
 
 async def _repair(servers: Servers, names: Sequence[str]) -> Sequence[tuple[str, int]]:

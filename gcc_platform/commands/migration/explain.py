@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 
 import click
 from rich.console import Console
@@ -29,9 +28,12 @@ def explain(snapshot: str, as_json: bool) -> None:
       gcc-platform migration explain 0b7c1f4e-52a5-4c5e-9c34-6a3c9e1c7f10
     """
     facts = with_servers(lambda servers: _explain(servers, snapshot))
+    if not facts:
+        click.echo(f"{snapshot}: no table, dead letter or difference has this event_id", err=True)
+        sys.exit(1)
     if as_json:
         for table, fact in facts:
-            click.echo(json.dumps({"table": table, **asdict(fact)}))
+            click.echo(json.dumps({"table": table, "place": fact.place, "text": fact.text}))
         return
     shown = Table(box=None, show_header=False)
     for table, fact in facts:

@@ -4,6 +4,7 @@ import click
 
 from gcc_platform.commands.migration.backfill import backfill
 from gcc_platform.commands.migration.check import check, repair
+from gcc_platform.commands.migration.demo.command import demo
 from gcc_platform.commands.migration.explain import explain
 from gcc_platform.commands.migration.init import init
 from gcc_platform.commands.migration.phase import advance, back
@@ -29,5 +30,5 @@ def migration() -> None:
     """
 
 
-for command in (init, backfill, tail, reverse, check, repair, status, advance, back, explain):
+for command in (init, backfill, tail, reverse, check, repair, status, advance, back, explain, demo):
     migration.add_command(command)

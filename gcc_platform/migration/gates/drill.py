@@ -11,7 +11,6 @@ from gcc_platform.migration.gates.results import GateResult
 from gcc_platform.migration.json_lists import objects
 from gcc_platform.migration.legacy_table import LegacyTable
 from gcc_platform.migration.parity.bisecting import Sides
-from gcc_platform.migration.parity.dual_rows import GRACE_SECONDS
 from gcc_platform.migration.postgres import Connection
 from gcc_platform.migration.reverse.rows_sql import WITHOUT_ROWS, insert_sql, row_columns
 
@@ -39,7 +38,7 @@ async def drill(old: Connection, sides: Sides, rows: int = _ROWS) -> GateResult:
     detail = {"rows": len(event_ids), "events": len(events), "different": different}
     reason = f"{len(event_ids)} rows of crawlers that write both: {different} differ from those made of their events"
     if not event_ids:
-        reason = "no row with an event_id is older than 15 minutes: let a crawler write both first"
+        reason = f"no row with an event_id is older than {sides.grace_seconds} s: let a crawler write both first"
     return GateResult(ROLLBACK_TRIED, bool(event_ids) and not different, reason, detail)
 
 
@@ -50,7 +49,7 @@ async def _newest(sides: Sides, rows: int) -> tuple[Sequence[str], str, str]:
         f"""SELECT event_id::text, ({table.time} AT TIME ZONE %(zone)s)::text FROM {table.name}
         WHERE event_id IS NOT NULL AND {table.time} < (now() - make_interval(secs => %(grace)s)) AT TIME ZONE %(zone)s
         ORDER BY id DESC LIMIT %(rows)s""".encode(),
-        {"zone": zone, "grace": GRACE_SECONDS, "rows": rows},
+        {"zone": zone, "grace": sides.grace_seconds, "rows": rows},
     )
     newest = await found.fetchall()
     times = [at.removesuffix("+00") for _, at in newest]

@@ -8,19 +8,32 @@ from gcc_platform.migration.legacy_table import LegacyTable
 from gcc_platform.migration.parity.bisecting import ONLY_IN_POSTGRES, UNDER_WAY, Difference
 from gcc_platform.migration.postgres import Connection
 
+ACCEPTED = "accepted: "
+"""How the resolution of a difference begins that is to stay."""
+_ANY_ACCEPTED = f"{ACCEPTED}%"
+
 
 async def record(state: Connection, table: LegacyTable, found: Sequence[Difference], day: date | None = None) -> None:
-    """Note differences, or that they are still there. One that was resolved and is there again is open again.
+    """Note differences, or that they are still there.
 
+    One that was resolved and is there again is open again, unless it was accepted as it is.
     `day` is that of rows that were written to both sides.
     """
     async with state.cursor() as cursor:
         await cursor.executemany(
             """INSERT INTO migration.differences (legacy_table, event_id, kind, cause, detail, day)
             VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (legacy_table, event_id, kind) DO UPDATE
-            SET last_seen = now(), cause = excluded.cause, detail = excluded.detail, resolved_at = NULL,
-                resolution = NULL""",
-            [(table.name, each.event_id, each.kind, each.cause, each.detail, day) for each in found],
+            SET last_seen = now(), cause = excluded.cause, detail = excluded.detail,
+                resolved_at = CASE WHEN differences.resolution LIKE %s AND differences.cause IS NOT DISTINCT FROM
+                    excluded.cause AND differences.detail IS NOT DISTINCT FROM excluded.detail
+                    THEN differences.resolved_at END,
+                resolution = CASE WHEN differences.resolution LIKE %s AND differences.cause IS NOT DISTINCT FROM
+                    excluded.cause AND differences.detail IS NOT DISTINCT FROM excluded.detail
+                    THEN differences.resolution END""",
+            [
+                (table.name, each.event_id, each.kind, each.cause, each.detail, day, _ANY_ACCEPTED, _ANY_ACCEPTED)
+                for each in found
+            ],
         )
 
 
@@ -33,6 +46,20 @@ async def missing_in_clickhouse(state: Connection, table: LegacyTable) -> Sequen
         [table.name, ONLY_IN_POSTGRES, UNDER_WAY],
     )
     return [event_id for (event_id,) in await rows.fetchall()]
+
+
+async def accept(state: Connection, table: LegacyTable, what: str, because: str) -> int:
+    """Note that open differences stay, and why: of one event_id, or of a kind and cause as `status` shows them.
+
+    How many there were. They stay resolved for as long as they are the same.
+    """
+    found = await state.execute(
+        """UPDATE migration.differences SET resolved_at = now(), resolution = %(resolution)s
+        WHERE legacy_table = %(table)s AND resolved_at IS NULL
+            AND %(what)s IN (event_id::text, concat_ws(': ', kind, cause))""",
+        {"resolution": f"{ACCEPTED}{because}", "table": table.name, "what": what},
+    )
+    return found.rowcount
 
 
 async def resolve(state: Connection, table: LegacyTable, event_ids: Sequence[UUID], resolution: str) -> None:

@@ -22,9 +22,6 @@ from gcc_platform.migration.parity.bisecting import (
 )
 from ingest_service.clickhouse.client import ClickHouse
 
-GRACE_SECONDS = 900
-"""An event may be under way for so long."""
-
 TWICE = "twice in ClickHouse"
 
 DEAD_LETTERED = "dead-lettered"
@@ -113,7 +110,7 @@ def _query(sides: Sides, pulled: str, waiting: str) -> str:
             kind = '{DIFFERS}', '{CHANGED}',
             d.reason != '', concat('{DEAD_LETTERED}: ', d.reason),
             p.event_id IN (SELECT event_id FROM {waiting}), '{IN_A_SPOOL}',
-            p.event_timestamp > now64(6) - {GRACE_SECONDS}, '{UNDER_WAY}', '{LOST}') AS cause,
+            p.event_timestamp > now64(6) - {sides.grace_seconds}, '{UNDER_WAY}', '{LOST}') AS cause,
         if(kind = '{DIFFERS}', arrayStringConcat(arrayFilter(name -> name != '', [{equal}]), ', '), '') AS detail
     FROM (SELECT *, true AS here FROM {pulled}) AS p
     FULL OUTER JOIN (

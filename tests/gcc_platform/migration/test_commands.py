@@ -13,6 +13,7 @@ from gcc_platform.migration.identity import Origin
 from gcc_platform.migration.legacy_tables import LEGACY_TABLES
 from tests.gcc_platform.migration.moving import Moving
 from tests.gcc_platform.migration.operating import Operator, fill
+from tests.gcc_platform.migration.test_reverse import arrive, event
 from tests.harness.running import eventually, query
 
 RAW = LEGACY_TABLES["profile_log"].raw_table
@@ -202,3 +203,27 @@ def test_the_statements_for_the_dba_are_those_that_init_runs(operator: Operator,
     for statement in operator.run("init", "--print").splitlines():
         old.execute(statement.encode())
     assert old.execute("SELECT count(*) FROM pg_indexes WHERE indexname LIKE '%_event_id'").fetchone() == (8,)
+
+
+def test_what_is_wanted_is_accepted_with_a_reason_and_stays_accepted_while_it_is_the_same(
+    operator: Operator, moving: Moving, old: psycopg.Connection
+) -> None:
+    operator.run("init", "profile_log")
+    fill(old, 10)
+    old.execute("INSERT INTO profile_log (profile_id) VALUES ('x')")
+    operator.run("backfill", "profile_log")
+    arrive(moving, [event(event_timestamp=moving.minutes_ago(60))])
+    rows = ("check", "profile_log", "--level", "rows")
+    operator.run(*rows, code=1)
+    cause = "only in ClickHouse: rolled back, deleted since, or of a crawler that writes events only"
+    assert operator.status()[0]["open_differences"] == {cause: 1}
+    assert "belong together" in operator.run("repair", "--accept", cause, code=2)
+    accepted = ("repair", "profile_log", "--because", "a test", "--accept")
+    assert operator.run(*accepted, cause) == "profile_log: 1 accepted\n"
+    assert operator.run(*accepted, "missing_field") == "profile_log: 1 accepted\n"
+    operator.run(*rows, code=1)
+    assert operator.status()[0]["open_differences"] == {}
+    assert operator.status()[0]["rejected"] == 0
+    moving.note("UPDATE migration.differences SET cause = 'another'")
+    operator.run(*rows, code=1)
+    assert operator.status()[0]["open_differences"] == {cause: 1}

@@ -69,6 +69,7 @@ def test_an_event_is_followed_to_its_dead_letter_its_difference_and_its_refusal(
     operator.run("check", "profile_log", "--level", "rows", code=1)
     facts = explained(operator, event_id)
     assert facts["row of profile_log"].startswith("id 1, timestamp")
+    assert facts["tail and backfill"].startswith("leave it out")
     assert facts["_e.profile_log_events"] == "has no row of it"
     assert facts["dead letter"].endswith("missing_field, platform")
     assert facts["difference"].startswith("only in PostgreSQL: dead-lettered: missing_field; seen")
@@ -76,6 +77,10 @@ def test_an_event_is_followed_to_its_dead_letter_its_difference_and_its_refusal(
     arrive(moving, [zero])
     operator.run("reverse", "profile_log", "--once")
     assert "PostgreSQL refuses it" in explained(operator, zero["event_id"])["reverse writer"]
+
+
+def test_an_event_id_that_nothing_knows_is_reported_as_such(operator: Operator) -> None:
+    assert "no table, dead letter or difference has this event_id" in operator.run("explain", str(uuid4()), code=1)
 
 
 def test_what_is_no_snapshot_is_refused_with_what_one_looks_like(operator: Operator) -> None:

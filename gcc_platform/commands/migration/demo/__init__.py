@@ -1,0 +1,1 @@
+"""The rehearsal: a company moves over and back, on servers of its own."""
