@@ -71,8 +71,8 @@ async def check_table(servers: Servers, table: LegacyTable, options: Options) ->
 
 
 async def _days(servers: Servers, table: LegacyTable, today: date, options: Options) -> Mapping[date, Day]:
-    """The rows that crawlers wrote to both sides, compared day by day; today first."""
-    if not await has_event_id(servers.old, table):
+    """The rows that crawlers wrote to both sides, compared day by day; today first. Queues of work have none."""
+    if table.is_queue or not await has_event_id(servers.old, table):
         return {}
     dates = [today - timedelta(days=ago) for ago in range(options.days)]
     return {each: await rows.check_day(servers.state, servers.sides(table), each, options.spooled) for each in dates}

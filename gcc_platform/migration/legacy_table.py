@@ -25,6 +25,10 @@ class Database:
         return self.zones.get(table, "UTC")
 
 
+DERIVED = ("handle", "publish_time")
+"""Columns of events that are made from the row's dimensions: an event may have them without."""
+
+
 @dataclass(frozen=True)
 class LegacyTable:
     """An old table and the event type that its rows become.
@@ -46,6 +50,8 @@ class LegacyTable:
     """What else is kept in the event's `extra`, with the SQL of each."""
     time: str = "timestamp"
     """The column of the row that is the event's time, without a zone."""
+    is_queue: bool = False
+    """Whether it is the crawlers' queue of work, which stays theirs: its live events are not its rows."""
     complete: str | None = None
     """Of a table whose rows are updated: which of them are final. The others are taken when they are."""
 

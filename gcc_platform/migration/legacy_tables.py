@@ -108,6 +108,7 @@ _ALL = (
         lists=("params",),
         extra={"idempotency_key": "r.idempotency_key", "created_at": time_of("r.created_at")},
         time="scraped_at",
+        is_queue=True,
         complete="r.status IN ('COMPLETE', 'FAILED')",
     ),
     LegacyTable(

@@ -13,7 +13,6 @@ from gcc_platform.migration import legacy_database
 from gcc_platform.migration.legacy_table import LegacyTable
 from gcc_platform.migration.postgres import Connection
 from gcc_platform.migration.reverse.arrivals import Arrivals
-from gcc_platform.migration.reverse.rows_sql import WITHOUT_ROWS
 from gcc_platform.migration.reverse.writer import ReverseWriter
 from gcc_platform.migration.servers import Servers
 from ingest_service.commands.errors import exit_on_error
@@ -46,7 +45,7 @@ async def _opened(servers: Servers, names: Sequence[str]) -> AsyncIterator[Look]
         writers = [
             ReverseWriter(servers.state, old, table, servers.database, Arrivals(servers.clickhouse, table))
             for table in await servers.tables(names)
-            if table.name not in WITHOUT_ROWS
+            if not table.is_queue
         ]
 
         waiting: set[str] = set()

@@ -3,7 +3,6 @@
 import dagster as dg
 
 from gcc_platform.migration.legacy_tables import LEGACY_TABLES
-from gcc_platform.migration.reverse.rows_sql import WITHOUT_ROWS
 
 GROUP = "migration"
 STATUS = dg.AssetKey([GROUP, "status"])
@@ -29,5 +28,5 @@ def reverse(table: str) -> dg.AssetKey:
     return dg.AssetKey([GROUP, table, "reverse"])
 
 
-REVERSED = tuple(name for name in LEGACY_TABLES if name not in WITHOUT_ROWS)
+REVERSED = tuple(name for name, table in LEGACY_TABLES.items() if not table.is_queue)
 """The tables that are written back."""

@@ -12,7 +12,7 @@ from gcc_platform.migration.json_lists import objects
 from gcc_platform.migration.legacy_table import LegacyTable
 from gcc_platform.migration.parity.bisecting import Sides
 from gcc_platform.migration.postgres import Connection
-from gcc_platform.migration.reverse.rows_sql import WITHOUT_ROWS, insert_sql, row_columns
+from gcc_platform.migration.reverse.rows_sql import insert_sql, row_columns
 
 ROLLBACK_TRIED = "rollback_tried"
 
@@ -26,7 +26,7 @@ async def drill(old: Connection, sides: Sides, rows: int = _ROWS) -> GateResult:
     Raises psycopg.Error and ClickHouseUnavailable.
     """
     table = sides.table
-    if table.name in WITHOUT_ROWS:
+    if table.is_queue:
         return GateResult(ROLLBACK_TRIED, True, "its rows stay the crawlers': there is nothing to go back to")
     event_ids, first, last = await _newest(sides, rows)
     events = await _events(sides, first, last)

@@ -12,7 +12,6 @@ from gcc_platform.migration.gates.results import GateResult
 from gcc_platform.migration.legacy_table import LegacyTable
 from gcc_platform.migration.parity.bisecting import Sides
 from gcc_platform.migration.postgres import Connection
-from gcc_platform.migration.reverse.rows_sql import WITHOUT_ROWS
 
 PREPARED = "prepared"
 BACKFILL_SEALED = "backfill_sealed"
@@ -94,7 +93,7 @@ async def tail_caught_up(measuring: Measuring) -> GateResult:
 
 async def reverse_caught_up(measuring: Measuring) -> GateResult:
     """The reverse writer runs; while crawlers write every row it finds nothing to write."""
-    if measuring.table.name in WITHOUT_ROWS:
+    if measuring.table.is_queue:
         return GateResult(REVERSE_CAUGHT_UP, True, "its rows stay the crawlers': nothing is written back")
     found = await _row(
         measuring,

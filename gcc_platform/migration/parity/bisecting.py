@@ -42,7 +42,7 @@ class Sides:
     table: LegacyTable
     database: Database
     grace_seconds: int = 900
-    """A crawler's event may be under way for this long."""
+    """A crawler's event, or the row that the reverse writer makes of it, may be under way for this long."""
 
     async def differences(self, chunk: DoneChunk) -> Sequence[Difference]:
         """The rows that differ: checksums per thousand ids first, then the rows of those that differ.

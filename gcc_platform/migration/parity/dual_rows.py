@@ -12,6 +12,7 @@ from uuid import UUID
 
 from gcc_platform.migration import identity
 from gcc_platform.migration.copied_rows import Pace, copy_batches
+from gcc_platform.migration.legacy_table import DERIVED
 from gcc_platform.migration.parity.bisecting import (
     DIFFERS,
     ONLY_IN_CLICKHOUSE,
@@ -106,7 +107,10 @@ def _query(sides: Sides, pulled: str, waiting: str) -> str:
     SELECT toString(if(here, p.event_id, c.event_id)) AS id,
         multiIf(NOT there, '{ONLY_IN_POSTGRES}', NOT here, '{ONLY_IN_CLICKHOUSE}', c.times > 1, '{TWICE}',
             '{DIFFERS}') AS kind,
-        multiIf(kind = '{ONLY_IN_CLICKHOUSE}', '{NO_ROW}', kind = '{TWICE}', '{TWO_CLOCKS}',
+        multiIf(kind = '{ONLY_IN_CLICKHOUSE}',
+                if(greatest(c.event_timestamp, c.arrived) > now64(6) - {sides.grace_seconds}, '{UNDER_WAY}',
+                    '{NO_ROW}'),
+            kind = '{TWICE}', '{TWO_CLOCKS}',
             kind = '{DIFFERS}', '{CHANGED}',
             d.reason != '', concat('{DEAD_LETTERED}: ', d.reason),
             p.event_id IN (SELECT event_id FROM {waiting}), '{IN_A_SPOOL}',
@@ -115,7 +119,7 @@ def _query(sides: Sides, pulled: str, waiting: str) -> str:
     FROM (SELECT *, true AS here FROM {pulled}) AS p
     FULL OUTER JOIN (
         SELECT e.event_id AS event_id, true AS there, uniqExact(e.event_timestamp) AS times,
-            min(e.event_timestamp) AS event_timestamp, {copies}
+            min(e.event_timestamp) AS event_timestamp, max(e.insert_timestamp) AS arrived, {copies}
         FROM {sides.table.raw_table} AS e
         WHERE e.event_timestamp >= toDateTime64({{first:String}}, 6, 'UTC')
             AND e.event_timestamp < toDateTime64({{last:String}}, 6, 'UTC')
@@ -135,6 +139,8 @@ def _same(column: str) -> str:
     here, there = f"p.{column}", f"c.{column}"
     if column in _JSON:
         return f"{_values(here)} = {_values(there)}"
+    if column in DERIVED:  # the row has it only if its dimensions have
+        return f"ifNull(toString({here}), '') IN ('', ifNull(toString({there}), ''))"
     return f"ifNull(concat('=', toString({here})), '~') = ifNull(concat('=', toString({there})), '~')"
 
 

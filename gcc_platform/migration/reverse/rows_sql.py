@@ -5,16 +5,11 @@ SQL is over `a.event`, the event as ClickHouse writes it: a JSON object in which
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from gcc_platform.migration.legacy_table import Database, LegacyTable, quoted
+from gcc_platform.migration.legacy_table import DERIVED, Database, LegacyTable, quoted
 
 _NAMES: Mapping[str, str] = {"shortcode": "platform_post_id"}
 """Columns of the old tables that are not called as in the event."""
-_DERIVED = {"handle", "publish_time"}
-"""Made from dimensions, which the old tables have."""
 _CASTS = {"score": "::double precision"}
-
-WITHOUT_ROWS = {"scrape_request_log"}
-"""The crawlers' queue of work, which stays theirs: its events are not written back."""
 
 
 def insert_sql(table: LegacyTable, database: Database, with_series: str | None = None, into: str | None = None) -> str:
@@ -69,7 +64,7 @@ def _columns(table: LegacyTable, database: Database) -> Iterator[tuple[str, str]
     for column in table.columns:
         if column in ("metrics", "dimensions"):
             yield column, _as_list(f"(a.event ->> '{column}')::jsonb")
-        elif column not in _DERIVED:
+        elif column not in DERIVED:
             yield _NAMES.get(column, column), f"(a.event ->> '{column}'){_CASTS.get(column, '')}"
     for column in table.lists:
         if column not in table.columns:

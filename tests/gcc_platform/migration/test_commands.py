@@ -212,7 +212,7 @@ def test_what_is_wanted_is_accepted_with_a_reason_and_stays_accepted_while_it_is
     fill(old, 10)
     old.execute("INSERT INTO profile_log (profile_id) VALUES ('x')")
     operator.run("backfill", "profile_log")
-    arrive(moving, [event(event_timestamp=moving.minutes_ago(60))])
+    arrive(moving, [event(event_timestamp=moving.minutes_ago(60), insert_timestamp=moving.minutes_ago(59))])
     rows = ("check", "profile_log", "--level", "rows")
     operator.run(*rows, code=1)
     cause = "only in ClickHouse: rolled back, deleted since, or of a crawler that writes events only"

@@ -44,6 +44,7 @@ class Crawler:
                 "source": "graphapi",
                 "handle": "é",
                 "event_timestamp": f"{at:%Y-%m-%d %H:%M:%S.%f}",
+                "insert_timestamp": f"{at:%Y-%m-%d %H:%M:%S}",
                 "metrics": json.dumps({"rate": 1, "nothing": None, "followers": followers}),
                 "dimensions": '{"is_verified":true, "handle":"é"}',
             }
@@ -117,8 +118,29 @@ def test_every_fault_has_its_kind_and_cause(crawler: Crawler, moving: Moving, ol
     assert [each.detail for each in day.differences if str(each.event_id) == updated] == ["source, metrics"]
 
 
-def test_a_young_row_without_its_event_is_under_way(crawler: Crawler, moving: Moving) -> None:
+def test_a_young_row_without_its_event_and_a_young_event_without_its_row_are_under_way(
+    crawler: Crawler, moving: Moving
+) -> None:
     now = datetime.now(UTC).replace(tzinfo=None)
     crawler.row(now)
+    crawler.event(str(uuid4()), now)
+    crawler.land()
     day = moving.dual_rows("profile_log", now.date())
-    assert Counter(each.cause for each in day.differences) == {"under way": 1}
+    assert Counter(each.cause for each in day.differences) == {"under way": 2}
+
+
+def test_what_an_event_has_beyond_its_dimensions_is_no_difference_of_its_row(
+    moving: Moving, old: psycopg.Connection
+) -> None:
+    moving.prepare("post_log")
+    raw = LEGACY_TABLES["post_log"].raw_table
+    query(
+        moving.ingest_url,
+        f"INSERT INTO {raw} (event_id, platform, profile_id, shortcode, handle, publish_time, event_timestamp) "
+        f"VALUES (generateUUIDv4(), 'INSTAGRAM', 'p', 'C1', 'h', '2026-01-01 00:00:00', '{AT}')",
+    )
+    assert moving.reverse("post_log").written == 1
+    assert list(moving.dual_rows("post_log", AT.date()).differences) == []
+    old.execute("""UPDATE post_log SET dimensions = '[{"key": "taken_at_timestamp", "value": 1}]'""")
+    [found] = moving.dual_rows("post_log", AT.date()).differences
+    assert found.detail == "publish_time, dimensions"
