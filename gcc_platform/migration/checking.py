@@ -13,7 +13,8 @@ from gcc_platform.migration.parity.bisecting import UNDER_WAY
 from gcc_platform.migration.parity.dual_rows import Day
 from gcc_platform.migration.parity.rows import Checked
 from gcc_platform.migration.parity.totals import Mismatch
-from gcc_platform.migration.phases import deciding
+from gcc_platform.migration.phases import deciding, history
+from gcc_platform.migration.phases.phase import Phase
 from gcc_platform.migration.servers import Servers
 
 
@@ -40,6 +41,7 @@ class TableCheck:
     days: Mapping[date, Day] = field(default_factory=dict)
     mismatches: Sequence[Mismatch] | None = None
     gates: Sequence[GateResult] = ()
+    phase: Phase = Phase.LEGACY
 
     @property
     def is_equal(self) -> bool:
@@ -67,7 +69,7 @@ async def check_table(servers: Servers, table: LegacyTable, options: Options) ->
         found.append(checked.totals_agree(mismatches, today))
     found += await deciding.measure(await deciding.of_table(servers.measuring(table)))
     await results.record(servers.state, table.name, found)
-    return TableCheck(table.name, chunks, days, mismatches, found)
+    return TableCheck(table.name, chunks, days, mismatches, found, await history.current(servers.state, table.name))
 
 
 async def _days(servers: Servers, table: LegacyTable, today: date, options: Options) -> Mapping[date, Day]:

@@ -8,6 +8,7 @@ from gcc_platform.defs.migration import keys
 from gcc_platform.migration.gates import checked, measured
 from gcc_platform.migration.gates.gate import GATES
 from gcc_platform.migration.gates.results import GateResult
+from gcc_platform.migration.phases.phase import Phase
 
 OF_PARITY = (
     measured.PREPARED,
@@ -34,7 +35,15 @@ def nothing_to_check(key: dg.AssetKey, names: Iterable[str], why: str) -> Iterat
         yield dg.AssetCheckResult(asset_key=key, check_name=name, passed=True, description=why)
 
 
-def check_results(key: dg.AssetKey, found: Iterable[GateResult], names: Iterable[str]) -> Iterator[dg.AssetCheckResult]:
+def severity(phase: Phase) -> dg.AssetCheckSeverity:
+    """Of a red gate: before both sides were the same, it is what the migration works on."""
+    is_expected = phase in (Phase.LEGACY, Phase.DUAL)
+    return dg.AssetCheckSeverity.WARN if is_expected else dg.AssetCheckSeverity.ERROR
+
+
+def check_results(
+    key: dg.AssetKey, found: Iterable[GateResult], names: Iterable[str], severity: dg.AssetCheckSeverity
+) -> Iterator[dg.AssetCheckResult]:
     """What was found, as results of those checks."""
     wanted = set(names)
     for each in found:
@@ -44,20 +53,20 @@ def check_results(key: dg.AssetKey, found: Iterable[GateResult], names: Iterable
                 check_name=each.gate,
                 passed=each.passed,
                 description=each.reason,
-                severity=dg.AssetCheckSeverity.ERROR,
+                severity=severity,
                 metadata={name: _metadata(value) for name, value in each.detail.items()},
             )
 
 
 def evaluation(table: str, found: GateResult) -> dg.AssetCheckEvaluation:
-    """What a daemon's gate found, for a sensor."""
+    """What a daemon's gate found, for a sensor. The watch has alerts of its own for daemons that stop."""
     return dg.AssetCheckEvaluation(
         asset_key=dg.AssetKey([keys.GROUP, table, OF_DAEMONS[found.gate]]),
         check_name=found.gate,
         passed=found.passed,
         description=found.reason,
         metadata={name: _metadata(value) for name, value in found.detail.items()},
-        severity=dg.AssetCheckSeverity.ERROR,
+        severity=dg.AssetCheckSeverity.WARN,
         blocking=False,
     )
 

@@ -54,7 +54,7 @@ def results(selected: AbstractSet[dg.AssetCheckKey]) -> Iterator[dg.AssetCheckRe
         for result in found:
             key = dg.AssetKey([keys.GROUP, each.table, gates.OF_DAEMONS[result.gate]])
             if dg.AssetCheckKey(key, result.gate) in selected:
-                yield from gates.check_results(key, [result], [result.gate])
+                yield from gates.check_results(key, [result], [result.gate], dg.AssetCheckSeverity.WARN)
 
 
 async def _look() -> Sequence[_Seen]:

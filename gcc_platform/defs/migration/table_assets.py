@@ -150,7 +150,7 @@ def _parity(table: LegacyTable) -> dg.AssetsDefinition:
             yield from gates.nothing_to_check(key, gates.OF_PARITY, _ABSENT)
             return
         yield dg.MaterializeResult(asset_key=key, metadata=_numbers(found))
-        yield from gates.check_results(key, found.gates, gates.OF_PARITY)
+        yield from gates.check_results(key, found.gates, gates.OF_PARITY, gates.severity(found.phase))
 
     return parity
 
