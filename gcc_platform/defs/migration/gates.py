@@ -61,7 +61,7 @@ def check_results(
 def evaluation(table: str, found: GateResult) -> dg.AssetCheckEvaluation:
     """What a daemon's gate found, for a sensor. The watch has alerts of its own for daemons that stop."""
     return dg.AssetCheckEvaluation(
-        asset_key=dg.AssetKey([keys.GROUP, table, OF_DAEMONS[found.gate]]),
+        asset_key=dg.AssetKey([keys.GROUP, f"{table}_{OF_DAEMONS[found.gate]}"]),
         check_name=found.gate,
         passed=found.passed,
         description=found.reason,

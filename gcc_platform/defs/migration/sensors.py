@@ -52,7 +52,7 @@ def results(selected: AbstractSet[dg.AssetCheckKey]) -> Iterator[dg.AssetCheckRe
     """The selected checks, measured now. A table whose backfill is not planned has none."""
     for each, found in asyncio.run(_look()):
         for result in found:
-            key = dg.AssetKey([keys.GROUP, each.table, gates.OF_DAEMONS[result.gate]])
+            key = dg.AssetKey([keys.GROUP, f"{each.table}_{gates.OF_DAEMONS[result.gate]}"])
             if dg.AssetCheckKey(key, result.gate) in selected:
                 yield from gates.check_results(key, [result], [result.gate], dg.AssetCheckSeverity.WARN)
 

@@ -66,15 +66,15 @@ def test_the_backfill_goes_on_slice_by_slice_and_the_night_seals_it(
     fill(old, 1400)
     old.execute("DROP TABLE asset_log")
     operator.run("init")
-    step = {"ops": {"migration__profile_log__backfill": {"config": {"rows": 400}}}}
+    step = {"ops": {"migration__profile_log_backfill": {"config": {"rows": 400}}}}
     for done in (1, 2, 3):
         result = run(defs, "migration_backfill", instance, step)
         assert result.success
-        [event] = result.asset_materializations_for_node("migration__profile_log__backfill")
+        [event] = result.asset_materializations_for_node("migration__profile_log_backfill")
         assert event.metadata["chunks_done"].value == done
     night = run(defs, "migration_nightly", instance)
     assert night.success
-    [event] = night.asset_materializations_for_node("migration__profile_log__parity")
+    [event] = night.asset_materializations_for_node("migration__profile_log_parity")
     assert event.metadata["chunks_equal"].value == 3
     assert {each.check_name for each in night.get_asset_check_evaluations()} >= {"totals_agree", "backfill_sealed"}
 
