@@ -34,6 +34,9 @@ class Settings(BaseSettings):
     dbt_postgres_url: SecretStr | None = Field(None, alias="GCC_DBT_POSTGRES_URL")
     """dbt's: reads ``serving.*``, owns ``api``."""
 
+    legacy_tables: str = Field("", alias="GCC_LEGACY_TABLES")
+    """Tables that the warehouse still reads from PostgreSQL's rows (profile_log,post_log): docs/migration.md."""
+
     alertmanager_url: SecretStr | None = Field(None, alias="ALERTMANAGER_URL")
     """The watch reports to it. Without it, alerts are logged and shown on the status page only."""
 

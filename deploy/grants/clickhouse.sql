@@ -10,7 +10,8 @@
 --     dbt        reads _e, owns warehouse
 --     sync       the copy to PostgreSQL, Dagster's sensor and checks: reads _e and warehouse
 --     analyst    people: reads _e and warehouse
---     migration  only while a company moves over: writes _e, owns migration, _legacy and warehouse_legacy
+--     migration  only while a company moves over: writes _e, owns _legacy (PostgreSQL's rows), migration, and the
+--                databases in which marts are built from both sides
 
 -- No CREATE DICTIONARY: a dictionary whose source is an executable runs that executable. Not the groups ALTER and DROP,
 -- which CHECK GRANT never confirms: they have privileges that exist only for the whole server.
@@ -21,9 +22,21 @@ GRANT CREATE DATABASE, CREATE TABLE, CREATE VIEW, INSERT, SELECT, TRUNCATE, OPTI
 GRANT CREATE TEMPORARY TABLE ON *.* TO dbt;
 GRANT CREATE DATABASE, CREATE TABLE, CREATE VIEW, INSERT, SELECT, TRUNCATE, OPTIMIZE,
     ALTER TABLE, DROP DATABASE, DROP TABLE, DROP VIEW ON migration.* TO migration;
+GRANT CREATE DATABASE, CREATE TABLE, CREATE VIEW, INSERT, SELECT, TRUNCATE, OPTIMIZE,
+    ALTER TABLE, DROP DATABASE, DROP TABLE, DROP VIEW ON _legacy.* TO migration;
+GRANT CREATE DATABASE, CREATE TABLE, CREATE VIEW, INSERT, SELECT, DROP DATABASE, DROP TABLE, DROP VIEW
+    ON migration_events.* TO migration;
+GRANT CREATE DATABASE, CREATE TABLE, CREATE VIEW, INSERT, SELECT, DROP DATABASE, DROP TABLE, DROP VIEW
+    ON migration_rows.* TO migration;
+GRANT CREATE DATABASE, CREATE TABLE, CREATE VIEW, INSERT, SELECT, TRUNCATE, OPTIMIZE,
+    ALTER TABLE, ALTER VIEW, DROP DATABASE, DROP TABLE, DROP VIEW ON warehouse_events.* TO migration;
+GRANT CREATE DATABASE, CREATE TABLE, CREATE VIEW, INSERT, SELECT, TRUNCATE, OPTIMIZE,
+    ALTER TABLE, ALTER VIEW, DROP DATABASE, DROP TABLE, DROP VIEW ON warehouse_legacy.* TO migration;
+GRANT CREATE TEMPORARY TABLE ON *.* TO migration;
 GRANT INSERT ON _e.* TO migration;
 
 GRANT SELECT ON _e.* TO dbt, sync, analyst, migration;
+GRANT SELECT ON _legacy.* TO dbt, analyst;
 GRANT SELECT ON warehouse.* TO sync, analyst, migration;
 GRANT SELECT ON system.* TO ingest, dbt, sync, analyst, migration;
 

@@ -47,6 +47,8 @@ class MigrationSettings(BaseSettings):
 
     grace_seconds: PositiveInt = Field(900, alias="GCC_MIGRATION_GRACE_SECONDS")
     """A crawler's event may be under way for this long before it counts as missing."""
+    mart_days: int = Field(30, alias="GCC_MIGRATION_MART_DAYS", ge=0)
+    """Marts are compared as built from the events of the last days; 0: of all."""
     days: float = Field(7.0, alias="GCC_MIGRATION_DAYS", ge=0)
     """How long a gate has to be green before a table enters its next phase."""
     legacy_tables: str = Field("", alias="GCC_LEGACY_TABLES")

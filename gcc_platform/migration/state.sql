@@ -75,6 +75,16 @@ CREATE TABLE IF NOT EXISTS migration.reverse (
     moved_at timestamptz NOT NULL DEFAULT now()
 );
 
+-- How far the old rows are mirrored in _legacy, for the comparison of marts and for warehouses that still read them.
+CREATE TABLE IF NOT EXISTS migration.mirror (
+    legacy_table text PRIMARY KEY,
+    next_id bigint NOT NULL,
+    rows bigint NOT NULL DEFAULT 0,         -- copied since the beginning
+    seen_id bigint NOT NULL,                -- the newest id at seen_at
+    seen_at timestamptz NOT NULL,           -- by the old database's clock
+    moved_at timestamptz NOT NULL DEFAULT now()
+);
+
 -- Events that the old tables cannot store, one by one.
 CREATE TABLE IF NOT EXISTS migration.unwritten (
     legacy_table text NOT NULL,

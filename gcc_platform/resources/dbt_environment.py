@@ -13,11 +13,15 @@ def dbt_environment(settings: Settings) -> dict[str, str]:
 
     Raises MissingUrl or BadUrl.
     """
-    cluster = {"DBT_CLICKHOUSE_CLUSTER": settings.clickhouse_cluster or ""}
-    return _warehouse(settings.urls.dbt_clickhouse) | cluster | _serving(settings.urls.dbt_postgres)
+    own = {
+        "DBT_CLICKHOUSE_CLUSTER": settings.clickhouse_cluster or "",
+        "DBT_LEGACY_TABLES": settings.legacy_tables.replace(" ", ""),
+    }
+    return warehouse(settings.urls.dbt_clickhouse) | own | _serving(settings.urls.dbt_postgres)
 
 
-def _warehouse(url: str) -> dict[str, str]:
+def warehouse(url: str) -> dict[str, str]:
+    """The variables of a connection to ClickHouse. Raises BadUrl."""
     server = urls.parse(url, "GCC_DBT_CLICKHOUSE_URL", urls.CLICKHOUSE)
     return {
         "DBT_CLICKHOUSE_HOST": server.host,

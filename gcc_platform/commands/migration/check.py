@@ -3,11 +3,12 @@
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import click
 
+from gcc_platform.commands.migration.check_marts import check_marts
 from gcc_platform.commands.migration.servers import TABLES, with_servers
 from gcc_platform.migration import rejected
 from gcc_platform.migration.checking import Options, TableCheck, check_table
@@ -24,7 +25,15 @@ _SHOWN = 10
 
 @click.command()
 @TABLES
-@click.option("--level", type=click.Choice(["totals", "rows"]), help="Only this one; by default both.")
+@click.option(
+    "--level", type=click.Choice(["totals", "rows", "marts"]), help="Only this one; by default totals and rows."
+)
+@click.option(
+    "--until", type=click.DateTime(), help="Of marts: where both sides are cut, by UTC.  [default: an hour ago]"
+)
+@click.option(
+    "--mart-days", type=click.IntRange(min=0), help="Of marts: days before that.  [default: GCC_MIGRATION_MART_DAYS]"
+)
 @click.option("--days", default=2, show_default=True, type=click.IntRange(min=0), help="Of rows written to both sides.")
 @click.option(
     "--spool",
@@ -36,21 +45,33 @@ _SHOWN = 10
 )
 @click.option("--deep", is_flag=True, help="Read all old rows again, to find those changed or deleted since.")
 @exit_on_error()
-def check(names: tuple[str, ...], level: str | None, days: int, spools: tuple[Path, ...], deep: bool) -> None:
+def check(
+    names: tuple[str, ...],
+    level: str | None,
+    until: datetime | None,
+    mart_days: int | None,
+    days: int,
+    spools: tuple[Path, ...],
+    deep: bool,
+) -> None:
     """Compare the old tables with their raw tables. Exits with 1 if anything differs.
 
     Rows: the checksum of each chunk that is done; equal ones are sealed, and PostgreSQL is not asked for them again.
     Of the others, each row that differs is noted, with its columns: see `status`, and `repair`. Rows that a crawler
     wrote to both sides are compared for the last days, one by one, and each difference is noted with its cause. Totals:
-    rows, and counts and sums of each metric, per day until yesterday.
+    rows, and counts and sums of each metric, per day until yesterday. Marts: built from rows and events by the same
+    models, and compared cell by cell.
 
     \b
     Examples:
       gcc-platform migration check
       gcc-platform migration check post_log --level totals
       gcc-platform migration check profile_log --level rows --deep
+      gcc-platform migration check --level marts
       gcc-platform migration check --days 7 --spool /var/lib/crawler/spool
     """
+    if level == "marts":
+        check_marts(names, until.replace(tzinfo=UTC) if until else None, mart_days)
     spooled = [each.event_id for directory in spools for each in waiting(directory)]
     options = Options(level in (None, "rows"), level in (None, "totals"), days, spooled, deep)
     found = with_servers(lambda servers: _check(servers, names, options))

@@ -44,18 +44,9 @@ class Moving:
     def forget(self) -> None:
         """Begin again, with empty raw tables."""
         with psycopg.connect(self.state_url, autocommit=True) as own:
-            for table in (
-                "chunks",
-                "rejected",
-                "tail",
-                "gaps",
-                "differences",
-                "reverse",
-                "unwritten",
-                "gate_results",
-                "phases",
-            ):
-                own.execute(f"DROP TABLE IF EXISTS migration.{table}")
+            tables = own.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'migration'").fetchall()
+            for (name,) in tables:
+                own.execute(f"DROP TABLE migration.{name}".encode())
         for each in LEGACY_TABLES.values():
             query(self.ingest_url, f"TRUNCATE TABLE {each.raw_table}")
         query(self.ingest_url, "TRUNCATE TABLE _e.dead_letter_events")

@@ -1,0 +1,124 @@
+"""Parity of marts: those built from the events and those built from PostgreSQL's rows, compared cell by cell."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gcc_platform.migration.parity.shadow_build import OF_EVENTS, OF_ROWS
+from ingest_service.clickhouse.client import ClickHouse
+
+_EXAMPLES = 5
+_LEADERBOARD = "mart_leaderboard"
+
+
+@dataclass(frozen=True)
+class Mart:
+    """One mart of both sides."""
+
+    name: str
+    rows: int
+    """Of the events' side."""
+    only_of_events: int
+    """Rows that the other side does not have like this."""
+    only_of_rows: int
+    examples: Sequence[str] = ()
+    """Keys of rows that are not the same, each with its columns."""
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether every row is the same, in every cell."""
+        return not self.only_of_events and not self.only_of_rows
+
+
+@dataclass(frozen=True)
+class Places:
+    """Places on leaderboards that both sides give to the same profile or post."""
+
+    same: int
+    all: int
+
+
+async def compare(clickhouse: ClickHouse) -> Sequence[Mart]:
+    """All marts and intermediate tables of both sides, by name. Raises ClickHouseUnavailable."""
+    rows = await clickhouse.rows(
+        f"""SELECT name, sorting_key, if(match(engine, 'Replacing|Aggregating'), 'FINAL', '') AS final
+        FROM system.tables WHERE database = '{OF_EVENTS}' AND match(name, '^(mart|int)_')
+            AND engine LIKE '%MergeTree' AND name IN (SELECT name FROM system.tables WHERE database = '{OF_ROWS}')
+        ORDER BY name"""
+    )
+    tables: Sequence[Mapping[str, str]] = [json.loads(row) for row in rows]
+    return [await _compare(clickhouse, each["name"], each["sorting_key"], each["final"]) for each in tables]
+
+
+async def places(clickhouse: ClickHouse) -> Places:
+    """Compare the leaderboards place by place. Raises ClickHouseUnavailable."""
+    key = "platform, leaderboard, period, profile_id, shortcode"
+    found = await _one(
+        clickhouse,
+        f"""SELECT countIf(a.rank = b.rank) AS same, count() AS all
+        FROM {OF_EVENTS}.{_LEADERBOARD} AS a FULL JOIN {OF_ROWS}.{_LEADERBOARD} AS b USING ({key})
+        SETTINGS join_use_nulls = 1""",
+    )
+    return Places(int(found["same"]), int(found["all"]))
+
+
+async def _compare(clickhouse: ClickHouse, name: str, key: str, final: str) -> Mart:
+    columns = await clickhouse.column(
+        f"SELECT name FROM system.columns WHERE database = '{OF_EVENTS}' AND table = '{name}' ORDER BY position"
+    )
+    # One NULL would make the hash NULL, which sum() skips, and every comparison would be green.
+    cells = ", ".join(f"ifNull(concat('=', toString({column})), '~')" for column in columns)
+    sums = [
+        await _one(
+            clickhouse,
+            f"""SELECT count() AS rows, toString(sum(toUInt256(cityHash64({cells})))) AS cells
+            FROM {side}.{name} {final}""",
+        )
+        for side in (OF_EVENTS, OF_ROWS)
+    ]
+    if sums[0] == sums[1]:
+        return Mart(name, int(sums[0]["rows"]), 0, 0)
+    of_events, of_rows = [await _only_of(clickhouse, f"{name} {final}", cells, *sides) for sides in _BOTH_WAYS]
+    return Mart(
+        name, int(sums[0]["rows"]), of_events, of_rows, await _examples(clickhouse, f"{name} {final}", key, columns)
+    )
+
+
+_BOTH_WAYS = ((OF_EVENTS, OF_ROWS), (OF_ROWS, OF_EVENTS))
+
+
+async def _only_of(clickhouse: ClickHouse, name: str, cells: str, side: str, other: str) -> int:
+    found = await _one(
+        clickhouse,
+        f"""SELECT count() AS rows FROM {side}.{name} WHERE cityHash64({cells}) NOT IN (
+            SELECT cityHash64({cells}) FROM {other}.{name})""",
+    )
+    return int(found["rows"])
+
+
+async def _examples(clickhouse: ClickHouse, name: str, key: str, columns: Sequence[str]) -> Sequence[str]:
+    """Some keys, each with the columns that differ."""
+    keys = key.split(", ")
+    others = [column for column in columns if column not in keys]
+    differ = ", ".join(
+        f"if(ifNull(concat('=', toString(a.{column})), '~') = ifNull(concat('=', toString(b.{column})), '~'), '', "
+        f"'{column}')"
+        for column in others
+    )
+    rows = await clickhouse.rows(
+        f"""SELECT [{", ".join(f"toString({column})" for column in keys)}] AS keys,
+            multiIf(NOT a.here, 'only of rows', NOT b.here, 'only of events',
+                arrayStringConcat(arrayFilter(name -> name != '', [{differ}]), ', ')) AS what
+        FROM (SELECT *, true AS here FROM {OF_EVENTS}.{name}) AS a
+        FULL JOIN (SELECT *, true AS here FROM {OF_ROWS}.{name}) AS b USING ({key})
+        WHERE what != '' LIMIT {_EXAMPLES}"""
+    )
+    found = [json.loads(row) for row in rows]
+    return [f"{', '.join(each['keys'])}: {each['what']}" for each in found]
+
+
+async def _one(clickhouse: ClickHouse, query: str) -> Mapping[str, Any]:
+    [row] = await clickhouse.rows(query)
+    found: Mapping[str, Any] = json.loads(row)
+    return found

@@ -1,0 +1,84 @@
+"""PostgreSQL's rows are mirrored once each, whoever wrote them, and none that commits late is missed."""
+
+import asyncio
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from gcc_platform.migration import legacy_database, state
+from gcc_platform.migration.legacy_tables import LEGACY_TABLES
+from gcc_platform.migration.mirror import Mirror
+from ingest_service.clickhouse.client import connected
+from tests.gcc_platform.migration.moving import Moving
+from tests.gcc_platform.migration.test_backfill import pairs, profile
+from tests.harness.running import query
+
+
+async def _mirror(moving: Moving, table: str, *, wait: bool) -> int | None:
+    async with (
+        state.connected(moving.state_url) as own,
+        legacy_database.reading(moving.legacy_url) as old,
+        connected(moving.clickhouse_url, 60) as clickhouse,
+    ):
+        await state.create(own)
+        mirror = Mirror(own, old, clickhouse, LEGACY_TABLES[table], moving.database)
+        return await mirror.catch_up(lambda: None) if wait else await mirror.advance()
+
+
+def mirror(moving: Moving, table: str = "profile_log", *, wait: bool = True) -> int | None:
+    """The rows that were copied; None if some ids are not decided."""
+    return asyncio.run(_mirror(moving, table, wait=wait))
+
+
+def mirrored(moving: Moving, columns: str = "count()", table: str = "profile_log") -> list[str]:
+    answer = query(moving.clickhouse_url, f"SELECT {columns} FROM _legacy.{table}_events FINAL ORDER BY 1")
+    return answer.splitlines()
+
+
+@pytest.fixture
+def empty(moving: Moving, old: psycopg.Connection) -> Moving:
+    query(moving.clickhouse_url, "DROP DATABASE IF EXISTS _legacy")
+    moving.prepare("profile_log")
+    return moving
+
+
+def test_rows_of_all_crawlers_are_mirrored_with_the_identity_of_their_events(
+    empty: Moving, old: psycopg.Connection
+) -> None:
+    event_id = str(uuid4())
+    profile(old, pairs(followers=7))
+    profile(old, event_id=event_id)
+    assert mirror(empty) == 2
+    assert mirror(empty) == 0
+    empty.plan("profile_log")
+    empty.backfill("profile_log")
+    made = [row["event_id"] for row in empty.stored("profile_log", "event_id")]
+    assert mirrored(empty, "event_id") == sorted([*made, event_id])
+    assert mirrored(empty, "uniqExact(metrics), max(followers)") == ["2\t7"]
+
+
+def test_a_row_that_commits_late_is_waited_for_and_nobody_waits_in_a_daemon(
+    empty: Moving, old: psycopg.Connection
+) -> None:
+    with psycopg.connect(empty.legacy_url) as late:
+        late.execute("INSERT INTO profile_log (platform, profile_id, timestamp) VALUES ('X', 'late', '2026-01-01')")
+        profile(old)
+        assert mirror(empty, wait=False) is None
+        assert mirrored(empty) == ["0"]
+        late.commit()
+    assert mirror(empty) == 2
+    assert mirrored(empty) == ["2"]
+
+
+def test_rows_that_are_completed_later_are_mirrored_then(empty: Moving, old: psycopg.Connection) -> None:
+    for status in ("COMPLETE", "PROCESSING", "FAILED"):
+        old.execute(
+            "INSERT INTO scrape_request_log (platform, flow, status, scraped_at) VALUES ('X', 'f', %s, '2026-01-01')",
+            [status],
+        )
+    empty.prepare("scrape_request_log")
+    assert mirror(empty, "scrape_request_log") == 2
+    old.execute("UPDATE scrape_request_log SET status = 'COMPLETE'")
+    mirror(empty, "scrape_request_log")
+    assert mirrored(empty, table="scrape_request_log") == ["3"]
