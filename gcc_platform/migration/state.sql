@@ -85,12 +85,12 @@ CREATE TABLE IF NOT EXISTS migration.mirror (
     moved_at timestamptz NOT NULL DEFAULT now()
 );
 
--- Events that the old tables cannot store, one by one.
+-- Events that the old tables cannot store, one by one, until one is stored after all.
 CREATE TABLE IF NOT EXISTS migration.unwritten (
     legacy_table text NOT NULL,
     event_id uuid NOT NULL,
     reason text NOT NULL,                   -- PostgreSQL's words
-    found_at timestamptz NOT NULL DEFAULT now(),
+    found_at timestamptz NOT NULL DEFAULT now(),    -- the last time that it was refused
     PRIMARY KEY (legacy_table, event_id)
 );
 

@@ -13,9 +13,10 @@ from gcc_platform.resources.postgres import PostgresUnavailable
 from ingest_service.backoff import Backoff
 from ingest_service.clickhouse.errors import InsertFailed
 from ingest_service.clickhouse.unavailable import ClickHouseUnavailable
+from ingest_service.errors import UserError
 
 Look = Callable[[], Awaitable[None]]
-"""Looks once, at all tables."""
+"""Looks once, at all tables. Raises UserError for what an operator has to fix, after it has looked at the others."""
 
 _RETRY = Backoff(first=1.0, most=30.0)
 _AWAY = (PostgresUnavailable, psycopg.Error, InsertFailed, ClickHouseUnavailable)
@@ -49,7 +50,17 @@ async def _look(servers: Servers, opened: Callable[[Servers], contextlib.Abstrac
 async def _look_until_stopped(
     servers: Servers, opened: Callable[[Servers], contextlib.AbstractAsyncContextManager[Look]], seconds: float
 ) -> None:
+    attempt = 0
     async with opened(servers) as look:
         while True:
-            await look()
-            await asyncio.sleep(seconds)
+            try:
+                await look()
+            except UserError as error:
+                if isinstance(error, _AWAY):
+                    raise
+                attempt += 1
+                _log.error("waiting for somebody to fix it", error=str(error))
+                await asyncio.sleep(_RETRY.seconds(attempt))
+            else:
+                attempt = 0
+                await asyncio.sleep(seconds)

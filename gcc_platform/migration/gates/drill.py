@@ -32,8 +32,8 @@ async def drill(old: Connection, sides: Sides, rows: int = _ROWS) -> GateResult:
     events = await _events(sides, first, last)
     async with old.transaction():
         await _create(old, table)
-        await _fill(old, events)
-        await old.execute(insert_sql(table, sides.database, into=_REBUILT).encode())
+        rebuild = insert_sql(table, sides.database, into=_REBUILT)
+        await old.execute(rebuild.encode(), {"events": b"\n".join(events).decode()})
         different = await _different(old, table, event_ids)
     detail = {"rows": len(event_ids), "events": len(events), "different": different}
     reason = f"{len(event_ids)} rows of crawlers that write both: {different} differ from those made of their events"
@@ -75,12 +75,6 @@ async def _create(old: Connection, table: LegacyTable) -> None:
     await old.execute(f"CREATE TEMPORARY TABLE {_REBUILT} (LIKE {table.name}) ON COMMIT DROP".encode())
     await old.execute(f"ALTER TABLE {_REBUILT} ALTER COLUMN id DROP NOT NULL".encode())
     await old.execute(f"CREATE UNIQUE INDEX ON {_REBUILT} (event_id) WHERE event_id IS NOT NULL".encode())
-    await old.execute("CREATE TEMPORARY TABLE arrived (event jsonb) ON COMMIT DROP")
-
-
-async def _fill(old: Connection, events: Sequence[bytes]) -> None:
-    async with old.cursor() as cursor, cursor.copy("COPY arrived FROM STDIN") as copy:
-        await copy.write(b"".join(event.replace(b"\\", b"\\\\") + b"\n" for event in events))
 
 
 async def _different(old: Connection, table: LegacyTable, event_ids: Sequence[str]) -> int:

@@ -105,7 +105,7 @@ async def reverse_caught_up(measuring: Measuring) -> GateResult:
         return GateResult(REVERSE_CAUGHT_UP, False, "the reverse writer has not run: gcc-platform migration reverse")
     before = await _previous(measuring, REVERSE_CAUGHT_UP)
     new = found["rows_written"] - before.get("rows_written", 0)
-    unwritten = found["unwritten"] - before.get("unwritten", 0)
+    unwritten = max(0, found["unwritten"] - before.get("unwritten", 0))
     in_time = found["lag_seconds"] < _SILENCE.total_seconds()
     passed = in_time and not unwritten and not (new and measuring.rows_are_written)
     reason = f"it looked {found['lag_seconds']:.0f} s ago, and has written {new} rows since it was measured last"

@@ -7,13 +7,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from uuid import UUID
 
 import psycopg
 
 from gcc_platform.migration.legacy_table import Database, LegacyTable
 from gcc_platform.migration.postgres import Connection
 from gcc_platform.migration.reverse.arrivals import Arrivals
+from gcc_platform.migration.reverse.refusals import About, about, table_refuses
 from gcc_platform.migration.reverse.rows_sql import insert_sql, series_sql
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
@@ -47,7 +48,7 @@ class ReverseWriter:
     async def poll(self) -> Written:
         """Write what has arrived since the last poll. Killed in between, the next one finds what is there.
 
-        Raises psycopg.Error and ClickHouseUnavailable; then nothing is forgotten.
+        Raises TableRefuses, psycopg.Error and ClickHouseUnavailable; then nothing is forgotten.
         """
         now, done = await self.arrivals.now(), Written()
         statement = await self._statement()
@@ -60,6 +61,24 @@ class ReverseWriter:
                 rows_written = reverse.rows_written + excluded.rows_written, moved_at = now()""",
             {"table": self.table.name, "until": now, "read": done.read, "written": done.written},
         )
+        return done
+
+    async def retry(self) -> Written:
+        """Try the events again that were refused, for the cause may be fixed. Raises what `poll` raises."""
+        noted = await self.state.execute(
+            "SELECT event_id, now() FROM migration.unwritten WHERE legacy_table = %s ORDER BY event_id",
+            [self.table.name],
+        )
+        rows, done = await noted.fetchall(), Written()
+        statement = await self._statement() if rows else b""
+        for first in range(0, len(rows), self.arrivals.most):
+            some = rows[first : first + self.arrivals.most]
+            events = await self.arrivals.with_ids([event_id for event_id, _ in some])
+            done += await self._write(statement, events)
+            await self.state.execute(  # those that are refused again have a later time
+                "DELETE FROM migration.unwritten WHERE legacy_table = %s AND event_id = ANY(%s) AND found_at <= %s",
+                [self.table.name, [_event_id(event) for event in events], some[0][1]],
+            )
         return done
 
     async def _arrived_until(self) -> datetime:
@@ -81,28 +100,36 @@ class ReverseWriter:
         """Write a batch in one transaction. An event that PostgreSQL refuses is found by halves, and noted."""
         try:
             return Written(len(batch), await self._insert(statement, batch))
-        except psycopg.OperationalError:
-            raise
-        except (psycopg.DataError, psycopg.IntegrityError, psycopg.NotSupportedError) as error:
-            if len(batch) == 1:
-                await self._note(batch[0], str(error).strip())
-                return Written(1, 0, 1)
-            middle = len(batch) // 2
-            return await self._write(statement, batch[:middle]) + await self._write(statement, batch[middle:])
+        except UnicodeDecodeError as error:
+            refusal = f"its text is not UTF-8: {error.reason}"
+        except psycopg.Error as error:
+            if about(error) is About.TABLE:
+                raise table_refuses(self.table.name, error) from None
+            if about(error) is About.SERVER:
+                raise
+            refusal = str(error).strip()
+        if len(batch) == 1:
+            await self._note(batch[0], refusal)
+            return Written(1, 0, 1)
+        middle = len(batch) // 2
+        return await self._write(statement, batch[:middle]) + await self._write(statement, batch[middle:])
 
     async def _insert(self, statement: bytes, batch: Sequence[bytes]) -> int:
-        async with self.old.transaction():
-            await self.old.execute("CREATE TEMPORARY TABLE arrived (event jsonb) ON COMMIT DROP")
-            async with self.old.cursor() as cursor, cursor.copy("COPY arrived FROM STDIN") as copy:
-                await copy.write(b"".join(event.replace(b"\\", b"\\\\") + b"\n" for event in batch))
-            found = await (await self.old.execute(statement)).fetchone()
+        if not batch:
+            return 0
+        found = await (await self.old.execute(statement, {"events": b"\n".join(batch).decode()})).fetchone()
         assert found is not None
         return int(found[0])
 
-    async def _note(self, event: bytes, error: str) -> None:
-        content: dict[str, Any] = json.loads(event)
+    async def _note(self, event: bytes, refusal: str) -> None:
         await self.state.execute(
             """INSERT INTO migration.unwritten (legacy_table, event_id, reason) VALUES (%s, %s, %s)
-            ON CONFLICT (legacy_table, event_id) DO UPDATE SET reason = excluded.reason""",
-            [self.table.name, content["event_id"], error],
+            ON CONFLICT (legacy_table, event_id) DO UPDATE
+            SET reason = excluded.reason, found_at = clock_timestamp()""",
+            [self.table.name, _event_id(event), refusal],
         )
+
+
+def _event_id(event: bytes) -> UUID:
+    """Of an event whose other text may be invalid."""
+    return UUID(json.loads(event.decode(errors="replace"))["event_id"])

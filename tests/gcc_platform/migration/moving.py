@@ -22,7 +22,7 @@ from gcc_platform.migration.parity.dual_rows import Day
 from gcc_platform.migration.parity.rows import Checked
 from gcc_platform.migration.parity.sealing import DoneChunk, Sealed
 from gcc_platform.migration.parity.totals import Mismatch
-from gcc_platform.migration.reverse.arrivals import Arrivals
+from gcc_platform.migration.reverse.arrivals import OVERLAP, Arrivals
 from gcc_platform.migration.reverse.writer import ReverseWriter, Written
 from gcc_platform.migration.tail import Tail
 from ingest_service.clickhouse.client import connected
@@ -113,17 +113,27 @@ class Moving:
             return poll()
 
     @contextmanager
-    def reversing(self, table: str, most: int = 20_000) -> Iterator[Callable[[], Written]]:
+    def reversing(self, table: str, most: int = 5_000, overlap: timedelta = OVERLAP) -> Iterator[Callable[[], Written]]:
         """Polls of one reverse writer."""
         with asyncio.Runner() as runner:
             open_ = AsyncExitStack()
-            writer = runner.run(self._reverse_writer(open_, table, most))
+            writer = runner.run(self._reverse_writer(open_, table, most, overlap))
             try:
                 yield lambda: runner.run(writer.poll())
             finally:
                 runner.run(open_.aclose())
 
-    async def _reverse_writer(self, open_: AsyncExitStack, table: str, most: int) -> ReverseWriter:
+    def retry_refused(self, table: str) -> Written:
+        """What a reverse writer does once at its start."""
+        with asyncio.Runner() as runner:
+            open_ = AsyncExitStack()
+            writer = runner.run(self._reverse_writer(open_, table, 5_000, OVERLAP))
+            try:
+                return runner.run(writer.retry())
+            finally:
+                runner.run(open_.aclose())
+
+    async def _reverse_writer(self, open_: AsyncExitStack, table: str, most: int, overlap: timedelta) -> ReverseWriter:
         enter = open_.enter_async_context
         clickhouse = await enter(connected(self.clickhouse_url, 60))
         return ReverseWriter(
@@ -131,7 +141,7 @@ class Moving:
             await enter(legacy_database.writing(self.legacy_url)),
             LEGACY_TABLES[table],
             self.database,
-            Arrivals(clickhouse, LEGACY_TABLES[table], most),
+            Arrivals(clickhouse, LEGACY_TABLES[table], most, overlap),
         )
 
     def minutes_ago(self, minutes: int) -> str:

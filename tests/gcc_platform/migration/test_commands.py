@@ -4,6 +4,7 @@ import random
 import signal
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -84,6 +85,10 @@ def attempts(moving: Moving) -> int:
     return int(moving.noted("SELECT coalesce(sum(attempts), 0) FROM migration.chunks")[0][0])
 
 
+def has_more_attempts(moving: Moving, before: int) -> bool:
+    return attempts(moving) > before
+
+
 def test_nothing_is_lost_or_doubled_however_often_workers_are_killed(
     operator: Operator, moving: Moving, old: psycopg.Connection
 ) -> None:
@@ -94,7 +99,7 @@ def test_nothing_is_lost_or_doubled_however_often_workers_are_killed(
     for kill in range(6):
         before = attempts(moving)
         worker = operator.start("backfill", "profile_log", "--workers", "2", "--rate", "1500")
-        eventually(lambda before=before: attempts(moving) > before, 60)
+        eventually(partial(has_more_attempts, moving, before), 60)
         time.sleep(chance.uniform(0, 0.5))
         if kill % 3 == 2:  # its connection, in the middle of a COPY
             old.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'COPY (SELECT%'")
@@ -175,6 +180,26 @@ def test_the_daemons_outlive_servers_that_are_away_and_stop_at_ctrl_c_and_sigter
         _, errors = daemon.communicate(timeout=30)
         assert daemon.returncode == 0, errors
         assert "Traceback" not in errors
+
+
+def test_a_table_that_takes_no_rows_is_named_and_keeps_no_other_one_from_its_rows(
+    operator: Operator, moving: Moving, old: psycopg.Connection
+) -> None:
+    operator.run("init")
+    old.execute("DROP INDEX profile_log_event_id")
+    for table, column in (("profile_log", "handle"), ("post_log", "shortcode")):
+        query(
+            moving.ingest_url,
+            f"INSERT INTO _e.{table}_events (event_id, platform, profile_id, event_timestamp, {column}) "
+            "VALUES (generateUUIDv4(), 'INSTAGRAM', 'p', now64(6), 'C1')",
+        )
+    refused = operator.run("reverse", "--once", code=1)
+    assert "profile_log in the old database takes no rows" in refused
+    assert "gcc-platform migration init" in refused
+    assert old.execute("SELECT platform_post_id FROM post_log").fetchall() == [("C1",)]
+    operator.run("init")
+    operator.run("reverse", "--once")
+    assert old.execute("SELECT profile_id FROM profile_log").fetchall() == [("p",)]
 
 
 def test_without_the_old_databases_url_the_error_names_the_setting(

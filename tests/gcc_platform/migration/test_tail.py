@@ -72,7 +72,7 @@ def test_a_gap_of_a_transaction_that_has_only_taken_an_id_stays_open(
 ) -> None:
     """A sequence gives an id to a transaction that has no id of its own yet."""
     with psycopg.connect(old_server) as slow:
-        taken = slow.execute("SELECT nextval('profile_log_id_seq')").fetchone()
+        [taken] = slow.execute("SELECT nextval('profile_log_id_seq')").fetchall()
         insert(old)
         tailing.poll("profile_log")
         tailing.poll("profile_log")
