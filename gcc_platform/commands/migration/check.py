@@ -12,11 +12,12 @@ import click
 from gcc_platform.commands.migration.servers import TABLES, Servers, with_servers
 from gcc_platform.migration.legacy_database import has_event_id
 from gcc_platform.migration.legacy_table import LegacyTable
-from gcc_platform.migration.parity import rows, totals
+from gcc_platform.migration.parity import daily_totals, rows
 from gcc_platform.migration.parity.bisecting import UNDER_WAY, Sides
+from gcc_platform.migration.parity.daily_totals import Compared
 from gcc_platform.migration.parity.dual_rows import Day
 from gcc_platform.migration.parity.rows import Checked
-from gcc_platform.migration.parity.totals import Mismatch, Total
+from gcc_platform.migration.parity.totals import Total
 from ingest_service.commands.errors import exit_on_error
 from ingest_service.publisher.spool_list import waiting
 
@@ -31,6 +32,7 @@ class Options:
     days: int
     spools: Sequence[Path]
     deep: bool
+    everything: bool
 
 
 @click.command()
@@ -46,8 +48,11 @@ class Options:
     help="Crawlers' spools: what waits there is not lost. May be repeated.",
 )
 @click.option("--deep", is_flag=True, help="Read all old rows again, to find those changed or deleted since.")
+@click.option("--all", "everything", is_flag=True, help="Every chunk and every day, whatever is known of them.")
 @exit_on_error()
-def check(names: tuple[str, ...], level: str | None, days: int, spools: tuple[Path, ...], deep: bool) -> None:
+def check(
+    names: tuple[str, ...], level: str | None, days: int, spools: tuple[Path, ...], deep: bool, everything: bool
+) -> None:
     """Compare the old tables with their raw tables. Exits with 1 if anything differs.
 
     Rows: the checksum of each chunk that is done; equal ones are sealed, and PostgreSQL is not asked for them again.
@@ -55,14 +60,19 @@ def check(names: tuple[str, ...], level: str | None, days: int, spools: tuple[Pa
     wrote to both sides are compared for the last days, one by one, and each difference is noted with its cause. Totals:
     rows, and counts and sums of each metric, per day until yesterday.
 
+    A call costs what is new. Of the sealed chunks, and of the days that were equal and to which nothing has happened,
+    ClickHouse is asked for a seventh each time. --deep reads a table again if PostgreSQL has counted changed or deleted
+    rows since it was read last. --all looks at everything.
+
     \b
     Examples:
       gcc-platform migration check
       gcc-platform migration check post_log --level totals
       gcc-platform migration check profile_log --level rows --deep
+      gcc-platform migration check --deep --all
       gcc-platform migration check --days 7 --spool /var/lib/crawler/spool
     """
-    options = Options(level, days, spools, deep)
+    options = Options(level, days, spools, deep, everything)
     lines = with_servers(lambda servers: _check(servers, names, options))
     for line, _ in lines:
         click.echo(line)
@@ -94,14 +104,14 @@ async def _check(servers: Servers, names: Sequence[str], options: Options) -> Se
     for table in await servers.tables(names):
         sides = Sides(servers.old, servers.clickhouse, table, servers.database)
         if options.level in (None, "rows"):
-            found = await rows.check(servers.state, sides, deep=options.deep)
+            found = await rows.check(servers.state, sides, deep=options.deep, everything=options.everything)
             lines.append((_rows_line(table, found), not found.different))
             for ago in range(options.days if await has_event_id(servers.old, table) else 0):
                 day = today - timedelta(days=ago)
                 lines += _day_lines(table, day, await rows.check_day(servers.state, sides, day, spooled))
         if options.level in (None, "totals"):
-            mismatches = await totals.compare(servers.old, servers.clickhouse, table, servers.database, today)
-            lines += [(line, not mismatches) for line in _totals_lines(table, mismatches)]
+            compared = await daily_totals.compare(servers.state, sides, today, every_day=options.everything)
+            lines += [(line, not compared.mismatches) for line in _totals_lines(table, compared)]
     return lines
 
 
@@ -128,12 +138,13 @@ def _day_lines(table: LegacyTable, day: date, found: Day) -> Iterator[tuple[str,
         yield f"  {count} {cause}", not is_open
 
 
-def _totals_lines(table: LegacyTable, mismatches: Sequence[Mismatch]) -> Iterator[str]:
-    if not mismatches:
-        yield f"{table.name}: totals are equal"
+def _totals_lines(table: LegacyTable, found: Compared) -> Iterator[str]:
+    of_days = "" if found.days is None else f" of {found.days} days that had moved"
+    if not found.mismatches:
+        yield f"{table.name}: totals{of_days} are equal"
         return
-    yield f"{table.name}: {len(mismatches)} totals differ"
-    for each in mismatches[:_SHOWN]:
+    yield f"{table.name}: {len(found.mismatches)} totals{of_days} differ"
+    for each in found.mismatches[:_SHOWN]:
         yield f"  {each.day} {each.metric.strip()}: PostgreSQL {_total(each.here)}, ClickHouse {_total(each.there)}"
 
 
