@@ -5,10 +5,10 @@ BIN    := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help up test chaos oncall bench memory cost lint format types sql definitions unit setup lock audit clean
+.PHONY: help up test chaos oncall bench memory migration cost lint format types sql definitions unit setup lock audit clean
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: setup  ## set everything up, then run the whole platform (ARGS="--simulate 50")
 	@gcc-platform up $(ARGS)
@@ -49,6 +49,9 @@ bench: setup  ## an hour of benchmarks into docs/benchmarks.md (ARGS="drain --ro
 
 memory: setup  ## how much memory large messages take (ARGS="--bodies 500 --letters 20")
 	@python -m tests.benchmarks.memory $(ARGS)
+
+migration: setup  ## an old database of 20 million rows moved over and killed again and again, into docs/benchmarks.md
+	@python -m tests.benchmarks.migration $(ARGS)
 
 cost: setup  ## what a refresh of the warehouse costs, into docs/warehouse.md (ARGS="--events 1000000")
 	@python -m tests.benchmarks.warehouse $(ARGS)

@@ -81,6 +81,8 @@ class Backfill:
         except psycopg.OperationalError:
             raise
         except (InsertFailed, psycopg.Error) as error:
+            if isinstance(error, psycopg.Error):
+                await _check_connection(old)
             await chunks.fail(state, chunk, str(error).strip())
         else:
             await chunks.finish(state, chunk, outcome)
@@ -131,6 +133,14 @@ async def plan(old: Connection, state: Connection, table: LegacyTable, width: in
         await asyncio.sleep(_HORIZON_SECONDS)
     first_id, last_id = ids
     return await chunks.plan(state, table.name, first_id, last_id, width)
+
+
+async def _check_connection(connection: Connection) -> None:
+    """Raise psycopg.OperationalError if a connection has ended: the rows did not cause that.
+
+    A COPY whose server is killed may fail with a ProgrammingError ("you cannot mix COPY with other operations").
+    """
+    await connection.execute("SELECT 1")
 
 
 async def _one(connection: Connection, query: str) -> tuple[Any, ...]:

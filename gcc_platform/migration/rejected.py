@@ -1,10 +1,13 @@
 """Old rows that can be no events: noted one by one, each with its reason."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from gcc_platform.migration.legacy_table import Database, LegacyTable
 from gcc_platform.migration.postgres import Connection
+
+SENT = "sent from PostgreSQL"
+"""How the absence of a row ended: it has an event."""
 
 
 async def note_invalid(
@@ -19,6 +22,23 @@ async def note_invalid(
     found = await (await old.execute(table.rejected_sql(database, where).encode(), parameters)).fetchall()
     await _note(state, [(table.name, *row) for row in found])
     return len(found)
+
+
+async def rejected_ids(state: Connection, table: LegacyTable) -> Collection[int]:
+    """The ids of the rows that have no event. Raises psycopg.Error."""
+    found = await state.execute(
+        "SELECT id FROM migration.rejected WHERE legacy_table = %s AND resolution IS DISTINCT FROM %s",
+        [table.name, SENT],
+    )
+    return [row_id for (row_id,) in await found.fetchall()]
+
+
+async def resolve_sent(state: Connection, table: LegacyTable, ids: Sequence[int]) -> None:
+    """Note that rows, which were corrected, have their events after all. Raises psycopg.Error."""
+    await state.execute(
+        "UPDATE migration.rejected SET resolved_at = now(), resolution = %s WHERE legacy_table = %s AND id = ANY(%s)",
+        [SENT, table.name, list(ids)],
+    )
 
 
 async def note_refused(state: Connection, table: LegacyTable, row_id: int, error: str) -> None:

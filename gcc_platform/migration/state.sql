@@ -13,6 +13,7 @@ CREATE TABLE IF NOT EXISTS migration.chunks (
     copied_sum numeric,                     -- the checksum of the rows as PostgreSQL sent them
     sealed_sum numeric,                     -- the checksum that both sides agreed on
     sealed_at timestamptz,
+    verified_at timestamptz,                -- when ClickHouse last had that sum
     started_at timestamptz,
     finished_at timestamptz,
     worker text,                            -- host and process of the last attempt
@@ -64,6 +65,32 @@ CREATE TABLE IF NOT EXISTS migration.differences (
     resolved_at timestamptz,
     resolution text,
     PRIMARY KEY (legacy_table, event_id, kind)
+);
+
+-- The days whose totals were equal. They are compared again when one of the sides has moved.
+CREATE TABLE IF NOT EXISTS migration.agreed_days (
+    legacy_table text NOT NULL,
+    day date NOT NULL,                      -- by UTC
+    totals jsonb,                           -- by metric, how many and their sum; NULL if the sides were not equal
+    verified_at timestamptz NOT NULL DEFAULT now(), -- when ClickHouse last had them
+    PRIMARY KEY (legacy_table, day)
+);
+
+-- What was known whenever totals were compared: whatever is not covered by it is new.
+CREATE TABLE IF NOT EXISTS migration.looks (
+    legacy_table text NOT NULL,
+    looked_at timestamptz NOT NULL DEFAULT now(),
+    counters text,                          -- of changed and deleted rows in the old database; NULL on a replica
+    next_id bigint NOT NULL,                -- all rows with smaller ids were there
+    arrived_until timestamptz NOT NULL,     -- all rows that arrived in ClickHouse before were there
+    until date NOT NULL,                    -- days from this one on were not compared
+    PRIMARY KEY (legacy_table, looked_at)
+);
+
+-- The old database's counters when all rows of a table were last read again.
+CREATE TABLE IF NOT EXISTS migration.deep_look (
+    legacy_table text PRIMARY KEY,
+    counters text                           -- NULL on a replica
 );
 
 -- How far the reverse writer has read, by the insert_timestamp of ClickHouse's rows.

@@ -20,11 +20,12 @@ class TableStatus:
 
     table: str
     chunks: int
+    """Of the backfill; and of the rows that the tail has taken, once they were checked."""
     done: int
     sealed: int
     failed: int
     rows: int
-    """Rows of the backfill that ClickHouse has confirmed."""
+    """Of the chunks that are done: ClickHouse has confirmed them."""
     rows_per_second: float
     """Over the last five minutes in which chunks were done."""
     ids_done: int

@@ -8,6 +8,7 @@ import click
 from tests.benchmarks import report
 from tests.benchmarks.bench import opened
 from tests.benchmarks.items import ITEMS, QUICK, Sizes
+from tests.benchmarks.migration import shown as migration
 from tests.benchmarks.results import Results
 
 _ROOT = Path(__file__).parents[2]
@@ -39,7 +40,8 @@ def bench(items: tuple[str, ...], quick: bool, rounds: int | None, results: Path
                     kept.keep(item, ITEMS[item](servers, sizes, click.echo))
     tables = kept.tables(list(ITEMS))
     text = report.markdown(tables, "make bench" + "".join(f" {each}" for each in (*items, *["--quick"] * quick)))
-    (docs / "benchmarks.md").write_text(text)
+    page = docs / "benchmarks.md"
+    page.write_text(text + migration.of(page))
     if charted := next((table for table in tables if table.bars), None):
         (docs / "benchmarks.svg").write_text(report.chart(charted))
     click.echo(text)

@@ -9,7 +9,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 def cpu_seconds(pid: int) -> float:
     """User and system time of a process and of those of its descendants that run or were waited for."""
-    return sum(_own_seconds(each) for each in _tree(pid))
+    return sum(_own_seconds(each) for each in tree(pid))
 
 
 def peak_megabytes(pid: int) -> float:
@@ -34,7 +34,8 @@ class Meter:
         return {name: cpu_seconds(pid) - self._before[name] for name, pid in self.pids.items()}
 
 
-def _tree(pid: int) -> list[int]:
+def tree(pid: int) -> list[int]:
+    """A process and its descendants."""
     children: dict[int, list[int]] = {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit() and (fields := _stat(int(folder.name))):

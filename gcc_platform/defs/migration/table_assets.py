@@ -169,5 +169,5 @@ def _numbers(found: TableCheck) -> dict[str, int]:
         "chunks_different": found.chunks.different if found.chunks else 0,
         "rows_written_to_both": sum(day.rows for day in found.days.values()),
         "rows_different": sum(len(day.differences) for day in found.days.values()),
-        "totals_different": len(found.mismatches or ()),
+        "totals_different": len(found.totals.mismatches) if found.totals else 0,
     }

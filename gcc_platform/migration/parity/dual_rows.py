@@ -17,13 +17,12 @@ from gcc_platform.migration.parity.bisecting import (
     DIFFERS,
     ONLY_IN_CLICKHOUSE,
     ONLY_IN_POSTGRES,
+    TWICE,
     UNDER_WAY,
     Difference,
     Sides,
 )
 from ingest_service.clickhouse.client import ClickHouse
-
-TWICE = "twice in ClickHouse"
 
 DEAD_LETTERED = "dead-lettered"
 IN_A_SPOOL = "in a spool"
@@ -45,19 +44,21 @@ class Day:
     differences: Sequence[Difference]
 
 
-async def compare(sides: Sides, day: date, spooled: Sequence[str]) -> Day:
+async def compare(sides: Sides, day: date, spooled: Sequence[str], first_id: int = 0) -> Day:
     """Compare the rows of a day by UTC that have an event_id of a crawler. `spooled` are event_ids that wait in spools.
+
+    No row of the day has a smaller id than `first_id`.
 
     Raises psycopg.Error, InsertFailed and ClickHouseUnavailable.
     """
     clickhouse, pulled = sides.clickhouse, f"migration.pulled_{sides.table.name}"
-    rows = await _pull(sides, day, pulled)
+    rows = await _pull(sides, day, pulled, first_id)
     waiting = await _waiting(clickhouse, sides.table.name, spooled)
     found = [json.loads(row) for row in await clickhouse.rows(_query(sides, pulled, waiting), _bounds(day))]
     return Day(rows, [Difference(UUID(row["id"]), row["kind"], row["detail"], row["cause"]) for row in found])
 
 
-async def _pull(sides: Sides, day: date, pulled: str) -> int:
+async def _pull(sides: Sides, day: date, pulled: str, first_id: int) -> int:
     """Copy the day's rows into a table of their own; how many."""
     table, zone = sides.table, sides.database.zone(sides.table.name)
     columns = ", ".join(table.event_columns)
@@ -67,10 +68,16 @@ async def _pull(sides: Sides, day: date, pulled: str) -> int:
         f"EMPTY AS SELECT {columns} FROM {table.raw_table}"
     )
     where = (
-        f"r.event_id IS NOT NULL AND r.{table.time} >= %(first)s::timestamptz AT TIME ZONE %(zone)s "
+        "r.event_id IS NOT NULL AND r.id >= %(first_id)s "
+        f"AND r.{table.time} >= %(first)s::timestamptz AT TIME ZONE %(zone)s "
         f"AND r.{table.time} < %(last)s::timestamptz AT TIME ZONE %(zone)s"
     )
-    parameters = {"first": f"{day} 00:00+00", "last": f"{day + timedelta(days=1)} 00:00+00", "zone": zone}
+    parameters = {
+        "first": f"{day} 00:00+00",
+        "last": f"{day + timedelta(days=1)} 00:00+00",
+        "zone": zone,
+        "first_id": first_id,
+    }
     count = 0
     async for rows in copy_batches(sides.old, table, sides.database, where, parameters, Pace(), most=_BATCH):
         comment = {"migration": f"pull {table.name}"}

@@ -10,11 +10,12 @@ from gcc_platform.migration.copied_rows import Pace, copy_rows
 from gcc_platform.migration.identity import Origin, origin
 from gcc_platform.migration.landing import land
 from gcc_platform.migration.legacy_database import has_event_id
-from gcc_platform.migration.parity import differences, dual_rows, sealing
+from gcc_platform.migration.parity import deep_reading, differences, dual_rows, looks, sealing, tail_chunks
 from gcc_platform.migration.parity.bisecting import Sides
 from gcc_platform.migration.parity.dual_rows import Day
 from gcc_platform.migration.parity.sealing import DoneChunk
 from gcc_platform.migration.postgres import Connection
+from gcc_platform.migration.rejected import SENT, resolve_sent
 from ingest_service.backoff import Backoff
 
 _RETRY = Backoff(first=0.5, most=30.0)
@@ -32,31 +33,32 @@ class Checked:
     """Rows that are not equal."""
 
 
-async def check(state: Connection, sides: Sides, *, deep: bool = False) -> Checked:
-    """Verify the sealed chunks in ClickHouse, seal new ones, and note each row that differs.
+async def check(state: Connection, sides: Sides, *, deep: bool = False, everything: bool = False) -> Checked:
+    """Verify a seventh of the sealed chunks in ClickHouse, seal new ones, and note each row that differs.
 
-    `deep`: PostgreSQL reads all rows again, and so finds what was changed or deleted there since they were copied.
-    Raises psycopg.Error and ClickHouseUnavailable.
+    `deep`: PostgreSQL reads all rows again, and so finds what was changed or deleted there since they were copied; but
+    not if it has counted no such rows since the last time. `everything`: all chunks, whatever is known of them. Raises
+    psycopg.Error and ClickHouseUnavailable.
     """
     table, database = sides.table, sides.database
+    await tail_chunks.add(state, sides)
     if deep:
-        await _expect_all_that_is_there(state, sides)
-    verified = await sealing.verify(state, sides.clickhouse, table, database)
+        await deep_reading.expect_all_that_is_there(state, sides, in_any_case=everything)
+    await sealing.verify(state, sides.clickhouse, table, database, every_chunk=everything)
     fresh = await sealing.seal(state, sides.clickhouse, table, database)
     for chunk in fresh.equal:
         await differences.resolve_chunk(state, table, *_ends(sides, chunk))
-    count = different = 0
+    count, still = 0, fresh.different
     for chunk in fresh.different:
         found = await sides.differences(chunk)
         await differences.resolve_chunk(state, table, *_ends(sides, chunk))
         await differences.record(state, table, found)
         count += len(found)
-        different += bool(found)
         if not found:  # both sides have changed alike: rows were completed, or repaired
-            await _expect_what_is_there(state, sides, chunk.first_id, chunk.last_id)
-    if different < len(fresh.different):
-        await sealing.seal(state, sides.clickhouse, table, database)
-    return Checked(len(verified.equal) + len(fresh.equal) + len(fresh.different) - different, different, count)
+            await deep_reading.expect(state, sides, chunk.first_id, chunk.last_id)
+    if still:
+        still = (await sealing.seal(state, sides.clickhouse, table, database)).different
+    return Checked(await sealing.count_sealed(state, table), len(still), count)
 
 
 async def check_day(state: Connection, sides: Sides, day: date, spooled: Sequence[str]) -> Day:
@@ -64,7 +66,7 @@ async def check_day(state: Connection, sides: Sides, day: date, spooled: Sequenc
 
     `spooled` are event_ids that wait in crawlers' spools. Raises psycopg.Error, InsertFailed, ClickHouseUnavailable.
     """
-    found = await dual_rows.compare(sides, day, spooled)
+    found = await dual_rows.compare(sides, day, spooled, await looks.first_id_of(state, sides.table, day))
     await differences.resolve_day(state, sides.table, day)
     await differences.record(state, sides.table, found.differences, day)
     return found
@@ -85,28 +87,9 @@ async def repair(state: Connection, sides: Sides) -> int:
         old, table, database, where, {"ids": made, "event_ids": list(missing)}, Pace(), has_event_id=has_column
     )
     await land(sides.clickhouse, table, rows.lines, f"repair/{table.name}/{time.time_ns()}", _RETRY)
-    await differences.resolve(state, table, missing, "sent from PostgreSQL")
+    await differences.resolve(state, table, missing, SENT)
+    await resolve_sent(state, table, rows.ids)
     return len(rows.lines)
-
-
-async def _expect_all_that_is_there(state: Connection, sides: Sides) -> None:
-    """Expect of each chunk the rows that PostgreSQL has now."""
-    rows = await state.execute(
-        "SELECT first_id, last_id FROM migration.chunks WHERE legacy_table = %s AND state = 'done' ORDER BY first_id",
-        [sides.table.name],
-    )
-    for first_id, last_id in await rows.fetchall():
-        await _expect_what_is_there(state, sides, first_id, last_id)
-
-
-async def _expect_what_is_there(state: Connection, sides: Sides, first_id: int, last_id: int) -> None:
-    """Expect of a chunk the rows that PostgreSQL has now, and break its seal."""
-    now = await sides.sum_in_postgres(first_id, last_id)
-    await state.execute(
-        """UPDATE migration.chunks SET rows_written = %s, copied_sum = %s, sealed_at = NULL
-        WHERE legacy_table = %s AND first_id = %s""",
-        [now.rows, now.checksum, sides.table.name, first_id],
-    )
 
 
 def _ends(sides: Sides, chunk: DoneChunk) -> tuple[UUID, UUID]:

@@ -6,7 +6,7 @@ count: ClickHouse's JSON functions take integers beyond 64 bits for text.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -46,12 +46,32 @@ class Mismatch:
     """In ClickHouse."""
 
 
+Totals = Mapping[Key, Total]
+
+
+@dataclass(frozen=True)
+class Days:
+    """The days before one; if they are given, only those. `parts` are the ids that PostgreSQL looks at; all by default.
+
+    `without` are ids of rows that can be no events: they have a row in `migration.rejected`.
+    """
+
+    until: date
+    days: Collection[date] | None = None
+    parts: Sequence[tuple[int, int]] | None = None
+    without: Collection[int] = ()
+
+
 async def compare(
-    old: Connection, clickhouse: ClickHouse, table: LegacyTable, database: Database, until: date
-) -> Sequence[Mismatch]:
-    """The totals that differ, of the days before one. Raises psycopg.Error and ClickHouseUnavailable."""
-    here = await _in_postgres(old, table, database, until)
-    there = await _in_clickhouse(clickhouse, table, until)
+    old: Connection, clickhouse: ClickHouse, table: LegacyTable, database: Database, days: Days
+) -> tuple[Totals, Sequence[Mismatch]]:
+    """PostgreSQL's totals, and those that differ. Raises psycopg.Error and ClickHouseUnavailable."""
+    here = await in_postgres(old, table, database, days)
+    return here, mismatches(here, await in_clickhouse(clickhouse, table, days))
+
+
+def mismatches(here: Totals, there: Totals) -> Sequence[Mismatch]:
+    """The totals that differ, in the order of days and metrics."""
     return [
         Mismatch(day, metric, here.get((day, metric)), there.get((day, metric)))
         for day, metric in sorted(here.keys() | there.keys())
@@ -59,27 +79,61 @@ async def compare(
     ]
 
 
-async def _in_postgres(old: Connection, table: LegacyTable, database: Database, until: date) -> Mapping[Key, Total]:
+async def in_postgres(old: Connection, table: LegacyTable, database: Database, days: Days) -> Totals:
+    """PostgreSQL's totals, from the lists. Raises psycopg.Error."""
     at = f"(r.{table.time} AT TIME ZONE %(zone)s)"
-    of_days = f"FROM {table.name} AS r WHERE {table.complete or 'true'} AND {at} >= %(first)s AND {at} < %(until)s"
-    parameters = {"zone": database.zone(table.name), "first": EARLIEST, "until": until}
+    where = f"{table.complete or 'true'} AND {at} >= %(earliest)s AND {at} < %(until)s"
+    if days.days is not None:
+        where += f" AND {at}::date = ANY(%(days)s)"
+    if days.without:
+        where += " AND NOT EXISTS (SELECT FROM unnest(%(without)s::bigint[]) AS rejected (id) WHERE rejected.id = r.id)"
+    of_days = f"FROM {table.name} AS r WHERE {where}"
+    if days.parts is not None:  # OFFSET 0: each part by the index of ids
+        of_days = f"""FROM unnest(%(first)s::bigint[], %(last)s::bigint[]) AS part (first, last)
+            CROSS JOIN LATERAL (
+                SELECT r.* FROM {table.name} AS r WHERE r.id BETWEEN part.first AND part.last OFFSET 0
+            ) AS r WHERE {where}"""
+    parameters = {
+        "zone": database.zone(table.name),
+        "earliest": EARLIEST,
+        "until": days.until,
+        "days": list(days.days or ()),
+        "without": list(days.without),
+        "first": [first for first, _ in days.parts or ()],
+        "last": [last for _, last in days.parts or ()],
+    }
     rows = await old.execute(f"SELECT {at}::date, count(*) {of_days} GROUP BY 1".encode(), parameters)
     found = {(day, ROWS): Total(count) for day, count in await rows.fetchall()}
-    if "metrics" not in table.lists:
-        return found
-    metrics = await old.execute(
-        f"""SELECT day, pair ->> 'key', count(*), sum(trunc((pair ->> 'value')::numeric, {_PLACES}))
-        FROM (SELECT {at}::date AS day, CASE jsonb_typeof(r.metrics) WHEN 'array' THEN r.metrics ELSE '[]' END AS list
-            {of_days}) AS listed, jsonb_array_elements(list) AS pair
-        WHERE jsonb_typeof(pair -> 'value') = 'number' AND pair ->> 'key' IS NOT NULL
-            AND abs((pair ->> 'value')::numeric) < {_MOST} GROUP BY 1, 2""".encode(),
-        parameters,
-    )
-    return found | {(day, key): Total(count, total) for day, key, count, total in await metrics.fetchall()}
+    if "metrics" in table.lists:
+        metrics = await old.execute(_metrics_sql(at, of_days).encode(), parameters)
+        found |= {(day, key): Total(count, total) for day, key, count, total in await metrics.fetchall()}
+    return found
 
 
-async def _in_clickhouse(clickhouse: ClickHouse, table: LegacyTable, until: date) -> Mapping[Key, Total]:
-    of_days = f"FROM {table.raw_table} FINAL WHERE event_timestamp < {{until:DateTime64(6, 'UTC')}}"
+def _metrics_sql(at: str, of_days: str) -> str:
+    """Per day and metric how many numbers, and their sum. A list may have a key twice, of which the last counts."""
+    return f"""
+    SELECT day, key, count(*), sum(trunc(number, {_PLACES})) FROM (
+        SELECT day, key, CASE jsonb_typeof(value) WHEN 'number' THEN value::numeric END AS number
+        FROM (SELECT {at}::date AS day, r.metrics, jsonb_typeof(r.metrics) AS kind {of_days}) AS listed
+        CROSS JOIN LATERAL (
+            SELECT DISTINCT ON (key) key, value FROM (
+                SELECT pair ->> 'key' AS key, pair -> 'value' AS value, place
+                FROM jsonb_array_elements(CASE kind WHEN 'array' THEN metrics ELSE '[]' END)
+                    WITH ORDINALITY AS list (pair, place)
+                UNION ALL
+                SELECT key, value, 1 FROM jsonb_each(CASE kind WHEN 'object' THEN metrics ELSE '{{}}' END)
+            ) AS pairs WHERE key IS NOT NULL ORDER BY key, place DESC
+        ) AS last_of_each OFFSET 0
+    ) AS numbers WHERE abs(number) < {_MOST} GROUP BY 1, 2"""
+
+
+async def in_clickhouse(clickhouse: ClickHouse, table: LegacyTable, days: Days) -> Totals:
+    """ClickHouse's totals, from the objects. Raises ClickHouseUnavailable."""
+    where = "event_timestamp < {until:DateTime64(6, 'UTC')}"
+    if days.days is not None:
+        where += " AND toDate(event_timestamp) IN {days:Array(Date)}"
+    of_days = f"FROM {table.raw_table} FINAL WHERE {where}"
     queries = [
         f"SELECT toDate(event_timestamp) AS day, '{ROWS}' AS metric, count() AS n, '0' AS total {of_days} GROUP BY day"
     ]
@@ -90,9 +144,10 @@ async def _in_clickhouse(clickhouse: ClickHouse, table: LegacyTable, until: date
             {of_days.replace(" WHERE", " ARRAY JOIN JSONExtractKeysAndValuesRaw(metrics) AS pair WHERE")}
                 AND match(pair.2, '^-?[0-9]') AND abs(toFloat64OrZero(pair.2)) < {_MOST} GROUP BY day, metric"""
         )
+    parameters: dict[str, object] = {"until": days.until.isoformat(), "days": sorted(days.days or ())}
     found: dict[Key, Total] = {}
     for query in queries:
-        for row in map(json.loads, await clickhouse.rows(query, {"until": until.isoformat()})):
+        for row in map(json.loads, await clickhouse.rows(query, parameters)):
             key = (date.fromisoformat(row["day"]), row["metric"])
             found[key] = Total(int(row["n"]), Decimal(row["total"]))
     return found

@@ -16,12 +16,13 @@ from gcc_platform.migration.gates import checked, results
 from gcc_platform.migration.gates.results import GateResult
 from gcc_platform.migration.legacy_table import Database
 from gcc_platform.migration.legacy_tables import LEGACY_TABLES
-from gcc_platform.migration.parity import dual_rows, rows, sealing, totals
+from gcc_platform.migration.parity import daily_totals, dual_rows, looks, rows, sealing, totals
 from gcc_platform.migration.parity.bisecting import Difference, Sides
+from gcc_platform.migration.parity.daily_totals import Compared
 from gcc_platform.migration.parity.dual_rows import Day
 from gcc_platform.migration.parity.rows import Checked
 from gcc_platform.migration.parity.sealing import DoneChunk, Sealed
-from gcc_platform.migration.parity.totals import Mismatch
+from gcc_platform.migration.parity.totals import Days, Mismatch
 from gcc_platform.migration.reverse.arrivals import OVERLAP, Arrivals
 from gcc_platform.migration.reverse.writer import ReverseWriter, Written
 from gcc_platform.migration.tail import Tail
@@ -155,23 +156,55 @@ class Moving:
         async with state.connected(self.state_url) as own, connected(self.clickhouse_url, 60) as clickhouse:
             return await sealing.seal(own, clickhouse, LEGACY_TABLES[table], self.database)
 
-    def check(self, table: str) -> Checked:
-        return asyncio.run(self._check(table))
+    def nightly_totals(self, table: str, *, until: date | None = None, every_day: bool = False) -> Compared:
+        return asyncio.run(self._nightly_totals(table, until or datetime.now(UTC).date(), every_day))
 
-    async def _check(self, table: str) -> Checked:
+    async def _nightly_totals(self, table: str, until: date, every_day: bool) -> Compared:
         async with (
             state.connected(self.state_url) as own,
             legacy_database.reading(self.legacy_url) as old,
             connected(self.clickhouse_url, 60) as clickhouse,
         ):
-            return await rows.check(own, Sides(old, clickhouse, LEGACY_TABLES[table], self.database))
+            await state.create(own)
+            sides = Sides(old, clickhouse, LEGACY_TABLES[table], self.database)
+            return await daily_totals.compare(own, sides, until, every_day=every_day)
 
-    def verify(self, table: str) -> Sealed:
-        return asyncio.run(self._verify(table))
+    def check(self, table: str, *, deep: bool = False, everything: bool = False) -> Checked:
+        return asyncio.run(self._check(table, deep, everything))
 
-    async def _verify(self, table: str) -> Sealed:
+    async def _check(self, table: str, deep: bool, everything: bool) -> Checked:
+        async with (
+            state.connected(self.state_url) as own,
+            legacy_database.reading(self.legacy_url) as old,
+            connected(self.clickhouse_url, 60) as clickhouse,
+        ):
+            sides = Sides(old, clickhouse, LEGACY_TABLES[table], self.database)
+            return await rows.check(own, sides, deep=deep, everything=everything)
+
+    def repair(self, table: str) -> int:
+        return asyncio.run(self._repair(table))
+
+    async def _repair(self, table: str) -> int:
+        async with (
+            state.connected(self.state_url) as own,
+            legacy_database.reading(self.legacy_url) as old,
+            connected(self.clickhouse_url, 60) as clickhouse,
+        ):
+            return await rows.repair(own, Sides(old, clickhouse, LEGACY_TABLES[table], self.database))
+
+    def first_id_of(self, table: str, day: date) -> int:
+        return asyncio.run(self._first_id_of(table, day))
+
+    async def _first_id_of(self, table: str, day: date) -> int:
+        async with state.connected(self.state_url) as own:
+            return await looks.first_id_of(own, LEGACY_TABLES[table], day)
+
+    def verify(self, table: str, *, every_chunk: bool = True) -> Sealed:
+        return asyncio.run(self._verify(table, every_chunk))
+
+    async def _verify(self, table: str, every_chunk: bool) -> Sealed:
         async with state.connected(self.state_url) as own, connected(self.clickhouse_url, 60) as clickhouse:
-            return await sealing.verify(own, clickhouse, LEGACY_TABLES[table], self.database)
+            return await sealing.verify(own, clickhouse, LEGACY_TABLES[table], self.database, every_chunk=every_chunk)
 
     def differences(self, table: str, chunk: DoneChunk) -> Sequence[Difference]:
         return asyncio.run(self._differences(table, chunk))
@@ -194,7 +227,8 @@ class Moving:
     async def _totals(self, table: str) -> Sequence[Mismatch]:
         until = datetime.now(UTC).date() + timedelta(days=1)
         async with legacy_database.reading(self.legacy_url) as old, connected(self.clickhouse_url, 60) as clickhouse:
-            return await totals.compare(old, clickhouse, LEGACY_TABLES[table], self.database, until)
+            _, found = await totals.compare(old, clickhouse, LEGACY_TABLES[table], self.database, Days(until))
+            return found
 
     def stored(self, table: str, columns: str = "*") -> list[dict[str, Any]]:
         """The rows of the raw table, by event_id."""

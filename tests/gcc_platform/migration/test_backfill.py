@@ -2,11 +2,16 @@
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 import psycopg
+import pytest
 from psycopg.types.json import Jsonb
 
+from gcc_platform.migration import backfill
+from gcc_platform.migration.copied_rows import CopiedRows, copy_rows
 from gcc_platform.migration.identity import Origin
+from gcc_platform.migration.postgres import Connection
 from tests.gcc_platform.migration.moving import Moving
 
 
@@ -82,6 +87,27 @@ def test_chunks_cover_all_ids_and_know_what_they_have(old: psycopg.Connection, m
         "WHERE state = 'done'"
     ) == [(10, 95, datetime(2025, 12, 30, 1, tzinfo=UTC), datetime(2026, 1, 2, 23, tzinfo=UTC))]
     assert {row["handle"] for row in moving.stored("profile_log")} == {f"c{i}" for i in range(1, 96)}
+
+
+def test_a_chunk_does_not_fail_because_its_connection_has_ended_whatever_the_driver_says(
+    old: psycopg.Connection, moving: Moving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """psycopg's words were seen when a server was killed in the middle of a COPY; no test could provoke them."""
+    ended: list[int] = []
+
+    async def copy(connection: Connection, *arguments: Any, **more: Any) -> CopiedRows:
+        if not ended:
+            ended.append(connection.info.backend_pid)
+            old.execute("SELECT pg_terminate_backend(%s, 10000)", ended)
+            raise psycopg.ProgrammingError("you cannot mix COPY with other operations")
+        return await copy_rows(connection, *arguments, **more)
+
+    monkeypatch.setattr(backfill, "copy_rows", copy)
+    profile(old)
+    moving.prepare("profile_log")
+    moving.plan("profile_log")
+    moving.backfill("profile_log")
+    assert moving.noted("SELECT state, attempts, rows_written FROM migration.chunks") == [("done", 2, 1)]
 
 
 def test_rows_of_dual_writing_crawlers_are_left_to_the_broker(old: psycopg.Connection, moving: Moving) -> None:

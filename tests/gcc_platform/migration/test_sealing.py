@@ -46,7 +46,7 @@ def event_id(row_id: int) -> str:
 
 def test_equal_chunks_are_sealed_once(moved: Moving) -> None:
     assert len(moved.seal("profile_log").equal) == 3
-    assert moved.seal("profile_log").equal == ()
+    assert moved.seal("profile_log").equal == []
     assert len(moved.verify("profile_log").equal) == 3
 
 

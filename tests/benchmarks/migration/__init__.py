@@ -1,0 +1,1 @@
+"""A migration of an old database of twenty million rows, killed again and again: `make migration`."""
