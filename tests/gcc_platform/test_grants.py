@@ -50,6 +50,7 @@ def test_a_clickhouse_user_without_them_is_given_the_missing_statement(stack: Ma
     assert [finding.message.partition(":")[0] for finding in wrong] == [
         "missing privileges on warehouse.*",
         "missing privileges on *.*",
+        "missing privileges on _legacy.*",
         "missing privileges on table engines",
     ]
     assert wrong[0].advice.startswith("GRANT CREATE DATABASE ON warehouse.*, CREATE TABLE ON warehouse.*")

@@ -39,11 +39,11 @@ def reverse(names: tuple[str, ...], once: bool, seconds: float) -> None:
       gcc-platform migration reverse
       gcc-platform migration reverse profile_log --once
     """
-    daemon.run(lambda servers: _opened(servers, names), seconds, once=once)
+    daemon.run(lambda servers: _opened(servers, names, once=once), seconds, once=once)
 
 
 @asynccontextmanager
-async def _opened(servers: Servers, names: Sequence[str]) -> AsyncIterator[Look]:
+async def _opened(servers: Servers, names: Sequence[str], *, once: bool) -> AsyncIterator[Look]:
     async with legacy_database.writing(servers.settings.legacy) as old:
         late = overlap(max(IngestSettings().insert_timeout_seconds, servers.settings.insert_seconds))
         writers = [
@@ -61,7 +61,7 @@ async def _opened(servers: Servers, names: Sequence[str]) -> AsyncIterator[Look]
             """A table that refuses keeps no other one from its rows."""
             refusals = []
             for each in writers:
-                if not await _is_prepared(old, each.table, waiting):
+                if not once and not await _is_prepared(old, each.table, waiting):
                     continue
                 try:
                     done = await each.poll()

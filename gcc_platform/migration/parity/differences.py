@@ -13,6 +13,20 @@ ACCEPTED = "accepted: "
 _ANY_ACCEPTED = f"{ACCEPTED}%"
 
 
+async def note(
+    state: Connection, table: LegacyTable, found: Sequence[Difference], day: date | None = None
+) -> Sequence[Difference]:
+    """Record differences; those of them that nobody has accepted as they are. Raises psycopg.Error."""
+    await record(state, table, found, day)
+    rows = await state.execute(
+        """SELECT event_id, kind FROM migration.differences
+        WHERE legacy_table = %s AND event_id = ANY(%s) AND resolution LIKE %s""",
+        [table.name, [each.event_id for each in found], _ANY_ACCEPTED],
+    )
+    accepted = set(await rows.fetchall())
+    return [each for each in found if (each.event_id, each.kind) not in accepted]
+
+
 async def record(state: Connection, table: LegacyTable, found: Sequence[Difference], day: date | None = None) -> None:
     """Note differences, or that they are still there.
 

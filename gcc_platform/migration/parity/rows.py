@@ -52,10 +52,12 @@ async def check(state: Connection, sides: Sides, *, deep: bool = False, everythi
     for chunk in fresh.different:
         found = await sides.differences(chunk)
         await differences.resolve_chunk(state, table, *_ends(sides, chunk))
-        await differences.record(state, table, found)
-        count += len(found)
+        unaccepted = await differences.note(state, table, found)
+        count += len(unaccepted)
         if not found:  # both sides have changed alike: rows were completed, or repaired
             await deep_reading.expect(state, sides, chunk.first_id, chunk.last_id)
+        elif not unaccepted:
+            await sealing.expect_what_is_stored(state, sides.clickhouse, table, database, chunk)
     if still:
         still = (await sealing.seal(state, sides.clickhouse, table, database)).different
     return Checked(await sealing.count_sealed(state, table), len(still), count)
@@ -64,12 +66,12 @@ async def check(state: Connection, sides: Sides, *, deep: bool = False, everythi
 async def check_day(state: Connection, sides: Sides, day: date, spooled: Sequence[str]) -> Day:
     """Compare the rows that crawlers wrote to both sides on a day, and note each that differs, with its cause.
 
-    `spooled` are event_ids that wait in crawlers' spools. Raises psycopg.Error, InsertFailed, ClickHouseUnavailable.
+    Those that were accepted are not among the found ones. `spooled` are event_ids that wait in crawlers' spools. Raises
+    psycopg.Error, InsertFailed and ClickHouseUnavailable.
     """
     found = await dual_rows.compare(sides, day, spooled, await looks.first_id_of(state, sides.table, day))
     await differences.resolve_day(state, sides.table, day)
-    await differences.record(state, sides.table, found.differences, day)
-    return found
+    return Day(found.rows, await differences.note(state, sides.table, found.differences, day))
 
 
 async def repair(state: Connection, sides: Sides) -> int:

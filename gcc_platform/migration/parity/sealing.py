@@ -94,6 +94,18 @@ async def verify(
     return found
 
 
+async def expect_what_is_stored(
+    state: Connection, clickhouse: ClickHouse, table: LegacyTable, database: Database, chunk: DoneChunk
+) -> None:
+    """Expect of a chunk the rows that ClickHouse has: its differences were accepted. Raises ClickHouseUnavailable."""
+    stored = await distinct_sum(clickhouse, table, database, chunk, by_time=False)
+    await state.execute(
+        """UPDATE migration.chunks SET rows_written = %s, copied_sum = %s
+        WHERE legacy_table = %s AND first_id = %s""",
+        [stored.rows, stored.checksum, table.name, chunk.first_id],
+    )
+
+
 async def count_sealed(state: Connection, table: LegacyTable) -> int:
     """How many chunks are sealed. Raises psycopg.Error."""
     found = await state.execute("SELECT count(sealed_at) FROM migration.chunks WHERE legacy_table = %s", [table.name])

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
+from gcc_platform.migration import identity
 from gcc_platform.migration.legacy_table import EARLIEST, Database, LegacyTable
 from gcc_platform.migration.postgres import Connection
 from ingest_service.clickhouse.client import ClickHouse
@@ -131,6 +132,8 @@ def _metrics_sql(at: str, of_days: str) -> str:
 async def in_clickhouse(clickhouse: ClickHouse, table: LegacyTable, days: Days) -> Totals:
     """ClickHouse's totals, from the objects. Raises ClickHouseUnavailable."""
     where = "event_timestamp < {until:DateTime64(6, 'UTC')}"
+    if table.is_queue:  # its live events are changes of state, and not rows
+        where += f" AND {identity.MADE}"
     if days.days is not None:
         where += " AND toDate(event_timestamp) IN {days:Array(Date)}"
     of_days = f"FROM {table.raw_table} FINAL WHERE {where}"

@@ -171,7 +171,7 @@ def test_a_gate_that_a_check_decides_refuses_the_next_phase(
     ready: Operator, moving: Moving, old: psycopg.Connection, plant: Callable[..., None], red: Sequence[str]
 ) -> None:
     plant(moving, old)
-    ready.run("check", TABLE, code=1)
+    ready.run("check", TABLE, "--all", code=1)
     advance(ready, "verified", red=red)
 
 
