@@ -49,7 +49,8 @@ async def build(clickhouse: ClickHouse, url: str, tables: Sequence[LegacyTable])
 
 async def _build(database: str, url: str, tables: Sequence[LegacyTable], folder: Path) -> None:
     source = str(project.root() / "dbt_project" / "warehouse")
-    selected = [f"source:beat.{table.raw_table.partition('.')[2]}+" for table in tables]
+    # @: what depends on them, and what that depends on.
+    selected = [f"@source:beat.{table.raw_table.partition('.')[2]}" for table in tables]
     process = await asyncio.create_subprocess_exec(
         _DBT, "--no-use-colors", "--log-level-file", "none", "run", "--project-dir", source, "--profiles-dir", source,
         "--target-path", str(folder), "--select", *selected,

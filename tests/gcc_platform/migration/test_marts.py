@@ -6,6 +6,7 @@ from datetime import datetime
 import psycopg
 
 from gcc_platform.migration import legacy_database
+from gcc_platform.migration.legacy_tables import LEGACY_TABLES
 from gcc_platform.migration.parity import marts
 from gcc_platform.migration.rehearsal.old_rows import fill
 from ingest_service.clickhouse.client import connected
@@ -14,13 +15,13 @@ from tests.gcc_platform.migration.operating import Operator
 from tests.harness.running import query
 
 UNTIL = datetime(2026, 3, 1)
-TABLES = ("profile_log", "post_log", "sentiment_log")
+TABLES = tuple(LEGACY_TABLES)
 
 
 async def _fill(url: str) -> None:
     async with legacy_database.writing(url) as old:
         for table in TABLES:
-            await fill(old, table, 3000, 0.2, UNTIL)
+            await fill(old, table, 2000, 0.2, UNTIL)
 
 
 def owner(moving: Moving, sql: str) -> str:
