@@ -17,6 +17,10 @@ class BadZone(UserError):
     """GCC_LEGACY_ZONE cannot be read."""
 
 
+class BadTable(UserError):
+    """GCC_LEGACY_TABLES names a table that is not one of the old tables."""
+
+
 class NoLegacyDatabase(MissingSetting):
     """There is nothing to move over."""
 
@@ -56,8 +60,14 @@ class MigrationSettings(BaseSettings):
 
     @property
     def still_read_from_postgres(self) -> tuple[str, ...]:
-        """The tables of GCC_LEGACY_TABLES."""
-        return tuple(filter(None, (each.strip() for each in self.legacy_tables.split(","))))
+        """The tables of GCC_LEGACY_TABLES. Raises BadTable."""
+        names = tuple(filter(None, (each.strip() for each in self.legacy_tables.split(","))))
+        for name in names:
+            if name not in LEGACY_TABLES:
+                raise BadTable(
+                    f"GCC_LEGACY_TABLES: unknown table {name!r}; the old tables are {', '.join(LEGACY_TABLES)}"
+                )
+        return names
 
     @property
     def is_on(self) -> bool:

@@ -19,7 +19,13 @@ from tests.harness.running import query
 WAREHOUSE = Path(__file__).parents[2] / "dbt_project" / "warehouse"
 
 
-def start(stack: Mapping[str, str], target: Path, *arguments: str, clock_ahead: int = 0) -> "subprocess.Popen[str]":
+def start(
+    stack: Mapping[str, str],
+    target: Path,
+    *arguments: str,
+    clock_ahead: int = 0,
+    environment: Mapping[str, str] | None = None,
+) -> "subprocess.Popen[str]":
     """`dbt ARGUMENTS` on the warehouse, its artifacts in a folder of the test's, its clock ahead by so many seconds."""
     settings = Settings(
         _env_file=None,
@@ -32,7 +38,7 @@ def start(stack: Mapping[str, str], target: Path, *arguments: str, clock_ahead: 
             *("--project-dir", str(WAREHOUSE), "--profiles-dir", str(WAREHOUSE)),
             *("--target-path", str(target), "--log-path", str(target)),
         ],
-        env=os.environ | dbt_environment(settings) | (clocks.ahead(clock_ahead) if clock_ahead else {}),
+        env=os.environ | dbt_environment(settings) | (clocks.ahead(clock_ahead) if clock_ahead else {}) | dict(environment or {}),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

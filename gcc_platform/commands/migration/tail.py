@@ -11,6 +11,7 @@ from gcc_platform.commands.migration.daemon import Look
 from gcc_platform.commands.migration.servers import TABLES
 from gcc_platform.migration import chunks, horizon, legacy_database
 from gcc_platform.migration.legacy_table import LegacyTable
+from gcc_platform.migration.mirror import Mirror
 from gcc_platform.migration.servers import Servers
 from gcc_platform.migration.tail import Tail
 from ingest_service.commands.errors import exit_on_error
@@ -27,6 +28,7 @@ def tail(names: tuple[str, ...], once: bool, seconds: float) -> None:
     """Take over rows that crawlers still write to the old tables, as they commit. Runs until it is stopped.
 
     Rows with an event_id are left out: their events come through the broker. A database that is away is waited for.
+    Tables of GCC_LEGACY_TABLES are mirrored besides, with all their rows, for the warehouse that still reads them.
 
     \b
     Examples:
@@ -45,6 +47,11 @@ async def _opened(servers: Servers, names: Sequence[str]) -> AsyncIterator[Look]
             for table in await servers.tables(names)
         ]
 
+        mirrors = [
+            Mirror(servers.state, servers.old, servers.clickhouse, each.table, servers.database)
+            for each in tails
+            if each.table.name in servers.settings.still_read_from_postgres
+        ]
         waiting: set[str] = set()
 
         async def look() -> None:
@@ -53,6 +60,9 @@ async def _opened(servers: Servers, names: Sequence[str]) -> AsyncIterator[Look]
                     continue
                 while taken := await each.poll():
                     _log.info("rows taken", table=each.table.name, rows=taken)
+            for mirror in mirrors:
+                if copied := await mirror.advance():
+                    _log.info("rows mirrored", table=mirror.table.name, rows=copied)
 
         yield look
 

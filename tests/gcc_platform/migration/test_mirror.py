@@ -1,6 +1,8 @@
 """PostgreSQL's rows are mirrored once each, whoever wrote them, and none that commits late is missed."""
 
 import asyncio
+from collections.abc import Mapping
+from pathlib import Path
 from uuid import uuid4
 
 import psycopg
@@ -10,7 +12,9 @@ from gcc_platform.migration import legacy_database, state
 from gcc_platform.migration.legacy_tables import LEGACY_TABLES
 from gcc_platform.migration.mirror import Mirror
 from ingest_service.clickhouse.client import connected
+from tests.dbt_project import dbt
 from tests.gcc_platform.migration.moving import Moving
+from tests.gcc_platform.migration.operating import Operator
 from tests.gcc_platform.migration.test_backfill import pairs, profile
 from tests.harness.running import query
 
@@ -54,7 +58,7 @@ def test_rows_of_all_crawlers_are_mirrored_with_the_identity_of_their_events(
     empty.plan("profile_log")
     empty.backfill("profile_log")
     made = [row["event_id"] for row in empty.stored("profile_log", "event_id")]
-    assert mirrored(empty, "event_id") == sorted([*made, event_id])
+    assert {*mirrored(empty, "event_id")} == {*made, event_id}
     assert mirrored(empty, "uniqExact(metrics), max(followers)") == ["2\t7"]
 
 
@@ -69,6 +73,40 @@ def test_a_row_that_commits_late_is_waited_for_and_nobody_waits_in_a_daemon(
         late.commit()
     assert mirror(empty) == 2
     assert mirrored(empty) == ["2"]
+
+
+def test_the_tail_mirrors_the_tables_that_the_warehouse_still_reads(
+    operator: Operator, empty: Moving, old: psycopg.Connection
+) -> None:
+    profile(old)
+    operator.run("init", "post_log")
+    for table in ("profile_log", "post_log"):
+        operator.run("backfill", table)
+    operator.setting("GCC_LEGACY_TABLES", "profile_log, post_log")
+    operator.run("tail", "profile_log", "--once")
+    operator.run("tail", "profile_log", "--once")
+    assert mirrored(empty) == ["1"]
+    operator.setting("GCC_LEGACY_TABLES", "profiles")
+    assert "unknown table 'profiles'" in operator.run("tail", "--once", code=1)
+
+
+def test_the_warehouse_reads_the_named_tables_from_the_mirror(stack: Mapping[str, str], tmp_path: Path) -> None:
+    environment = {"DBT_LEGACY_TABLES": "profile_log,order_log"}
+    compiled = dbt.start(
+        stack,
+        tmp_path,
+        "compile",
+        "--resource-type",
+        "model",
+        "--select",
+        "stg_beat_profile_log stg_beat_post_log",
+        environment=environment,
+    )
+    output, _ = compiled.communicate(timeout=120)
+    assert compiled.returncode == 0, output
+    sql = {path.stem: path.read_text() for path in tmp_path.glob("compiled/**/stg_*.sql")}
+    assert "`_legacy`.`profile_log_events`" in sql["stg_beat_profile_log"]
+    assert "`_e`.`post_log_events`" in sql["stg_beat_post_log"]
 
 
 def test_rows_that_are_completed_later_are_mirrored_then(empty: Moving, old: psycopg.Connection) -> None:
