@@ -12,7 +12,7 @@ import click
 from gcc_platform.commands.migration.servers import TABLES, Servers, with_servers
 from gcc_platform.migration.legacy_database import has_event_id
 from gcc_platform.migration.legacy_table import LegacyTable
-from gcc_platform.migration.parity import rows, totals
+from gcc_platform.migration.parity import rows, series, totals
 from gcc_platform.migration.parity.bisecting import UNDER_WAY, Sides
 from gcc_platform.migration.parity.dual_rows import Day
 from gcc_platform.migration.parity.rows import Checked
@@ -36,7 +36,13 @@ class Options:
 @click.command()
 @TABLES
 @click.option("--level", type=click.Choice(["totals", "rows"]), help="Only this one; by default both.")
-@click.option("--days", default=2, show_default=True, type=click.IntRange(min=0), help="Of rows written to both sides.")
+@click.option(
+    "--days",
+    default=2,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="Of rows written to both sides, and of series.",
+)
 @click.option(
     "--spool",
     "spools",
@@ -52,8 +58,9 @@ def check(names: tuple[str, ...], level: str | None, days: int, spools: tuple[Pa
 
     Rows: the checksum of each chunk that is done; equal ones are sealed, and PostgreSQL is not asked for them again.
     Of the others, each row that differs is noted, with its columns: see `status`, and `repair`. Rows that a crawler
-    wrote to both sides are compared for the last days, one by one, and each difference is noted with its cause. Totals:
-    rows, and counts and sums of each metric, per day until yesterday.
+    wrote to both sides are compared for the last days, one by one, and each difference is noted with its cause. For the
+    same days, Instagram rows of profile_log and post_log are compared with those of insta_account_ts and insta_post_ts,
+    where there are such tables. Totals: rows, and counts and sums of each metric, per day until yesterday.
 
     \b
     Examples:
@@ -96,6 +103,7 @@ async def _check(servers: Servers, names: Sequence[str], options: Options) -> Se
         if options.level in (None, "rows"):
             found = await rows.check(servers.state, sides, deep=options.deep)
             lines.append((_rows_line(table, found), not found.different))
+            lines += await _series_lines(servers, table, today, options.days)
             for ago in range(options.days if await has_event_id(servers.old, table) else 0):
                 day = today - timedelta(days=ago)
                 lines += _day_lines(table, day, await rows.check_day(servers.state, sides, day, spooled))
@@ -110,6 +118,17 @@ async def _repair(servers: Servers, names: Sequence[str]) -> Sequence[tuple[str,
         (table.name, await rows.repair(servers.state, Sides(servers.old, servers.clickhouse, table, servers.database)))
         for table in await servers.tables(names)
     ]
+
+
+async def _series_lines(servers: Servers, table: LegacyTable, today: date, days: int) -> Sequence[tuple[str, bool]]:
+    first, until = today - timedelta(days=max(0, days - 1)), today + timedelta(days=min(1, days))
+    found = await series.compare(servers.old, table, servers.database, first, until)
+    if found is None or not (found.log_rows or found.series_rows):
+        return ()
+    line = f"{table.name} and {found.series} since {first}: {found.log_rows} and {found.series_rows} rows"
+    if found.agrees:
+        return [(f"{line}, each with its counterpart", True)]
+    return [(f"{line}, {found.only_in_log} only in {table.name}, {found.only_in_series} only in {found.series}", False)]
 
 
 def _rows_line(table: LegacyTable, found: Checked) -> str:

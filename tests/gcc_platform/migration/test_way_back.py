@@ -1,4 +1,4 @@
-"""To the platform, back to PostgreSQL and forward again: nothing is lost, however often the reverse writer is killed."""
+"""To the platform, back to PostgreSQL and forward again: nothing is lost, however often the way back is killed."""
 
 import json
 import os
