@@ -13,6 +13,7 @@ from gcc_platform.migration import legacy_database, state
 from gcc_platform.migration.legacy_table import Database, LegacyTable
 from gcc_platform.migration.legacy_tables import LEGACY_TABLES
 from gcc_platform.migration.postgres import Connection
+from gcc_platform.migration.series_tables import SERIES_TABLES
 from gcc_platform.migration.settings import MigrationSettings
 from ingest_service.clickhouse.client import ClickHouse, connected
 from ingest_service.observability import logs
@@ -21,6 +22,10 @@ from ingest_service.settings import Settings as IngestSettings
 _Result = TypeVar("_Result")
 
 TABLES = click.argument("names", nargs=-1, type=click.Choice(list(LEGACY_TABLES)), metavar="[TABLE]...")
+
+TABLES_AND_SERIES = click.argument(
+    "names", nargs=-1, type=click.Choice([*LEGACY_TABLES, *SERIES_TABLES]), metavar="[TABLE]..."
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,13 @@ class Servers:
     async def tables(self, names: Sequence[str]) -> Sequence[LegacyTable]:
         """The named old tables, or all that there are."""
         return [LEGACY_TABLES[name] for name in names] or await legacy_database.present(self.old)
+
+    async def tables_and_series(self, names: Sequence[str]) -> tuple[Sequence[LegacyTable], Sequence[LegacyTable]]:
+        """The named old tables, or all that there are: logs, and tables of series."""
+        if names:
+            logs = [LEGACY_TABLES[name] for name in names if name in LEGACY_TABLES]
+            return logs, [SERIES_TABLES[name] for name in names if name in SERIES_TABLES]
+        return await legacy_database.present(self.old), await legacy_database.present_series(self.old)
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
+from gcc_platform.migration import identity
 from gcc_platform.migration.legacy_table import EARLIEST, Database, LegacyTable
 from gcc_platform.migration.postgres import Connection
 from ingest_service.clickhouse.client import ClickHouse
@@ -79,7 +80,10 @@ async def _in_postgres(old: Connection, table: LegacyTable, database: Database, 
 
 
 async def _in_clickhouse(clickhouse: ClickHouse, table: LegacyTable, until: date) -> Mapping[Key, Total]:
-    of_days = f"FROM {table.raw_table} FINAL WHERE event_timestamp < {{until:DateTime64(6, 'UTC')}}"
+    of_days = (
+        f"FROM {table.raw_table} FINAL WHERE event_timestamp < {{until:DateTime64(6, 'UTC')}} "
+        f"AND NOT ({identity.MADE} AND NOT ({identity.made_from(table.number)}))"  # those are of a table of series
+    )
     queries = [
         f"SELECT toDate(event_timestamp) AS day, '{ROWS}' AS metric, count() AS n, '0' AS total {of_days} GROUP BY day"
     ]

@@ -109,7 +109,7 @@ def test_rows_whose_events_are_missing_are_found_with_their_cause_and_repaired(
     operator.run("backfill", "profile_log")
     old.execute(
         "INSERT INTO profile_log (platform, profile_id, timestamp, event_id) "
-        "SELECT 'INSTAGRAM', 'p', (now() AT TIME ZONE 'UTC') - interval '20 minutes', gen_random_uuid() "
+        "SELECT 'YOUTUBE', 'p', (now() AT TIME ZONE 'UTC') - interval '20 minutes', gen_random_uuid() "
         "FROM generate_series(1, 3)"
     )
     rows = ("check", "profile_log", "--level", "rows", "--days", "2")
