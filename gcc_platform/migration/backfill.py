@@ -7,7 +7,7 @@ is done again, and its rows, which have the same keys, collapse with the first o
 import asyncio
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -23,11 +23,13 @@ from gcc_platform.migration.landing import land
 from gcc_platform.migration.legacy_table import Database, LegacyTable
 from gcc_platform.migration.postgres import Connection, connect
 from gcc_platform.migration.rejected import note_invalid, note_refused
+from gcc_platform.migration.series_rows import without_events
 from gcc_platform.migration.tail import note_gaps, unfinished_ids
 from gcc_platform.resources.postgres import PostgresUnavailable
 from ingest_service.backoff import Backoff
 from ingest_service.clickhouse.client import ClickHouse
 from ingest_service.clickhouse.errors import ErrorClass, InsertFailed, classify
+from ingest_service.clickhouse.unavailable import ClickHouseUnavailable
 
 _RETRY = Backoff(first=0.5, most=30.0)
 _log = structlog.get_logger()
@@ -69,10 +71,10 @@ class Backfill:
                             await self._do(state, old, table, chunk)
                             attempt = 0
                     return
-            except (PostgresUnavailable, psycopg.OperationalError) as error:
+            except (PostgresUnavailable, psycopg.OperationalError, ClickHouseUnavailable) as error:
                 attempt += 1
                 seconds = _RETRY.seconds(attempt)
-                _log.warning("waiting for PostgreSQL", error=str(error).strip(), seconds=round(seconds, 1))
+                _log.warning("waiting for a server", error=str(error).strip(), seconds=round(seconds, 1))
                 await asyncio.sleep(seconds)
 
     async def _do(self, state: Connection, old: Connection, table: LegacyTable, chunk: Chunk) -> None:
@@ -92,17 +94,26 @@ class Backfill:
         where = "r.id BETWEEN %(first)s AND %(last)s"
         if has_event_id := await legacy_database.has_event_id(old, table):
             where += " AND r.event_id IS NULL"  # the others' events come through the broker
-        ids = {"first": chunk.first_id, "last": chunk.last_id}
+        ids: Mapping[str, Any] = {"first": chunk.first_id, "last": chunk.last_id}
         # First: a row that is completed meanwhile is brought twice, and not missed.
         await note_gaps(state, table, gaps.runs(await unfinished_ids(old, table, where, ids), datetime.now(UTC)))
-        outcome = await self._land(state, old, table, chunk, where, has_event_id)
+        if table.log:
+            where, ids = await without_events(old, self.clickhouse, table, self.database, where, ids)
+        outcome = await self._land(state, old, table, chunk, where, ids, has_event_id)
         return outcome + Outcome(rejected=await note_invalid(state, old, table, self.database, where, ids))
 
     async def _land(
-        self, state: Connection, old: Connection, table: LegacyTable, chunk: Chunk, where: str, has_event_id: bool
+        self,
+        state: Connection,
+        old: Connection,
+        table: LegacyTable,
+        chunk: Chunk,
+        where: str,
+        parameters: Mapping[str, Any],
+        has_event_id: bool,
     ) -> Outcome:
         """Bring the rows of a chunk. A row that a server refuses is found by halves, and noted."""
-        ids = {"first": chunk.first_id, "last": chunk.last_id}
+        ids = {**parameters, "first": chunk.first_id, "last": chunk.last_id}
         try:
             rows = await copy_rows(old, table, self.database, where, ids, self.pace, has_event_id=has_event_id)
             await land(self.clickhouse, table, rows.lines, chunk.batch, _RETRY)
@@ -112,7 +123,7 @@ class Backfill:
             if chunk.first_id == chunk.last_id:
                 await note_refused(state, table, chunk.first_id, str(error).strip())
                 return Outcome(rejected=1)
-            halves = [await self._land(state, old, table, half, where, has_event_id) for half in chunk.halves()]
+            halves = [await self._land(state, old, table, half, where, ids, has_event_id) for half in chunk.halves()]
             return sum(halves, start=Outcome())
         return Outcome(len(rows.lines), 0, rows.checksum, rows.earliest, rows.latest)
 

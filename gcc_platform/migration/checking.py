@@ -8,11 +8,12 @@ from gcc_platform.migration.gates import checked, results
 from gcc_platform.migration.gates.results import GateResult
 from gcc_platform.migration.legacy_database import has_event_id
 from gcc_platform.migration.legacy_table import LegacyTable
-from gcc_platform.migration.parity import daily_totals, rows
+from gcc_platform.migration.parity import daily_totals, rows, series
 from gcc_platform.migration.parity.bisecting import UNDER_WAY
 from gcc_platform.migration.parity.daily_totals import Compared
 from gcc_platform.migration.parity.dual_rows import Day
 from gcc_platform.migration.parity.rows import Checked
+from gcc_platform.migration.parity.series import Witness
 from gcc_platform.migration.phases import deciding, history
 from gcc_platform.migration.phases.phase import Phase
 from gcc_platform.migration.servers import Servers
@@ -42,14 +43,24 @@ class TableCheck:
     chunks: Checked | None = None
     days: Mapping[date, Day] = field(default_factory=dict)
     totals: Compared | None = None
+    witness: Witness | None = None
+    """Of a log with a table of series."""
     gates: Sequence[GateResult] = ()
     phase: Phase = Phase.LEGACY
 
     @property
     def is_equal(self) -> bool:
         """Whether nothing differs but events that are under way."""
+        if self.witness and not self.witness.agrees:
+            return False
         late = all(each.cause == UNDER_WAY for day in self.days.values() for each in day.differences)
-        return late and not (self.totals and self.totals.mismatches) and not (self.chunks and self.chunks.different)
+        seen = self.witness is None or self.witness.agrees
+        return (
+            seen
+            and late
+            and not (self.totals and self.totals.mismatches)
+            and not (self.chunks and self.chunks.different)
+        )
 
 
 async def check_table(servers: Servers, table: LegacyTable, options: Options) -> TableCheck:
@@ -61,7 +72,9 @@ async def check_table(servers: Servers, table: LegacyTable, options: Options) ->
     chunks, compared = None, None
     days: Mapping[date, Day] = {}
     found: list[GateResult] = []
+    witness = None
     if options.rows:
+        witness = await _witness(servers, table, today, options.days)
         chunks = await rows.check(servers.state, servers.sides(table), deep=options.deep, everything=options.everything)
         days = await _days(servers, table, today, options)
         found.append(await checked.rows_explained(servers.state, table))
@@ -72,7 +85,26 @@ async def check_table(servers: Servers, table: LegacyTable, options: Options) ->
         found.append(checked.totals_agree(compared.mismatches, today))
     found += await deciding.measure(await deciding.of_table(servers.measuring(table)))
     await results.record(servers.state, table.name, found)
-    return TableCheck(table.name, chunks, days, compared, found, await history.current(servers.state, table.name))
+    return TableCheck(
+        table.name,
+        chunks,
+        days,
+        compared,
+        witness,
+        found,
+        await history.current(servers.state, table.name),
+    )
+
+
+async def check_series(servers: Servers, table: LegacyTable) -> TableCheck:
+    """Compare what was brought of a table of series with what ClickHouse has. Raises what `check_table` raises."""
+    return TableCheck(table.name, await rows.check_series(servers.state, servers.sides(table)))
+
+
+async def _witness(servers: Servers, table: LegacyTable, today: date, days: int) -> Witness | None:
+    """The log's rows of the last days beside those of its table of series; None if there is none."""
+    first, until = today - timedelta(days=max(0, days - 1)), today + timedelta(days=min(1, days))
+    return await series.compare(servers.old, table, servers.database, first, until)
 
 
 async def _days(servers: Servers, table: LegacyTable, today: date, options: Options) -> Mapping[date, Day]:

@@ -17,6 +17,12 @@ _VARIANT = 0x8000
 MADE = "startsWith(toString(event_id), '67636300-') AND substring(toString(event_id), 15, 1) = '8'"
 """In ClickHouse: the event_id was made from an old row. The version says so too: a random id may begin like that."""
 
+
+def made_from(table: int) -> str:
+    """In ClickHouse: the event_id was made from a row of the table of this number, in any old database."""
+    return f"{MADE} AND substring(toString(event_id), 10, 4) = '{table:04x}'"
+
+
 ID_OF_ROW = "reinterpretAsUInt64(reverse(substring(UUIDStringToNum(toString(event_id)), 11, 6)))"
 """In ClickHouse: the old row's id, of an event_id that was made from one."""
 

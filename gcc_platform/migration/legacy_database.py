@@ -1,6 +1,6 @@
 """The old database: what it needs for a migration, and what of that it has."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 import psycopg
@@ -8,6 +8,7 @@ import psycopg
 from gcc_platform.migration.legacy_table import LegacyTable
 from gcc_platform.migration.legacy_tables import LEGACY_TABLES
 from gcc_platform.migration.postgres import READ_ONLY, Connection, connect
+from gcc_platform.migration.series_tables import SERIES_TABLES
 
 _ATTEMPTS = 20
 _LOCK_SECONDS = 2
@@ -29,11 +30,21 @@ async def writing(url: str) -> AsyncIterator[Connection]:
 
 async def present(connection: Connection) -> Sequence[LegacyTable]:
     """The old tables that this database has, in the order of their numbers."""
-    found = await connection.execute(
-        "SELECT name FROM unnest(%s::text[]) AS name WHERE to_regclass(name) IS NOT NULL", [list(LEGACY_TABLES)]
-    )
-    names = {name for (name,) in await found.fetchall()}
+    names = await _existing(connection, LEGACY_TABLES)
     return [table for name, table in LEGACY_TABLES.items() if name in names]
+
+
+async def present_series(connection: Connection) -> Sequence[LegacyTable]:
+    """The tables of series that this database has, with their logs."""
+    names = await _existing(connection, [*LEGACY_TABLES, *SERIES_TABLES])
+    return [table for name, table in SERIES_TABLES.items() if {name, table.log} <= names]
+
+
+async def _existing(connection: Connection, names: Iterable[str]) -> set[str | None]:
+    found = await connection.execute(
+        "SELECT name FROM unnest(%s::text[]) AS name WHERE to_regclass(name) IS NOT NULL", [list(names)]
+    )
+    return {name for (name,) in await found.fetchall()}
 
 
 async def has_event_id(connection: Connection, table: LegacyTable) -> bool:

@@ -54,6 +54,10 @@ class LegacyTable:
     """Whether it is the crawlers' queue of work, which stays theirs: its live events are not its rows."""
     complete: str | None = None
     """Of a table whose rows are updated: which of them are final. The others are taken when they are."""
+    log: str | None = None
+    """Of a table of series: the log that is made of the same objects, and whose times are in the same zone."""
+    rows: str | None = None
+    """A query for the rows, if they are not all those of the table."""
 
     @property
     def raw_table(self) -> str:
@@ -79,21 +83,37 @@ class LegacyTable:
         }
         select = ", ".join(f"{expression} AS {column}" for column, expression in sql.items())
         query = f"""SELECT r.id, {select}
-            FROM {self.name} AS r {objects({column: f"r.{column}" for column in self.lists})}
+            FROM {self._rows()} AS r {objects({column: f"r.{column}" for column in self.lists})}
             WHERE ({where}) AND {self.complete or "true"} AND {self._valid_sql()}"""
-        return query.replace("$zone", quoted(database.zone(self.name)))
+        return self._in_zone(query, database)
 
     def rejected_sql(self, database: Database, where: str) -> str:
         """A query for the id, reason and content of the complete rows of a condition that cannot be events."""
         query = f"""SELECT r.id, {self._reason_sql()}, to_jsonb(r)::text
-            FROM {self.name} AS r WHERE ({where}) AND {self.complete or "true"} AND NOT ({self._valid_sql()})"""
-        return query.replace("$zone", quoted(database.zone(self.name)))
+            FROM {self._rows()} AS r WHERE ({where}) AND {self.complete or "true"} AND NOT ({self._valid_sql()})"""
+        return self._in_zone(query, database)
+
+    def days_sql(self, database: Database, where: str) -> str:
+        """A query for the days, by the connection's zone, of the rows of a condition that have a plausible time."""
+        query = f"""SELECT DISTINCT (r.{self.time} AT TIME ZONE $zone)::date
+            FROM {self._rows()} AS r WHERE ({where}) AND {self._plausible_sql()}"""
+        return self._in_zone(query, database)
+
+    def _rows(self) -> str:
+        """What `r` is."""
+        return f"({self.rows})" if self.rows else self.name
+
+    def _in_zone(self, query: str, database: Database) -> str:
+        return query.replace("$zone", quoted(database.zone(self.log or self.name)))
 
     def _valid_sql(self) -> str:
         """Which rows can be events."""
         present = "".join(f" AND r.{column} IS NOT NULL" for column in self.required)
+        return f"{self._plausible_sql()}{present}"
+
+    def _plausible_sql(self) -> str:
         latest = "now() AT TIME ZONE $zone + interval '1 day'"
-        return f"coalesce(r.{self.time} BETWEEN '{EARLIEST}' AND {latest}, false){present}"
+        return f"coalesce(r.{self.time} BETWEEN '{EARLIEST}' AND {latest}, false)"
 
     def _reason_sql(self) -> str:
         """Why a row that is not valid cannot be an event."""

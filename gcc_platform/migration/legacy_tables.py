@@ -129,4 +129,4 @@ _ALL = (
 )
 
 LEGACY_TABLES: Mapping[str, LegacyTable] = {table.name: table for table in _ALL}
-"""By name. `insta_account_ts` and `insta_post_ts` are not among them: they derive from the same rows, as a witness."""
+"""By name. The tables of series, which derive from the same objects, are in series_tables.py."""

@@ -10,6 +10,7 @@ from gcc_platform.migration.legacy_table import Database, LegacyTable
 from gcc_platform.migration.legacy_tables import LEGACY_TABLES
 from gcc_platform.migration.parity.bisecting import Sides
 from gcc_platform.migration.postgres import Connection
+from gcc_platform.migration.series_tables import SERIES_TABLES
 from gcc_platform.migration.settings import MigrationSettings
 from ingest_service.clickhouse.client import ClickHouse, connected
 
@@ -27,6 +28,13 @@ class Servers:
     async def tables(self, names: Sequence[str]) -> Sequence[LegacyTable]:
         """The named old tables, or all that there are."""
         return [LEGACY_TABLES[name] for name in names] or await legacy_database.present(self.old)
+
+    async def tables_and_series(self, names: Sequence[str]) -> tuple[Sequence[LegacyTable], Sequence[LegacyTable]]:
+        """The named old tables, or all that there are: logs, and tables of series."""
+        if names:
+            logs = [LEGACY_TABLES[name] for name in names if name in LEGACY_TABLES]
+            return logs, [SERIES_TABLES[name] for name in names if name in SERIES_TABLES]
+        return await legacy_database.present(self.old), await legacy_database.present_series(self.old)
 
     def sides(self, table: LegacyTable) -> Sides:
         """A table in both engines."""

@@ -10,6 +10,7 @@ from gcc_platform.migration.legacy_tables import LEGACY_TABLES
 from gcc_platform.migration.phases.phase import Phase
 from gcc_platform.migration.phases.required import REQUIRED
 from gcc_platform.migration.postgres import Connection
+from gcc_platform.migration.series_tables import SERIES_TABLES
 
 _RATE_MINUTES = 5
 
@@ -120,4 +121,4 @@ async def status(state: Connection) -> Sequence[TableStatus]:
     async with state.cursor(row_factory=class_row(TableStatus)) as cursor:
         await cursor.execute(_QUERY, [_RATE_MINUTES])
         found = {each.table: each for each in await cursor.fetchall()}
-    return [found[name] for name in LEGACY_TABLES if name in found]
+    return [found[name] for name in (*LEGACY_TABLES, *SERIES_TABLES) if name in found]

@@ -9,14 +9,16 @@ from pathlib import Path
 import click
 
 from gcc_platform.commands.migration.check_marts import check_marts
-from gcc_platform.commands.migration.servers import TABLES, with_servers
+from gcc_platform.commands.migration.servers import TABLES, TABLES_AND_SERIES, with_servers
 from gcc_platform.migration import rejected
-from gcc_platform.migration.checking import Options, TableCheck, check_table
+from gcc_platform.migration.checking import Options, TableCheck, check_series, check_table
 from gcc_platform.migration.parity import differences, rows
 from gcc_platform.migration.parity.daily_totals import Compared
 from gcc_platform.migration.parity.dual_rows import Day
 from gcc_platform.migration.parity.rows import Checked
+from gcc_platform.migration.parity.series import Witness
 from gcc_platform.migration.parity.totals import Total
+from gcc_platform.migration.series_tables import SERIES_TABLES
 from gcc_platform.migration.servers import Servers
 from ingest_service.commands.errors import exit_on_error
 from ingest_service.publisher.spool_list import waiting
@@ -25,7 +27,7 @@ _SHOWN = 10
 
 
 @click.command()
-@TABLES
+@TABLES_AND_SERIES
 @click.option(
     "--level", type=click.Choice(["totals", "rows", "marts"]), help="Only this one; by default totals and rows."
 )
@@ -35,7 +37,13 @@ _SHOWN = 10
 @click.option(
     "--mart-days", type=click.IntRange(min=0), help="Of marts: days before that.  [default: GCC_MIGRATION_MART_DAYS]"
 )
-@click.option("--days", default=2, show_default=True, type=click.IntRange(min=0), help="Of rows written to both sides.")
+@click.option(
+    "--days",
+    default=2,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="Of rows written to both sides, and of series.",
+)
 @click.option(
     "--spool",
     "spools",
@@ -61,9 +69,10 @@ def check(
 
     Rows: the checksum of each chunk that is done; equal ones are sealed, and PostgreSQL is not asked for them again.
     Of the others, each row that differs is noted, with its columns: see `status`, and `repair`. Rows that a crawler
-    wrote to both sides are compared for the last days, one by one, and each difference is noted with its cause. Totals:
-    rows, and counts and sums of each metric, per day until yesterday. Marts: built from rows and events by the same
-    models, and compared cell by cell.
+    wrote to both sides are compared for the last days, one by one, and each difference is noted with its cause. For the
+    same days, Instagram rows of profile_log and post_log are compared with those of insta_account_ts and insta_post_ts,
+    where there are such tables. Totals: rows, and counts and sums of each metric, per day until yesterday. Marts: built
+    from rows and events by the same models, and compared cell by cell.
 
     A call costs what is new. Of the sealed chunks, and of the days that were equal and to which nothing has happened,
     ClickHouse is asked for a seventh each time. --deep reads a table again if PostgreSQL has counted changed or deleted
@@ -122,7 +131,9 @@ def repair(names: tuple[str, ...], accept: str | None, because: str | None) -> N
 
 
 async def _check(servers: Servers, names: Sequence[str], options: Options) -> Sequence[TableCheck]:
-    return [await check_table(servers, table, options) for table in await servers.tables(names)]
+    logs, series_tables = await servers.tables_and_series(names)
+    series = [await check_series(servers, table) for table in series_tables if options.rows]
+    return [*series, *[await check_table(servers, table, options) for table in logs]]
 
 
 async def _accept(servers: Servers, names: Sequence[str], what: str, because: str) -> Sequence[tuple[str, int]]:
@@ -145,16 +156,30 @@ async def _repair(servers: Servers, names: Sequence[str]) -> Sequence[tuple[str,
 def _lines(found: TableCheck) -> Iterator[str]:
     if found.chunks:
         yield _rows_line(found.table, found.chunks)
+    if found.witness:
+        yield from _witness_lines(found.table, found.witness)
     for day, each in found.days.items():
         yield from _day_lines(found.table, day, each)
     if found.totals is not None:
         yield from _totals_lines(found.table, found.totals)
 
 
+def _witness_lines(table: str, found: Witness) -> Iterator[str]:
+    if not (found.log_rows or found.series_rows):
+        return
+    line = f"{table} and {found.series}: {found.log_rows} and {found.series_rows} rows of these days"
+    if found.agrees:
+        yield f"{line}, each with its counterpart"
+    else:
+        yield f"{line}, {found.only_in_log} only in {table}, {found.only_in_series} only in {found.series}"
+
+
 def _rows_line(table: str, found: Checked) -> str:
     if not found.different:
         return f"{table}: {found.sealed} chunks are equal"
-    return f"{table}: {found.sealed} chunks are equal, {found.different} differ, in {found.differences} rows"
+    again = ": gcc-platform migration backfill brings them again" if table in SERIES_TABLES else ""
+    rows_ = f", in {found.differences} rows" if found.differences else ""
+    return f"{table}: {found.sealed} chunks are equal, {found.different} differ{rows_}{again}"
 
 
 def _day_lines(table: str, day: date, found: Day) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from gcc_platform.migration.legacy_tables import LEGACY_TABLES
+from gcc_platform.migration.series_tables import SERIES_TABLES
 from gcc_platform.migration.servers import Servers, connect
 from gcc_platform.migration.settings import MigrationSettings
 from ingest_service.observability import logs
@@ -17,6 +18,10 @@ _Result = TypeVar("_Result")
 
 TABLE = click.argument("name", type=click.Choice(list(LEGACY_TABLES)), metavar="TABLE")
 TABLES = click.argument("names", nargs=-1, type=click.Choice(list(LEGACY_TABLES)), metavar="[TABLE]...")
+
+TABLES_AND_SERIES = click.argument(
+    "names", nargs=-1, type=click.Choice([*LEGACY_TABLES, *SERIES_TABLES]), metavar="[TABLE]..."
+)
 
 
 def with_servers(work: Callable[[Servers], Coroutine[Any, Any, _Result]]) -> _Result:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from gcc_platform.migration import mirror
+from gcc_platform.migration import identity, mirror
 from gcc_platform.migration.legacy_table import LegacyTable
+from gcc_platform.migration.series_tables import SERIES_TABLES
 from ingest_service.clickhouse.client import ClickHouse
 from ingest_service.events.registry import EVENT_TYPES
 
@@ -17,6 +18,8 @@ EVENTS = "migration_events"
 ROWS = "migration_rows"
 """The database of views of `_legacy`; of `_e` for event types that no old table has."""
 
+_OF_SERIES = " OR ".join(f"({identity.made_from(table.number)})" for table in SERIES_TABLES.values())
+"""Rows whose log row PostgreSQL has deleted: it cannot build marts of them."""
 _TIME = "%Y-%m-%d %H:%M:%S.%f"
 
 
@@ -50,4 +53,5 @@ async def _view(clickhouse: ClickHouse, view: str, source: str, cut: Cut) -> str
     )
     return f"""CREATE VIEW {view} AS SELECT {", ".join(columns)} FROM {source}
         WHERE event_timestamp >= toDateTime64('{cut.since.strftime(_TIME)}', 6, 'UTC')
-            AND event_timestamp < toDateTime64('{cut.until.strftime(_TIME)}', 6, 'UTC')"""
+            AND event_timestamp < toDateTime64('{cut.until.strftime(_TIME)}', 6, 'UTC')
+            AND NOT ({_OF_SERIES})"""

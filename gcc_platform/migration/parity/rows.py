@@ -63,6 +63,20 @@ async def check(state: Connection, sides: Sides, *, deep: bool = False, everythi
     return Checked(await sealing.count_sealed(state, table), len(still), count)
 
 
+async def check_series(state: Connection, sides: Sides) -> Checked:
+    """The same of a table of series, whose log may have been pruned since: only ClickHouse is read.
+
+    What differs is brought again by the next backfill. Raises psycopg.Error and ClickHouseUnavailable.
+    """
+    await sealing.verify(state, sides.clickhouse, sides.table, sides.database)
+    fresh = await sealing.seal(state, sides.clickhouse, sides.table, sides.database)
+    await state.execute(
+        "UPDATE migration.chunks SET state = 'planned' WHERE legacy_table = %s AND first_id = ANY(%s)",
+        [sides.table.name, [chunk.first_id for chunk in fresh.different]],
+    )
+    return Checked(await sealing.count_sealed(state, sides.table), len(fresh.different), 0)
+
+
 async def check_day(state: Connection, sides: Sides, day: date, spooled: Sequence[str]) -> Day:
     """Compare the rows that crawlers wrote to both sides on a day, and note each that differs, with its cause.
 

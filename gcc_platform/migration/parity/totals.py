@@ -132,6 +132,7 @@ def _metrics_sql(at: str, of_days: str) -> str:
 async def in_clickhouse(clickhouse: ClickHouse, table: LegacyTable, days: Days) -> Totals:
     """ClickHouse's totals, from the objects. Raises ClickHouseUnavailable."""
     where = "event_timestamp < {until:DateTime64(6, 'UTC')}"
+    where += f" AND NOT ({identity.MADE} AND NOT ({identity.made_from(table.number)}))"  # those are of series
     if table.is_queue:  # its live events are changes of state, and not rows
         where += f" AND {identity.MADE}"
     if days.days is not None:

@@ -25,11 +25,13 @@ from gcc_platform.migration.parity.sealing import DoneChunk, Sealed
 from gcc_platform.migration.parity.totals import Days, Mismatch
 from gcc_platform.migration.reverse.arrivals import OVERLAP, Arrivals
 from gcc_platform.migration.reverse.writer import ReverseWriter, Written
+from gcc_platform.migration.series_tables import SERIES_TABLES
 from gcc_platform.migration.tail import Tail
 from ingest_service.clickhouse.client import connected
 from tests.harness.running import query
 
 Row = Mapping[str, Any]
+TABLES = {**LEGACY_TABLES, **SERIES_TABLES}
 
 
 class Moving:
@@ -80,7 +82,7 @@ class Moving:
     async def _plan(self, table: str, width: int) -> int:
         async with legacy_database.reading(self.legacy_url) as old, state.connected(self.state_url) as own:
             await state.create(own)
-            return await backfill.plan(old, own, LEGACY_TABLES[table], width, lambda: None)
+            return await backfill.plan(old, own, TABLES[table], width, lambda: None)
 
     def backfill(self, *tables: str, workers: int = 1, rate: float | None = None) -> None:
         asyncio.run(self._backfill(tables, workers, rate))
@@ -88,7 +90,7 @@ class Moving:
     async def _backfill(self, tables: Sequence[str], workers: int, rate: float | None) -> None:
         async with connected(self.clickhouse_url, 60) as clickhouse:
             await Backfill(self.legacy_url, self.state_url, clickhouse, self.database, Pace(rate), lambda *_: None).run(
-                [LEGACY_TABLES[name] for name in tables], workers
+                [TABLES[name] for name in tables], workers
             )
 
     def poll(self, table: str) -> int:
@@ -232,7 +234,7 @@ class Moving:
 
     def stored(self, table: str, columns: str = "*") -> list[dict[str, Any]]:
         """The rows of the raw table, by event_id."""
-        raw = LEGACY_TABLES[table].raw_table
+        raw = TABLES[table].raw_table
         text = query(
             self.ingest_url,
             f"SELECT {columns} FROM {raw} FINAL ORDER BY event_id "

@@ -57,7 +57,7 @@ def test_rows_whose_events_are_missing_are_found_with_their_cause_and_repaired(
     operator.run("backfill", "profile_log")
     old.execute(
         "INSERT INTO profile_log (platform, profile_id, timestamp, event_id) "
-        "SELECT 'INSTAGRAM', 'p', (now() AT TIME ZONE 'UTC') - interval '20 minutes', gen_random_uuid() "
+        "SELECT 'YOUTUBE', 'p', (now() AT TIME ZONE 'UTC') - interval '20 minutes', gen_random_uuid() "
         "FROM generate_series(1, 3)"
     )
     rows = ("check", "profile_log", "--level", "rows", "--days", "2")
@@ -66,6 +66,23 @@ def test_rows_whose_events_are_missing_are_found_with_their_cause_and_repaired(
     assert operator.run("repair", "profile_log") == "profile_log: 3 rows sent from PostgreSQL\n"
     assert "3 rows written to both sides, 0 differ" in operator.run(*rows)
     assert operator.status()[0]["open_differences"] == {}
+
+
+def test_a_log_row_without_its_row_of_series_fails_the_check_of_its_days(
+    operator: Operator, old: psycopg.Connection
+) -> None:
+    operator.run("init")
+    operator.run("backfill", "profile_log")
+    for table, names in (("profile_log", "platform, profile_id"), ("insta_account_ts", "handle, profile_id")):
+        old.execute(
+            f"INSERT INTO {table} ({names}, timestamp) SELECT 'INSTAGRAM', 'p' || i, "
+            "date_trunc('day', now() AT TIME ZONE 'UTC') FROM generate_series(1, 3) AS i".encode()
+        )
+    rows = ("check", "profile_log", "--level", "rows")
+    assert "3 and 3 rows of these days, each with its counterpart" in operator.run(*rows)
+    old.execute("DELETE FROM insta_account_ts WHERE profile_id = 'p2'")
+    assert "3 and 2 rows, 1 only in profile_log, 0 only in insta_account_ts" in operator.run(*rows, code=1)
+    assert "counterpart" not in operator.run(*rows, "--days", "0")
 
 
 def test_rows_that_were_changed_or_deleted_since_are_found_by_a_deep_check(

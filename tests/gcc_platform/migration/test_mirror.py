@@ -91,22 +91,13 @@ def test_the_tail_mirrors_the_tables_that_the_warehouse_still_reads(
 
 
 def test_the_warehouse_reads_the_named_tables_from_the_mirror(stack: Mapping[str, str], tmp_path: Path) -> None:
-    environment = {"DBT_LEGACY_TABLES": "profile_log,order_log"}
+    inline = "select * from {{ source('beat', 'profile_log_events') }}, {{ source('beat', 'post_log_events') }}"
     compiled = dbt.start(
-        stack,
-        tmp_path,
-        "compile",
-        "--resource-type",
-        "model",
-        "--select",
-        "stg_beat_profile_log stg_beat_post_log",
-        environment=environment,
+        stack, tmp_path, "compile", "--inline", inline, environment={"DBT_LEGACY_TABLES": "profile_log,order_log"}
     )
     output, _ = compiled.communicate(timeout=120)
     assert compiled.returncode == 0, output
-    sql = {path.stem: path.read_text() for path in tmp_path.glob("compiled/**/stg_*.sql")}
-    assert "`_legacy`.`profile_log_events`" in sql["stg_beat_profile_log"]
-    assert "`_e`.`post_log_events`" in sql["stg_beat_post_log"]
+    assert "from `_legacy`.`profile_log_events`, `_e`.`post_log_events`" in output
 
 
 def test_rows_that_are_completed_later_are_mirrored_then(empty: Moving, old: psycopg.Connection) -> None:

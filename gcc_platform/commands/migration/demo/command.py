@@ -19,7 +19,8 @@ from gcc_platform.commands.migration.demo.proof import Proof
 from gcc_platform.commands.migration.demo.rehearsal import Rehearsal
 from gcc_platform.commands.migration.demo.stage import Stage, stage
 from gcc_platform.migration import legacy_database
-from gcc_platform.migration.rehearsal.old_rows import FILLED, create_tables, fill
+from gcc_platform.migration.legacy_tables import LEGACY_TABLES
+from gcc_platform.migration.rehearsal.old_rows import SERIES, create_tables, fill
 from ingest_service.commands.errors import exit_on_error
 
 _FEW = 200
@@ -78,7 +79,9 @@ async def _fill_all(url: str, rows: int, years: float, progress: Progress) -> No
     until = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=1)
     async with legacy_database.writing(url) as old:
         await create_tables(old)
-        for table in FILLED:
+        for table in SERIES:
+            await old.execute(f"DROP TABLE {table}".encode())  # the rehearsal's crawlers write none
+        for table in LEGACY_TABLES:
             count = rows if table in ("profile_log", "post_log") else _FEW
             bar = progress.add_task(table, total=count)
             await fill(old, table, count, years, until, progress=partial(_show, progress, bar))
