@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import dagster as dg
 
-from gcc_platform.defs.migration import jobs, sensors, status_asset, table_assets
+from gcc_platform.defs.migration import jobs, marts_asset, sensors, status_asset, table_assets
 from gcc_platform.migration.legacy_tables import LEGACY_TABLES
 
 
@@ -16,6 +16,7 @@ def definitions(*, is_on: bool) -> dg.Definitions:
     return dg.Definitions(
         assets=[
             *_flat(table_assets.assets_of(table) for table in tables),
+            marts_asset.shadow_marts,
             status_asset.asset,
         ],
         asset_checks=[_reported_by_the_sensor()],

@@ -6,6 +6,7 @@ from gcc_platform.migration.legacy_tables import LEGACY_TABLES
 
 GROUP = "migration"
 STATUS = dg.AssetKey([GROUP, "status"])
+SHADOW_MARTS = dg.AssetKey([GROUP, "shadow_marts"])
 
 
 def backfill(table: str) -> dg.AssetKey:

@@ -81,7 +81,9 @@ def test_a_log_row_without_its_row_of_series_fails_the_check_of_its_days(
     rows = ("check", "profile_log", "--level", "rows")
     assert "3 and 3 rows of these days, each with its counterpart" in operator.run(*rows)
     old.execute("DELETE FROM insta_account_ts WHERE profile_id = 'p2'")
-    assert "3 and 2 rows, 1 only in profile_log, 0 only in insta_account_ts" in operator.run(*rows, code=1)
+    assert "3 and 2 rows of these days, 1 only in profile_log, 0 only in insta_account_ts" in operator.run(
+        *rows, code=1
+    )
     assert "counterpart" not in operator.run(*rows, "--days", "0")
 
 

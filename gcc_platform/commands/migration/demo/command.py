@@ -79,12 +79,12 @@ async def _fill_all(url: str, rows: int, years: float, progress: Progress) -> No
     until = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=1)
     async with legacy_database.writing(url) as old:
         await create_tables(old)
-        for table in SERIES:
-            await old.execute(f"DROP TABLE {table}".encode())  # the rehearsal's crawlers write none
         for table in LEGACY_TABLES:
             count = rows if table in ("profile_log", "post_log") else _FEW
             bar = progress.add_task(table, total=count)
             await fill(old, table, count, years, until, progress=partial(_show, progress, bar))
+        for table in SERIES:
+            await old.execute(f"DROP TABLE {table}".encode())  # the rehearsal's crawlers write none
 
 
 def _show(progress: Progress, bar: TaskID, done: int) -> None:
