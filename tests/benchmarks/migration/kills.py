@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
@@ -37,6 +38,7 @@ def survive(servers: Servers, kills: int, seed: int, chunk_rows: int, say: Calla
     victims = list(_KINDS) * kills
     chance.shuffle(victims)
     began, before = time.monotonic(), progress()
+    killed: Counter[str] = Counter()
     gave_up = 0
     with working(servers, 2, chunk_rows) as workers:
         _wait_at_work(workers, progress)
@@ -57,7 +59,10 @@ def survive(servers: Servers, kills: int, seed: int, chunk_rows: int, say: Calla
             aim = first.done + left * number // (len(victims) + 2)
             eventually(partial(has_come_to, aim), _LATEST_SECONDS, "the next kill")
             time.sleep(chance.uniform(0, 1))  # anywhere in the next chunk
+            if progress().is_done:
+                break
             _kill(servers, workers, victim, chance)
+            killed[victim] += 1
             _wait_at_work(workers, progress)
             say(
                 f"  {time.monotonic() - began:,.0f} s: {victim} killed, {progress().done} of {first.chunks} chunks done"
@@ -67,19 +72,22 @@ def survive(servers: Servers, kills: int, seed: int, chunk_rows: int, say: Calla
             gave_up += bool(worker.process.wait(600))
     last = progress()
     return Survived(
-        {kind: victims.count(kind) for kind in _KINDS}, last.rows - before.rows, time.monotonic() - began, last.chunks,
+        {kind: killed[kind] for kind in _KINDS}, last.rows - before.rows, time.monotonic() - began, last.chunks,
         last.attempts, gave_up,
     )  # fmt: skip
 
 
 def _wait_at_work(workers: list[Worker], progress: Reader) -> None:
-    """Until each worker has a chunk: one that starts while a server is away says so and ends, as a command should."""
+    """Until each worker has a chunk, or has found none and ended.
+
+    One that starts while a server is away reports that and ends, as a command should.
+    """
     for worker in workers:
         eventually(partial(_is_at_work, worker, progress), 600, "a worker starts")
 
 
 def _is_at_work(worker: Worker, progress: Reader) -> bool:
-    return progress.has_claimed(worker.process.pid) or progress().is_done
+    return progress.has_claimed(worker.process.pid) or worker.process.poll() is not None
 
 
 def _kill(servers: Servers, workers: list[Worker], victim: str, chance: random.Random) -> None:

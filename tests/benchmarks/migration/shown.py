@@ -121,11 +121,16 @@ def _night(night: Night | None) -> list[str]:
         return []
     costs: dict[str, Cost] = {f"tail, {night.new_rows:,} rows": night.tail, **night.checks}
     rows = [
-        (name, f"{cost.seconds:.1f}", *(f"{cost.cpu[side]:.1f}" for side in (OLD, CLIENT, CLICKHOUSE, STATE)))
+        (
+            name,
+            f"{cost.seconds:.1f}",
+            *(f"{cost.cpu[side]:.1f}" for side in (OLD, CLIENT, CLICKHOUSE, STATE)),
+            str(cost.code),
+        )
         for name, cost in costs.items()
     ]
     return [
         f"A night: {night.new_rows:,} new rows beside {night.all_rows:,}, taken by the tail and compared by `check`, "
         "rows and totals; then once more without new rows; then everything again. Seconds:",
-        report.grid(("", "seconds", f"CPU {OLD}", "the command", CLICKHOUSE, STATE), rows),
+        report.grid(("", "seconds", f"CPU {OLD}", "the command", CLICKHOUSE, STATE, "exit code"), rows),
     ]
