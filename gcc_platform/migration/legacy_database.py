@@ -100,5 +100,5 @@ async def _drop_invalid(connection: Connection, table: LegacyTable) -> None:
     found = await connection.execute(
         "SELECT FROM pg_index WHERE indexrelid = to_regclass(%s) AND NOT indisvalid", [index_name(table)]
     )
-    if await found.fetchone():
+    if await found.fetchone() is not None:  # a row without columns is an empty tuple
         await connection.execute(f"DROP INDEX CONCURRENTLY {index_name(table)}".encode())

@@ -42,6 +42,7 @@ CREATE TABLE IF NOT EXISTS migration.tail (
     looked_at timestamptz NOT NULL DEFAULT now() -- when it looked last, whether there was anything or not
 );
 ALTER TABLE migration.tail ADD COLUMN IF NOT EXISTS looked_at timestamptz NOT NULL DEFAULT now();
+ALTER TABLE migration.tail ADD COLUMN IF NOT EXISTS slot_wal_bytes bigint;  -- that the old server keeps for the slot
 
 -- Ids below next_id that no row had when the tail passed them: a transaction that is under way may still insert them.
 CREATE TABLE IF NOT EXISTS migration.gaps (

@@ -38,6 +38,8 @@ class TableStatus:
     tail_rows: int
     """Rows that the tail has taken."""
     tail_moved_at: datetime
+    slot_wal_bytes: int | None
+    """WAL that the old server keeps for the tail's slot; None without one."""
     gaps: int
     """Ids that may still be committed."""
     oldest_gap_seconds: float | None
@@ -93,10 +95,11 @@ SELECT tail.legacy_table AS table,
      WHERE legacy_table = tail.legacy_table AND resolved_at IS NULL) AS rejected,
     tail.rows AS tail_rows,
     tail.moved_at AS tail_moved_at,
+    tail.slot_wal_bytes AS slot_wal_bytes,
     (SELECT coalesce(sum(last_id - first_id + 1), 0)::bigint FROM migration.gaps
      WHERE legacy_table = tail.legacy_table) AS gaps,
     (SELECT extract(epoch FROM now() - min(seen_at))::double precision FROM migration.gaps
-     WHERE legacy_table = tail.legacy_table) AS oldest_gap_seconds,
+     WHERE legacy_table = tail.legacy_table AND tail.slot_wal_bytes IS NULL) AS oldest_gap_seconds,
     (SELECT coalesce(jsonb_object_agg(what, n), '{}') FROM (
         SELECT concat_ws(': ', kind, cause) AS what, count(*) AS n FROM migration.differences
         WHERE legacy_table = tail.legacy_table AND resolved_at IS NULL GROUP BY 1) AS found) AS open_differences,

@@ -81,6 +81,37 @@ class Tail:
         await self._store(before, Position(look.high + 1, left), len(look.rows.lines))
         return len(look.rows.lines)
 
+    async def catch_up(self) -> None:
+        """Take all rows that are visible now. Raises what `poll` raises."""
+        while True:
+            before = await position(self.state, self.table)
+            await self.poll()
+            if (await position(self.state, self.table)).next_id == before.next_id:
+                return
+
+    async def take(self, ids: Sequence[int]) -> int:
+        """Take rows whose ids are known, and which are committed; how many are taken. Raises what `poll` raises."""
+        if not ids:
+            return 0
+        rows = await self._rows(ids)
+        await land(self.clickhouse, self.table, rows.lines, f"tail/{self.table.name}/slot.{time.time_ns()}", _RETRY)
+        await self.state.execute(
+            "UPDATE migration.tail SET rows = rows + %s, moved_at = now() WHERE legacy_table = %s",
+            [len(rows.lines), self.table.name],
+        )
+        return len(rows.lines)
+
+    async def _rows(self, ids: Sequence[int]) -> CopiedRows:
+        """The rows of these ids that have no event_id; those that can be no events are noted."""
+        parameters = {"ids": ids}
+        has_event_id = await legacy_database.has_event_id(self.old, self.table)
+        where = "r.id = ANY(%(ids)s)" + (" AND r.event_id IS NULL" if has_event_id else "")
+        rows = await copy_rows(
+            self.old, self.table, self.database, where, parameters, _NO_PACE, has_event_id=has_event_id
+        )
+        await note_invalid(self.state, self.old, self.table, self.database, where, parameters)
+        return rows
+
     async def _look(self, before: Position) -> _Look:
         new = await self._ids("SELECT id FROM $table WHERE id >= %s ORDER BY id LIMIT %s", [before.next_id, self.most])
         late = await self._ids(
@@ -88,16 +119,13 @@ class Tail:
             "JOIN $table AS r ON r.id BETWEEN gap.first AND gap.last",
             [[gap.first for gap in before.gaps], [gap.last for gap in before.gaps]],
         )
-        ids = {"ids": [*late, *new]}
-        unfinished = await unfinished_ids(self.old, self.table, "r.id = ANY(%(ids)s)", ids)
-        has_event_id = await legacy_database.has_event_id(self.old, self.table)
-        where = "r.id = ANY(%(ids)s)" + (" AND r.event_id IS NULL" if has_event_id else "")
-        rows = await copy_rows(self.old, self.table, self.database, where, ids, _NO_PACE, has_event_id=has_event_id)
-        await note_invalid(self.state, self.old, self.table, self.database, where, ids)
+        ids = [*late, *new]
+        unfinished = await unfinished_ids(self.old, self.table, "r.id = ANY(%(ids)s)", {"ids": ids})
+        rows = await self._rows(ids)
         # After the snapshot: the transaction that holds the id of a gap began before this time.
         found = await (await self.old.execute("SELECT clock_timestamp()")).fetchone()
         assert found is not None
-        return _Look(ids["ids"], unfinished, rows, max(new, default=before.next_id - 1), found[0])
+        return _Look(ids, unfinished, rows, max(new, default=before.next_id - 1), found[0])
 
     async def _ids(self, query: str, parameters: Sequence[object]) -> list[int]:
         found = await self.old.execute(query.replace("$table", self.table.name).encode(), parameters)
@@ -106,11 +134,13 @@ class Tail:
     async def _store(self, before: Position, after: Position, taken: int) -> None:
         name = self.table.name
         if after == before:
-            await self.state.execute("UPDATE migration.tail SET looked_at = now() WHERE legacy_table = %s", [name])
+            await self.state.execute(
+                "UPDATE migration.tail SET looked_at = now(), slot_wal_bytes = NULL WHERE legacy_table = %s", [name]
+            )
             return
         async with self.state.transaction():
             await self.state.execute(
-                "UPDATE migration.tail SET next_id = %s, rows = rows + %s, moved_at = now(), looked_at = now() "
+                "UPDATE migration.tail SET next_id = %s, rows = rows + %s, moved_at = now(), looked_at = now(), slot_wal_bytes = NULL "
                 "WHERE legacy_table = %s",
                 [after.next_id, taken, name],
             )

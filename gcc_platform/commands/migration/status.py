@@ -68,7 +68,8 @@ def _table(found: Sequence[TableStatus]) -> Table:
             f"{each.rows_per_second:,.0f}",
             duration(each.seconds_left) if each.seconds_left else "-",
             str(each.rejected),
-            f"{each.tail_rows:,}",
+            f"{each.tail_rows:,}"
+            + ("" if each.slot_wal_bytes is None else f" ({each.slot_wal_bytes / 1e6:.0f} MB WAL)"),
             str(each.gaps),
             "-" if each.reverse_rows is None else f"{each.reverse_rows:,}",
             ", ".join(f"{count} {what}" for what, count in each.open_differences.items()) or "-",

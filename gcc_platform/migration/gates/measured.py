@@ -72,12 +72,12 @@ async def backfill_sealed(measuring: Measuring) -> GateResult:
 
 
 async def tail_caught_up(measuring: Measuring) -> GateResult:
-    """The tail runs, and no transaction has kept ids open for an hour."""
+    """The tail runs, and no transaction has kept ids open for an hour. A slot needs no gaps: those stand still."""
     found = await _row(
         measuring,
         """SELECT extract(epoch FROM now() - looked_at)::float8 AS looked_seconds_ago, next_id,
             (SELECT coalesce(extract(epoch FROM now() - min(seen_at)), 0)::float8 FROM migration.gaps
-             WHERE legacy_table = %(table)s) AS oldest_gap_seconds
+             WHERE legacy_table = %(table)s AND slot_wal_bytes IS NULL) AS oldest_gap_seconds
         FROM migration.tail WHERE legacy_table = %(table)s""",
     )
     if not found:

@@ -365,3 +365,10 @@ def test_nothing_is_lost_or_doubled_when_the_writer_is_cut_off_in_the_middle(
         pass
     found = rows(old)
     assert len(found) == len({row[0] for row in found}) == 1000
+
+
+def test_an_index_whose_creation_was_interrupted_is_built_again(reverse: Moving, old: psycopg.Connection) -> None:
+    old.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'profile_log_event_id'::regclass")
+    reverse.prepare("profile_log")
+    arrive(reverse, [event()])
+    assert reverse.reverse("profile_log").written == 1
