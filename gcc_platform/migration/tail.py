@@ -140,8 +140,8 @@ class Tail:
             return
         async with self.state.transaction():
             await self.state.execute(
-                "UPDATE migration.tail SET next_id = %s, rows = rows + %s, moved_at = now(), looked_at = now(), slot_wal_bytes = NULL "
-                "WHERE legacy_table = %s",
+                """UPDATE migration.tail SET next_id = %s, rows = rows + %s, moved_at = now(), looked_at = now(),
+                    slot_wal_bytes = NULL WHERE legacy_table = %s""",
                 [after.next_id, taken, name],
             )
             # Not all of them: the backfill notes others meanwhile.

@@ -40,8 +40,8 @@ class Witness:
 
     @property
     def agrees(self) -> bool:
-        """Whether each row has its counterpart."""
-        return not self.only_in_log and not self.only_in_series
+        """Whether each row has its counterpart. Where no series were written at all, there is no witness."""
+        return not self.series_rows or not (self.only_in_log or self.only_in_series)
 
 
 async def compare(old: Connection, table: LegacyTable, database: Database, first: date, until: date) -> Witness | None:
