@@ -41,6 +41,7 @@ CREATE TABLE IF NOT EXISTS migration.tail (
     moved_at timestamptz NOT NULL DEFAULT now(),
     looked_at timestamptz NOT NULL DEFAULT now() -- when it looked last, whether there was anything or not
 );
+ALTER TABLE migration.chunks ADD COLUMN IF NOT EXISTS verified_at timestamptz;
 ALTER TABLE migration.tail ADD COLUMN IF NOT EXISTS looked_at timestamptz NOT NULL DEFAULT now();
 ALTER TABLE migration.tail ADD COLUMN IF NOT EXISTS slot_wal_bytes bigint;  -- that the old server keeps for the slot
 

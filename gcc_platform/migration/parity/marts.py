@@ -63,12 +63,21 @@ async def places(clickhouse: ClickHouse) -> Places:
     return Places(int(found["same"]), int(found["all"]))
 
 
+@dataclass(frozen=True)
+class _Column:
+    name: str
+    is_set: bool
+    """Whether it is an array in no order, as intermediate tables keep events."""
+
+    def text(self, side: str = "") -> str:
+        """SQL of a text that is the same for the same value, and never NULL: that would make a row's hash NULL."""
+        value = f"arraySort({side}{self.name})" if self.is_set else f"{side}{self.name}"
+        return f"ifNull(concat('=', toString({value})), '~')"
+
+
 async def _compare(clickhouse: ClickHouse, name: str, key: str, final: str) -> Mart:
-    columns = await clickhouse.column(
-        f"SELECT name FROM system.columns WHERE database = '{OF_EVENTS}' AND table = '{name}' ORDER BY position"
-    )
-    # One NULL would make the hash NULL, which sum() skips, and every comparison would be green.
-    cells = ", ".join(f"ifNull(concat('=', toString({column})), '~')" for column in columns)
+    columns = await _columns(clickhouse, name)
+    cells = ", ".join(column.text() for column in columns)
     sums = [
         await _one(
             clickhouse,
@@ -80,6 +89,21 @@ async def _compare(clickhouse: ClickHouse, name: str, key: str, final: str) -> M
     if sums[0] == sums[1]:
         return Mart(name, int(sums[0]["rows"]), 0, 0)
     of_events, of_rows = [await _only_of(clickhouse, f"{name} {final}", cells, *sides) for sides in _BOTH_WAYS]
+    return Mart(
+        name, int(sums[0]["rows"]), of_events, of_rows, await _examples(clickhouse, f"{name} {final}", key, columns)
+    )
+
+
+async def _columns(clickhouse: ClickHouse, name: str) -> Sequence[_Column]:
+    rows = await clickhouse.rows(
+        f"""SELECT name, type LIKE '%Array(Tuple(%' AS is_set FROM system.columns
+        WHERE database = '{OF_EVENTS}' AND table = '{name}' ORDER BY position"""
+    )
+    found = [json.loads(row) for row in rows]
+    return [_Column(each["name"], name.startswith("int_") and bool(each["is_set"])) for each in found]
+
+
+_BOTH_WAYS]
     return Mart(
         name, int(sums[0]["rows"]), of_events, of_rows, await _examples(clickhouse, f"{name} {final}", key, columns)
     )
@@ -97,14 +121,13 @@ async def _only_of(clickhouse: ClickHouse, name: str, cells: str, side: str, oth
     return int(found["rows"])
 
 
-async def _examples(clickhouse: ClickHouse, name: str, key: str, columns: Sequence[str]) -> Sequence[str]:
+async def _examples(clickhouse: ClickHouse, name: str, key: str, columns: Sequence[_Column]) -> Sequence[str]:
     """Some keys, each with the columns that differ."""
     keys = key.split(", ")
-    others = [column for column in columns if column not in keys]
     differ = ", ".join(
-        f"if(ifNull(concat('=', toString(a.{column})), '~') = ifNull(concat('=', toString(b.{column})), '~'), '', "
-        f"'{column}')"
-        for column in others
+        f"if({column.text('a.')} = {column.text('b.')}, '', '{column.name}')"
+        for column in columns
+        if column.name not in keys
     )
     rows = await clickhouse.rows(
         f"""SELECT [{", ".join(f"toString({column})" for column in keys)}] AS keys,

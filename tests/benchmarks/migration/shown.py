@@ -45,7 +45,7 @@ def section(read: Read) -> tuple[str, bool]:
     parts += _speeds(read("speed", list[Speed]))
     parts += _survived(survived, proven[0] if proven else None)
     parts += _crawlers(read("crawlers", dict[str, Felt]))
-    parts += _night(night)
+    parts += _night(night, proven[1] if proven else None)
     is_whole = (proven is None or proven[0].is_whole) and (survived is None or survived.gave_up == 0)
     return "\n\n".join(parts) + "\n", is_whole and all(
         cost.code == 0 for cost in (night.checks if night else {}).values()
@@ -116,10 +116,12 @@ def _crawlers(felt: dict[str, Felt] | None) -> list[str]:
     ]
 
 
-def _night(night: Night | None) -> list[str]:
+def _night(night: Night | None, first: Finished | None) -> list[str]:
     if not night:
         return []
     costs: dict[str, Cost] = {f"tail, {night.new_rows:,} rows": night.tail, **night.checks}
+    if first:
+        costs["the first check: everything"] = Cost(first.seconds, first.cpu, first.code)
     rows = [
         (
             name,
@@ -131,6 +133,6 @@ def _night(night: Night | None) -> list[str]:
     ]
     return [
         f"A night: {night.new_rows:,} new rows beside {night.all_rows:,}, taken by the tail and compared by `check`, "
-        "rows and totals; then once more without new rows; then everything again. Seconds:",
+        "rows and totals; then the next night, without new rows. Seconds:",
         report.grid(("", "seconds", f"CPU {OLD}", "the command", CLICKHOUSE, STATE, "exit code"), rows),
     ]

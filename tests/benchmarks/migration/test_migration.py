@@ -4,9 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 _ROOT = Path(__file__).parents[3]
 
 
+@pytest.mark.slow
 def test_every_row_survives_the_kills_and_the_report_says_so(tmp_path: Path) -> None:
     sizes = {"rows": 20_000, "kills": 2, "chunk-rows": 500, "steps": "fill,kills,proof"}
     arguments = [f"--{name}={size}" for name, size in sizes.items()]
