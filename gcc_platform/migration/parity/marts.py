@@ -88,25 +88,7 @@ async def _compare(clickhouse: ClickHouse, name: str, key: str, final: str) -> M
     ]
     if sums[0] == sums[1]:
         return Mart(name, int(sums[0]["rows"]), 0, 0)
-    of_events, of_rows = [await _only_of(clickhouse, f"{name} {final}", cells, *sides) for sides in _BOTH_WAYS]
-    return Mart(
-        name, int(sums[0]["rows"]), of_events, of_rows, await _examples(clickhouse, f"{name} {final}", key, columns)
-    )
-
-
-async def _columns(clickhouse: ClickHouse, name: str) -> Sequence[_Column]:
-    rows = await clickhouse.rows(
-        f"""SELECT name, type LIKE '%Array(Tuple(%' AS is_set FROM system.columns
-        WHERE database = '{OF_EVENTS}' AND table = '{name}' ORDER BY position"""
-    )
-    found = [json.loads(row) for row in rows]
-    return [_Column(each["name"], name.startswith("int_") and bool(each["is_set"])) for each in found]
-
-
-_BOTH_WAYS]
-    return Mart(
-        name, int(sums[0]["rows"]), of_events, of_rows, await _examples(clickhouse, f"{name} {final}", key, columns)
-    )
+    of_events, of_rows = [await _only_of(clickhouse, f"{name} {final}", cells, *sides) for sides in
 
 
 _BOTH_WAYS = ((OF_EVENTS, OF_ROWS), (OF_ROWS, OF_EVENTS))
