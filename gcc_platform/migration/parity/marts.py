@@ -88,10 +88,19 @@ async def _compare(clickhouse: ClickHouse, name: str, key: str, final: str) -> M
     ]
     if sums[0] == sums[1]:
         return Mart(name, int(sums[0]["rows"]), 0, 0)
-    of_events, of_rows = [await _only_of(clickhouse, f"{name} {final}", cells, *sides) for sides in
+    read = f"{name} {final}"
+    of_events = await _only_of(clickhouse, read, cells, OF_EVENTS, OF_ROWS)
+    of_rows = await _only_of(clickhouse, read, cells, OF_ROWS, OF_EVENTS)
+    return Mart(name, int(sums[0]["rows"]), of_events, of_rows, await _examples(clickhouse, read, key, columns))
 
 
-_BOTH_WAYS = ((OF_EVENTS, OF_ROWS), (OF_ROWS, OF_EVENTS))
+async def _columns(clickhouse: ClickHouse, name: str) -> Sequence[_Column]:
+    rows = await clickhouse.rows(
+        f"""SELECT name, type LIKE '%Array(Tuple(%' AS is_set FROM system.columns
+        WHERE database = '{OF_EVENTS}' AND table = '{name}' ORDER BY position"""
+    )
+    found = [json.loads(row) for row in rows]
+    return [_Column(each["name"], name.startswith("int_") and bool(each["is_set"])) for each in found]
 
 
 async def _only_of(clickhouse: ClickHouse, name: str, cells: str, side: str, other: str) -> int:
