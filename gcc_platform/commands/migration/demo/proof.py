@@ -8,7 +8,8 @@ import psycopg
 from gcc_platform.resources import clickhouse
 
 _IN_POSTGRES = """
-SELECT source, count(*), count(DISTINCT pair ->> 'value') FROM {table}, jsonb_array_elements(metrics) AS pair
+SELECT source, count(*), count(DISTINCT pair ->> 'value') FROM {table},
+    jsonb_array_elements(CASE jsonb_typeof(metrics) WHEN 'array' THEN metrics ELSE '[]' END) AS pair
 WHERE pair ->> 'key' = 'snapshot' GROUP BY source
 """
 _IN_CLICKHOUSE = """
