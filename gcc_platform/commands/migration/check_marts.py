@@ -34,4 +34,5 @@ def _mart_lines(found: Compared) -> Iterator[str]:
         sides = f"{each.only_of_events} rows of events and {each.only_of_rows} of PostgreSQL's rows"
         yield f"{each.name}: {sides} have no equal on the other side"
         yield from (f"  {example}" for example in each.examples)
-    yield f"places on leaderboards: {found.places.same} of {found.places.all} are the same"
+    if found.places.all:
+        yield f"places on leaderboards: {found.places.same} of {found.places.all} are the same"

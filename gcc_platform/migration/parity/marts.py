@@ -52,7 +52,12 @@ async def compare(clickhouse: ClickHouse) -> Sequence[Mart]:
 
 
 async def places(clickhouse: ClickHouse) -> Places:
-    """Compare the leaderboards place by place. Raises ClickHouseUnavailable."""
+    """Compare the leaderboards place by place; none if they were not built. Raises ClickHouseUnavailable."""
+    built = await clickhouse.column(
+        f"SELECT database FROM system.tables WHERE database IN ('{OF_EVENTS}', '{OF_ROWS}') AND name = '{_LEADERBOARD}'"
+    )
+    if not built:
+        return Places(0, 0)
     key = "platform, leaderboard, period, profile_id, shortcode"
     found = await _one(
         clickhouse,
@@ -86,12 +91,13 @@ async def _compare(clickhouse: ClickHouse, name: str, key: str, final: str) -> M
         )
         for side in (OF_EVENTS, OF_ROWS)
     ]
+    rows_of_events = int(sums[0]["rows"])
     if sums[0] == sums[1]:
-        return Mart(name, int(sums[0]["rows"]), 0, 0)
+        return Mart(name, rows_of_events, 0, 0)
     read = f"{name} {final}"
-    of_events = await _only_of(clickhouse, read, cells, OF_EVENTS, OF_ROWS)
-    of_rows = await _only_of(clickhouse, read, cells, OF_ROWS, OF_EVENTS)
-    return Mart(name, int(sums[0]["rows"]), of_events, of_rows, await _examples(clickhouse, read, key, columns))
+    of_events, of_rows = await _without_equal(clickhouse, read, cells)
+    examples = await _examples(clickhouse, read, key, columns) or await _examples_of_copies(clickhouse, read, key)
+    return Mart(name, rows_of_events, of_events, of_rows, examples)
 
 
 async def _columns(clickhouse: ClickHouse, name: str) -> Sequence[_Column]:
@@ -103,13 +109,17 @@ async def _columns(clickhouse: ClickHouse, name: str) -> Sequence[_Column]:
     return [_Column(each["name"], name.startswith("int_") and bool(each["is_set"])) for each in found]
 
 
-async def _only_of(clickhouse: ClickHouse, name: str, cells: str, side: str, other: str) -> int:
+async def _without_equal(clickhouse: ClickHouse, name: str, cells: str) -> tuple[int, int]:
+    """How many rows of each side have no equal on the other; a row that is there twice needs two."""
     found = await _one(
         clickhouse,
-        f"""SELECT count() AS rows FROM {side}.{name} WHERE cityHash64({cells}) NOT IN (
-            SELECT cityHash64({cells}) FROM {other}.{name})""",
+        f"""SELECT sum(greatest(more, 0)) AS of_events, sum(greatest(-more, 0)) AS of_rows FROM (
+            SELECT sum(side) AS more FROM (
+                SELECT cityHash64({cells}) AS row, 1 AS side FROM {OF_EVENTS}.{name}
+                UNION ALL SELECT cityHash64({cells}) AS row, -1 AS side FROM {OF_ROWS}.{name})
+            GROUP BY row)""",
     )
-    return int(found["rows"])
+    return int(found["of_events"]), int(found["of_rows"])
 
 
 async def _examples(clickhouse: ClickHouse, name: str, key: str, columns: Sequence[_Column]) -> Sequence[str]:
@@ -130,6 +140,21 @@ async def _examples(clickhouse: ClickHouse, name: str, key: str, columns: Sequen
     )
     found = [json.loads(row) for row in rows]
     return [f"{', '.join(each['keys'])}: {each['what']}" for each in found]
+
+
+async def _examples_of_copies(clickhouse: ClickHouse, name: str, key: str) -> Sequence[str]:
+    """Some keys that one side has more often, with the number of rows of each."""
+    keys = ", ".join(f"toString({column})" for column in key.split(", "))
+    rows = await clickhouse.rows(
+        f"""SELECT [{keys}] AS keys, countIf(side = 1) AS of_events, countIf(side = 2) AS of_rows FROM (
+            SELECT {key}, 1 AS side FROM {OF_EVENTS}.{name} UNION ALL SELECT {key}, 2 AS side FROM {OF_ROWS}.{name})
+        GROUP BY {key} HAVING of_events != of_rows LIMIT {_EXAMPLES}"""
+    )
+    found = [json.loads(row) for row in rows]
+    return [
+        f"{', '.join(each['keys'])}: {each['of_events']} rows of events, {each['of_rows']} of PostgreSQL's rows"
+        for each in found
+    ]
 
 
 async def _one(clickhouse: ClickHouse, query: str) -> Mapping[str, Any]:

@@ -42,9 +42,15 @@ async def build(clickhouse: ClickHouse, url: str, tables: Sequence[LegacyTable])
     for database in _SIDES:
         await clickhouse.command(f"DROP DATABASE IF EXISTS {database}")
     with tempfile.TemporaryDirectory(prefix="gcc-marts-") as folder:
-        async with asyncio.TaskGroup() as group:
-            for database in _SIDES:
-                group.create_task(_build(database, url, tables, Path(folder) / database))
+        failed: list[BaseException] = []
+        try:
+            async with asyncio.TaskGroup() as group:
+                for database in _SIDES:
+                    group.create_task(_build(database, url, tables, Path(folder) / database))
+        except* BuildFailed as both:
+            failed.extend(both.exceptions)
+        if failed:
+            raise failed[0]  # one side's output is enough to act on, and commands print no groups
 
 
 async def _build(database: str, url: str, tables: Sequence[LegacyTable], folder: Path) -> None:

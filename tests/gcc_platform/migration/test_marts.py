@@ -69,3 +69,45 @@ def compare(moving: Moving) -> list[marts.Mart]:
             return list(await marts.compare(clickhouse))
 
     return asyncio.run(again())
+
+
+def make(moving: Moving, table: str, of_events: str, of_rows: str) -> None:
+    """A mart of both sides with these values, each a tuple of SQL."""
+    for side, values in (("warehouse_events", of_events), ("warehouse_legacy", of_rows)):
+        owner(moving, f"DROP DATABASE IF EXISTS {side}")
+        owner(moving, f"CREATE DATABASE {side}")
+        owner(moving, f"CREATE TABLE {side}.{table} (id UInt64, word Nullable(String)) ENGINE = MergeTree ORDER BY id")
+        owner(moving, f"INSERT INTO {side}.{table} VALUES {values}")
+
+
+def test_a_row_that_one_side_has_twice_is_a_difference(moving: Moving) -> None:
+    make(moving, "mart_words", "(1, 'a'), (2, NULL), (2, NULL)", "(1, 'a'), (2, NULL)")
+    [mart] = compare(moving)
+    assert (mart.only_of_events, mart.only_of_rows) == (1, 0)
+    assert mart.examples == ["2: 2 rows of events, 1 of PostgreSQL's rows"]
+
+
+def test_a_value_that_is_null_on_one_side_is_a_difference(moving: Moving) -> None:
+    make(moving, "mart_words", "(1, 'a'), (2, NULL)", "(1, 'a'), (2, '')")
+    [mart] = compare(moving)
+    assert (mart.only_of_events, mart.only_of_rows, mart.examples) == (1, 1, ["2: word"])
+
+
+def test_leaderboards_that_were_not_built_have_no_places(moving: Moving) -> None:
+    make(moving, "mart_words", "(1, 'a')", "(1, 'a')")
+
+    async def count() -> marts.Places:
+        async with connected(moving.clickhouse_url, 60) as clickhouse:
+            return await marts.places(clickhouse)
+
+    assert asyncio.run(count()) == marts.Places(0, 0)
+
+
+def test_a_build_that_fails_is_one_error_with_the_end_of_dbts_output(
+    operator: Operator, moving: Moving, old: psycopg.Connection
+) -> None:
+    operator.run("init", "order_log")
+    operator.setting("DBT_CLICKHOUSE_CLUSTER", "nowhere")
+    output = operator.run("check", "order_log", "--level", "marts", code=1)
+    assert "error: dbt cannot build warehouse_" in output
+    assert "Database Error" in output
