@@ -46,9 +46,7 @@ async def compare_marts(
     end = until or datetime.now(UTC) - _SETTLED
     since = end - timedelta(days=days) if days else datetime.fromisoformat(EARLIEST)
     for table in tables:
-        report(f"mirroring {table.name}")
-        one = Mirror(servers.state, servers.old, servers.clickhouse, table, servers.database)
-        await one.catch_up(lambda: None)
+        await _mirror(servers, table, report)
     await cut.make(servers.clickhouse, Cut(since, end), tables)
     report("building the marts of both sides")
     await shadow_build.build(servers.clickhouse, servers.settings.clickhouse, tables)
@@ -59,3 +57,16 @@ async def compare_marts(
     for table in tables:
         await results.record(servers.state, table.name, [gate])
     return compared
+
+
+async def _mirror(servers: Servers, table: LegacyTable, report: Callable[[str], None]) -> None:
+    reported = False
+
+    def waiting() -> None:
+        nonlocal reported
+        if not reported:
+            report(f"{table.name}: waiting for the transactions that are under way in the old database")
+            reported = True
+
+    report(f"mirroring {table.name}")
+    await Mirror(servers.state, servers.old, servers.clickhouse, table, servers.database).catch_up(waiting)

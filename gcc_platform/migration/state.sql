@@ -114,6 +114,13 @@ CREATE TABLE IF NOT EXISTS migration.mirror (
     moved_at timestamptz NOT NULL DEFAULT now()
 );
 
+-- Rows that the mirror has passed and that are not final, in a table whose rows are updated.
+CREATE TABLE IF NOT EXISTS migration.mirror_unfinished (
+    legacy_table text NOT NULL,
+    id bigint NOT NULL,
+    PRIMARY KEY (legacy_table, id)
+);
+
 -- Events that the old tables cannot store, one by one, until one is stored after all.
 CREATE TABLE IF NOT EXISTS migration.unwritten (
     legacy_table text NOT NULL,

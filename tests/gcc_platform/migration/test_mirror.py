@@ -1,6 +1,7 @@
 """PostgreSQL's rows are mirrored once each, whoever wrote them, and none that commits late is missed."""
 
 import asyncio
+import multiprocessing
 from collections.abc import Mapping
 from pathlib import Path
 from uuid import uuid4
@@ -14,25 +15,27 @@ from gcc_platform.migration.mirror import Mirror
 from ingest_service.clickhouse.client import connected
 from tests.dbt_project import dbt
 from tests.gcc_platform.migration.moving import Moving
-from tests.gcc_platform.migration.operating import Operator
+from tests.gcc_platform.migration.operating import Operator, fill
 from tests.gcc_platform.migration.test_backfill import pairs, profile
-from tests.harness.running import query
+from tests.harness.running import eventually, query
 
 
-async def _mirror(moving: Moving, table: str, *, wait: bool) -> int | None:
+async def _mirror(moving: Moving, table: str, *, wait: bool, batch: int, most: int) -> int | None:
     async with (
         state.connected(moving.state_url) as own,
         legacy_database.reading(moving.legacy_url) as old,
         connected(moving.clickhouse_url, 60) as clickhouse,
     ):
         await state.create(own)
-        mirror = Mirror(own, old, clickhouse, LEGACY_TABLES[table], moving.database)
+        mirror = Mirror(own, old, clickhouse, LEGACY_TABLES[table], moving.database, batch, most)
         return await mirror.catch_up(lambda: None) if wait else await mirror.advance()
 
 
-def mirror(moving: Moving, table: str = "profile_log", *, wait: bool = True) -> int | None:
+def mirror(
+    moving: Moving, table: str = "profile_log", *, wait: bool = True, batch: int = 1000, most: int = 10_000
+) -> int | None:
     """The rows that were copied; None if some ids are not decided."""
-    return asyncio.run(_mirror(moving, table, wait=wait))
+    return asyncio.run(_mirror(moving, table, wait=wait, batch=batch, most=most))
 
 
 def mirrored(moving: Moving, columns: str = "count()", table: str = "profile_log") -> list[str]:
@@ -100,14 +103,45 @@ def test_the_warehouse_reads_the_named_tables_from_the_mirror(stack: Mapping[str
     assert "from `_legacy`.`profile_log_events`, `_e`.`post_log_events`" in output
 
 
-def test_rows_that_are_completed_later_are_mirrored_then(empty: Moving, old: psycopg.Connection) -> None:
-    for status in ("COMPLETE", "PROCESSING", "FAILED"):
+def scrape_requests(old: psycopg.Connection, *statuses: str) -> None:
+    for status in statuses:
         old.execute(
             "INSERT INTO scrape_request_log (platform, flow, status, scraped_at) VALUES ('X', 'f', %s, '2026-01-01')",
             [status],
         )
+
+
+def test_rows_that_are_completed_later_are_mirrored_then_and_the_others_not_again(
+    empty: Moving, old: psycopg.Connection
+) -> None:
+    scrape_requests(old, "COMPLETE", "PROCESSING", "PROCESSING", "FAILED")
     empty.prepare("scrape_request_log")
     assert mirror(empty, "scrape_request_log") == 2
-    old.execute("UPDATE scrape_request_log SET status = 'COMPLETE'")
-    mirror(empty, "scrape_request_log")
+    assert mirror(empty, "scrape_request_log") == 0
+    old.execute("UPDATE scrape_request_log SET status = 'COMPLETE' WHERE id = 2")
+    old.execute("DELETE FROM scrape_request_log WHERE id = 3")
+    assert mirror(empty, "scrape_request_log") == 1
     assert mirrored(empty, table="scrape_request_log") == ["3"]
+    assert empty.noted("SELECT count(*) FROM migration.mirror_unfinished") == [(0,)]
+
+
+def test_a_mirror_that_is_killed_goes_on_where_it_was(empty: Moving, old: psycopg.Connection) -> None:
+    fill(old, 3000)
+    worker = multiprocessing.get_context("spawn").Process(target=mirror, args=(empty,), kwargs={"batch": 20})
+    worker.start()
+    copied = "SELECT rows FROM migration.mirror"
+    eventually(lambda: [row for row in empty.noted(copied) if row[0] > 100], 60, "some batches are copied")
+    worker.kill()
+    worker.join()
+    [(before,)] = empty.noted(copied)
+    assert 100 < before < 3000
+    assert mirror(empty) == 3000 - before
+    assert mirrored(empty) == ["3000"]
+
+
+def test_a_look_is_bounded_so_that_other_tables_wait_for_none(empty: Moving, old: psycopg.Connection) -> None:
+    fill(old, 100)
+    assert mirror(empty, wait=False, batch=20, most=40) == 40
+    assert mirror(empty, wait=False, batch=20, most=40) == 40
+    assert mirror(empty, wait=True, batch=20, most=40) == 20
+    assert mirrored(empty) == ["100"]
