@@ -21,7 +21,7 @@ from gcc_platform.migration.tail import Tail
 from ingest_service.clickhouse.client import connected
 from tests.conftest import LEGACY
 from tests.gcc_platform.migration.moving import Moving
-from tests.gcc_platform.migration.test_commands import Operator
+from tests.gcc_platform.migration.operating import Operator
 from tests.gcc_platform.migration.test_tail import crawlers, ids, insert
 
 _SECONDS = 4.0
