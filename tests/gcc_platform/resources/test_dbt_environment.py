@@ -32,6 +32,7 @@ def test_every_part_of_both_urls_has_its_variable() -> None:
         "DBT_CLICKHOUSE_PASSWORD": "secret",
         "DBT_CLICKHOUSE_SECURE": "0",
         "DBT_CLICKHOUSE_CLUSTER": "",
+        "DBT_LEGACY_TABLES": "",
         "DBT_POSTGRES_HOST": "postgres",
         "DBT_POSTGRES_PORT": "5433",
         "DBT_POSTGRES_USER": "dbt",
