@@ -183,8 +183,9 @@ async def _landed(sides: Sides, event_id: UUID) -> AsyncIterator[Fact]:
     for row in map(json.loads, landed):
         copies = "" if int(row["copies"]) == 1 else f", {row['copies']} copies that are not merged yet"
         yield Fact(table.raw_table, f"event_timestamp {row['at']}, landed {row['landed']}{copies}")
-        async for fact in _batches(sides, row["at"], row["landed"]):
-            yield fact
+        if origin(event_id) is None:  # an old row's batch is its chunk's
+            async for fact in _batches(sides, row["at"], row["landed"]):
+                yield fact
     letters = await sides.clickhouse.rows(
         """SELECT letter_id, reason, detail, attempts FROM _e.dead_letter_events FINAL
         WHERE event_type = {type:String} AND toUUIDOrZero(JSONExtractString(body, 'event_id')) = {id:UUID}""",
