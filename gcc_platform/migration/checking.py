@@ -54,13 +54,7 @@ class TableCheck:
         if self.witness and not self.witness.agrees:
             return False
         late = all(each.cause == UNDER_WAY for day in self.days.values() for each in day.differences)
-        seen = self.witness is None or self.witness.agrees
-        return (
-            seen
-            and late
-            and not (self.totals and self.totals.mismatches)
-            and not (self.chunks and self.chunks.different)
-        )
+        return late and not (self.totals and self.totals.mismatches) and not (self.chunks and self.chunks.different)
 
 
 async def check_table(servers: Servers, table: LegacyTable, options: Options) -> TableCheck:
@@ -68,32 +62,23 @@ async def check_table(servers: Servers, table: LegacyTable, options: Options) ->
 
     Raises psycopg.Error, InsertFailed and ClickHouseUnavailable.
     """
-    today = datetime.now(UTC).date()
-    chunks, compared = None, None
+    today, sides = datetime.now(UTC).date(), servers.sides(table)
+    phase = await history.current(servers.state, table.name)
+    chunks, compared, witness = None, None, None
     days: Mapping[date, Day] = {}
     found: list[GateResult] = []
-    witness = None
     if options.rows:
         witness = await _witness(servers, table, today, options.days)
-        chunks = await rows.check(servers.state, servers.sides(table), deep=options.deep, everything=options.everything)
+        chunks = await rows.check(servers.state, sides, deep=options.deep, everything=options.everything)
         days = await _days(servers, table, today, options)
         found.append(await checked.rows_explained(servers.state, table))
         found.append(await checked.nothing_lost_before_the_broker(servers.state, table))
     if options.totals:
-        sides = servers.sides(table)
         compared = await daily_totals.compare(servers.state, sides, today, every_day=options.everything)
         found.append(checked.totals_agree(compared.mismatches, today))
-    found += await deciding.measure(await deciding.of_table(servers.measuring(table)))
+    found += await deciding.measure(servers.measuring(table), phase)
     await results.record(servers.state, table.name, found)
-    return TableCheck(
-        table.name,
-        chunks,
-        days,
-        compared,
-        witness,
-        found,
-        await history.current(servers.state, table.name),
-    )
+    return TableCheck(table.name, chunks, days, compared, witness, found, phase)
 
 
 async def check_series(servers: Servers, table: LegacyTable) -> TableCheck:

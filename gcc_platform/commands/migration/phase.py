@@ -3,20 +3,23 @@
 import getpass
 import json
 import sys
+from collections.abc import Callable, Coroutine
 from dataclasses import asdict
+from typing import Any
 
 import click
 
 from gcc_platform.commands.migration.servers import TABLE, with_servers
-from gcc_platform.migration import legacy_database
+from gcc_platform.migration import advancing, legacy_database
 from gcc_platform.migration.gates.drill import drill
 from gcc_platform.migration.gates.results import GateResult, record
 from gcc_platform.migration.legacy_tables import LEGACY_TABLES
-from gcc_platform.migration.phases import deciding
 from gcc_platform.migration.phases.deciding import Decision
 from gcc_platform.migration.phases.phase import Phase
 from gcc_platform.migration.servers import Servers
 from ingest_service.commands.errors import exit_on_error
+
+_Step = Callable[..., Coroutine[Any, Any, Decision]]
 
 _PHASE = click.argument("phase", type=click.Choice([phase.value for phase in Phase]))
 _DRY_RUN = click.option("--dry-run", is_flag=True, help="Only report what it would do. Nothing is recorded.")
@@ -39,7 +42,7 @@ def advance(name: str, phase: Phase, dry_run: bool, as_json: bool) -> None:
       gcc-platform migration advance profile_log dual
       gcc-platform migration advance profile_log verified --dry-run
     """
-    decision = with_servers(lambda servers: _advance(servers, name, Phase(phase), dry_run))
+    decision = _enter(advancing.advance, name, phase, dry_run)
     _print(decision, dry_run, as_json)
     sys.exit(1 if decision.red else 0)
 
@@ -66,27 +69,14 @@ def back(name: str, phase: Phase, only_drill: bool, dry_run: bool, as_json: bool
         result = with_servers(lambda servers: _drill(servers, name, dry_run))
         click.echo(json.dumps(asdict(result)) if as_json else f"{name}: {result.reason}")
         sys.exit(0 if result.passed else 1)
-    decision = with_servers(lambda servers: _back(servers, name, Phase(phase), dry_run))
+    decision = _enter(advancing.go_back, name, phase, dry_run)
     _print(decision, dry_run, as_json)
     sys.exit(1 if decision.red else 0)
 
 
-async def _advance(servers: Servers, name: str, phase: Phase, dry_run: bool) -> Decision:
-    settings, measuring = servers.settings, servers.measuring(LEGACY_TABLES[name])
-    decision = await deciding.advancing(
-        await deciding.of_table(measuring), phase, settings.days, settings.still_read_from_postgres
-    )
-    if not decision.red and not dry_run:
-        await deciding.enter(measuring, decision, getpass.getuser())
-    return decision
-
-
-async def _back(servers: Servers, name: str, phase: Phase, dry_run: bool) -> Decision:
-    measuring = servers.measuring(LEGACY_TABLES[name])
-    decision = await deciding.going_back(measuring, phase)
-    if not decision.red and not dry_run:
-        await deciding.enter(measuring, decision, getpass.getuser())
-    return decision
+def _enter(step: _Step, name: str, phase: Phase, dry_run: bool) -> Decision:
+    table, by = LEGACY_TABLES[name], getpass.getuser()
+    return with_servers(lambda servers: step(servers, table, Phase(phase), by, dry_run=dry_run))
 
 
 async def _drill(servers: Servers, name: str, dry_run: bool) -> GateResult:

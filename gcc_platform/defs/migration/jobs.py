@@ -5,8 +5,8 @@ import asyncio
 import dagster as dg
 
 from gcc_platform.defs.migration import keys
+from gcc_platform.migration.advancing import advance
 from gcc_platform.migration.legacy_tables import LEGACY_TABLES
-from gcc_platform.migration.phases import deciding
 from gcc_platform.migration.phases.deciding import Decision
 from gcc_platform.migration.phases.phase import Phase
 from gcc_platform.migration.servers import connect
@@ -91,14 +91,8 @@ def migration_advance() -> None:
 
 async def _decide(config: Step) -> Decision:
     async with connect(MigrationSettings()) as servers:
-        measuring = servers.measuring(LEGACY_TABLES[config.table])
-        settings = servers.settings
-        decision = await deciding.advancing(
-            await deciding.of_table(measuring), Phase(config.phase), settings.days, settings.still_read_from_postgres
-        )
-        if not decision.red and not config.dry_run:
-            await deciding.enter(measuring, decision, config.by)
-        return decision
+        table = LEGACY_TABLES[config.table]
+        return await advance(servers, table, Phase(config.phase), config.by, dry_run=config.dry_run)
 
 
 def _markdown(decision: Decision) -> str:

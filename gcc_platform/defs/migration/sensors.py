@@ -11,6 +11,7 @@ from gcc_platform.defs.reported import PASSED, REPEAT_SECONDS, Reported
 from gcc_platform.migration.gates import measured
 from gcc_platform.migration.gates.results import GateResult
 from gcc_platform.migration.phases import deciding
+from gcc_platform.migration.phases.phase import Phase
 from gcc_platform.migration.servers import connect
 from gcc_platform.migration.settings import MigrationSettings
 from gcc_platform.migration.status import TableStatus, status
@@ -60,10 +61,12 @@ def results(selected: AbstractSet[dg.AssetCheckKey]) -> Iterator[dg.AssetCheckRe
 async def _look() -> Sequence[_Seen]:
     """Every table whose backfill is planned, with the gates of its daemons."""
     async with connect(MigrationSettings()) as servers:
-        planned = {each.table: each for each in await status(servers.state)}
-        tables = await servers.tables(list(planned)) if planned else []
-        measuring = [await deciding.of_table(servers.measuring(table)) for table in tables]
-        return [(planned[each.table.name], await _measured(each)) for each in measuring]
+        seen = []
+        for each in await status(servers.state):
+            [table] = await servers.tables([each.table])
+            measuring = deciding.during(servers.measuring(table), Phase(each.phase))
+            seen.append((each, await _measured(measuring)))
+        return seen
 
 
 async def _measured(measuring: measured.Measuring) -> Sequence[GateResult]:

@@ -60,7 +60,7 @@ async def _events(sides: Sides, first: str, last: str) -> Sequence[bytes]:
     """The events of these times, as JSON objects, as the reverse writer reads them."""
     if not first:
         return []
-    columns = ", ".join(("event_id", "event_timestamp", "extra", *sides.table.columns))
+    columns = ", ".join(sides.table.event_columns)
     return await sides.clickhouse.rows(
         f"""SELECT {columns} FROM {sides.table.raw_table}
         WHERE event_timestamp BETWEEN toDateTime64({{first:String}}, 6, 'UTC')

@@ -1,19 +1,17 @@
 """Whether a table may enter a phase: every gate it needs, with its numbers; and the step itself."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from gcc_platform.migration.gates.gate import GATES, problem
-from gcc_platform.migration.gates.measured import MEASURES, Measuring
-from gcc_platform.migration.gates.results import GateResult, Standing, record, standings
+from gcc_platform.migration.gates.measured import MEASURES, REVERSE_CAUGHT_UP, Measuring
+from gcc_platform.migration.gates.results import GateResult, Standing, standings
 from gcc_platform.migration.phases import history
 from gcc_platform.migration.phases.phase import AFTER_ADVANCING, AFTER_GOING_BACK, Phase, rows_are_written
 from gcc_platform.migration.phases.required import REQUIRED
 from ingest_service.errors import UserError
-
-_REVERSE_LAG = timedelta(minutes=10)
 
 
 class WrongPhase(UserError):
@@ -57,15 +55,14 @@ class Decision:
         return {each.gate: {"passed": each.passed, "reason": each.reason} for each in self.gates}
 
 
-async def measure(measuring: Measuring) -> Sequence[GateResult]:
+def during(measuring: Measuring, phase: Phase) -> Measuring:
+    """The same, with what a phase says about the table's crawlers."""
+    return replace(measuring, rows_are_written=rows_are_written(phase))
+
+
+async def measure(measuring: Measuring, phase: Phase) -> Sequence[GateResult]:
     """The gates that can be measured now, all of them. Raises psycopg.Error and ClickHouseUnavailable."""
-    return [await each(measuring) for each in MEASURES.values()]
-
-
-async def of_table(measuring: Measuring) -> Measuring:
-    """The same, with what the table's phase says about its crawlers."""
-    phase = await history.current(measuring.state, measuring.table.name)
-    return Measuring(measuring.state, measuring.sides, rows_are_written(phase))
+    return [await each(during(measuring, phase)) for each in MEASURES.values()]
 
 
 async def advancing(measuring: Measuring, phase: Phase, days: float, still_read: Sequence[str] = ()) -> Decision:
@@ -78,6 +75,7 @@ async def advancing(measuring: Measuring, phase: Phase, days: float, still_read:
     if phase is not before.next:
         expected = f"the next one is {before.next}" if before.next else "there is no further one"
         raise WrongPhase(f"{table} is in the phase {before}: {expected}, not {phase}")
+    measuring = during(measuring, before)
     needed = REQUIRED[phase]
     stood, now = dict(await standings(state, table)), datetime.now(UTC)
     for gate in needed:
@@ -100,7 +98,7 @@ async def going_back(measuring: Measuring, phase: Phase) -> Decision:
         raise WrongPhase(f"{table} is in the phase {before}: {phase} is not before it")
     if rows_are_written(before):
         return Decision(table, before, phase, ())
-    found = await MEASURES["reverse_caught_up"](Measuring(measuring.state, measuring.sides, rows_are_written=False))
+    found = await MEASURES[REVERSE_CAUGHT_UP](during(measuring, before))
     gate = GATES[found.gate]
     return Decision(table, before, phase, [Judged(gate.name, gate.meaning, found.reason, found.passed)])
 
@@ -110,13 +108,6 @@ async def enter(measuring: Measuring, decision: Decision, entered_by: str) -> No
     await history.enter(
         measuring.state, decision.table, decision.came_from, decision.phase, entered_by, decision.evidence()
     )
-
-
-async def measure_and_record(measuring: Measuring) -> Sequence[GateResult]:
-    """Measure the gates of a table, and keep what they found. Raises psycopg.Error and ClickHouseUnavailable."""
-    found = await measure(await of_table(measuring))
-    await record(measuring.state, measuring.table.name, found)
-    return found
 
 
 def _with(standing: Standing | None, result: GateResult, now: datetime) -> Standing:

@@ -18,8 +18,6 @@ from ingest_service.clickhouse.client import ClickHouse
 OVERLAP = timedelta(minutes=10)
 """Longer than inserts may take, and clocks of ClickHouse's servers differ."""
 
-_COLUMNS = ("event_id", "event_timestamp", "extra")
-
 
 def overlap(insert_seconds: float) -> timedelta:
     """How long after its insert_timestamp a row may become visible, with inserts that may take this long.
@@ -97,7 +95,7 @@ class Arrivals:
             at, after = last["event_timestamp"], last["event_id"]
 
     async def _select(self, condition: str, parameters: dict[str, object]) -> list[bytes]:
-        columns = ", ".join((*_COLUMNS, *self.table.columns))
+        columns = ", ".join(self.table.event_columns)
         return await self.clickhouse.rows(
             f"SELECT {columns} FROM {self.table.raw_table} WHERE {condition} "
             "SETTINGS date_time_output_format = 'simple'",
