@@ -56,6 +56,11 @@ class TableStatus:
     """Those whose newest result is red, by name; not every phase needs each of them."""
 
     @property
+    def is_series(self) -> bool:
+        """Whether it is a table of series: it has neither a tail nor phases."""
+        return self.table in SERIES_TABLES
+
+    @property
     def broken_gates(self) -> Sequence[str]:
         """The red gates that the table had to pass to be where it is."""
         return [gate for gate in REQUIRED[Phase(self.phase)] if gate in self.red_gates]

@@ -10,6 +10,7 @@ from gcc_platform.defs.migration import gates, keys, status_asset
 from gcc_platform.defs.reported import PASSED, REPEAT_SECONDS, Reported
 from gcc_platform.migration.gates import measured
 from gcc_platform.migration.gates.results import GateResult
+from gcc_platform.migration.legacy_tables import LEGACY_TABLES
 from gcc_platform.migration.phases import deciding
 from gcc_platform.migration.phases.phase import Phase
 from gcc_platform.migration.servers import connect
@@ -59,14 +60,11 @@ def results(selected: AbstractSet[dg.AssetCheckKey]) -> Iterator[dg.AssetCheckRe
 
 
 async def _look() -> Sequence[_Seen]:
-    """Every table whose backfill is planned, with the gates of its daemons."""
+    """Every log whose backfill is planned, with the gates of its daemons."""
     async with connect(MigrationSettings()) as servers:
-        seen = []
-        for each in await status(servers.state):
-            [table] = await servers.tables([each.table])
-            measuring = deciding.during(servers.measuring(table), Phase(each.phase))
-            seen.append((each, await _measured(measuring)))
-        return seen
+        logs = [each for each in await status(servers.state) if not each.is_series]
+        measuring = [deciding.during(servers.measuring(LEGACY_TABLES[each.table]), Phase(each.phase)) for each in logs]
+        return [(each, await _measured(where)) for each, where in zip(logs, measuring, strict=True)]
 
 
 async def _measured(measuring: measured.Measuring) -> Sequence[GateResult]:

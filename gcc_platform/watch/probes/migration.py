@@ -37,7 +37,7 @@ def alerts(found: Sequence[TableStatus]) -> Iterator[Alert]:
     """What is wrong with the migration of these tables."""
     for each in found:
         phase = Phase(each.phase)
-        if phase is Phase.DONE:
+        if phase is Phase.DONE or each.is_series:
             continue
         gap, lag, reverse = each.oldest_gap_seconds or 0, each.tail_lag_seconds or 0, each.reverse_lag_seconds
         if lag > _SILENCE_SECONDS or gap > _OLDEST_GAP_SECONDS:
@@ -65,7 +65,7 @@ def _shown(each: TableStatus) -> MovingTable:
         each.rows_per_second,
         each.seconds_left,
         each.tail_rows,
-        each.tail_lag_seconds,
+        None if each.is_series else each.tail_lag_seconds,
         each.reverse_rows,
         each.reverse_lag_seconds,
         sum(each.open_differences.values()),

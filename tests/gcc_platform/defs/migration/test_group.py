@@ -119,7 +119,7 @@ def test_the_sensor_reports_lags_and_the_status_once_until_something_changes(
 ) -> None:
     fill(old, 10)
     operator.run("init", TABLE)
-    operator.run("backfill", TABLE)
+    operator.run("backfill", TABLE, "insta_account_ts")
     operator.run("tail", TABLE, "--once")
     operator.run("reverse", TABLE, "--once")
 

@@ -28,6 +28,21 @@ def test_a_server_that_is_away_is_no_finding_of_the_migration() -> None:
     assert asyncio.run(migration.look("postgresql://nobody@127.0.0.1:1/x")) == Seen(complete=False)
 
 
+def test_a_table_of_series_has_no_tail_that_could_be_late(
+    operator: Operator,  # noqa: F811
+    moving: Moving,  # noqa: F811
+    old: psycopg.Connection,
+) -> None:
+    fill(old, 10)
+    operator.run("init", "profile_log")
+    operator.run("backfill", "profile_log", "insta_account_ts")
+    moving.note("UPDATE migration.tail SET looked_at = now() - interval '11 minutes'")
+    assert [(each.table, each.tail_lag_seconds is None) for each in look(moving).tables] == [
+        ("profile_log", False), ("insta_account_ts", True),
+    ]  # fmt: skip
+    assert firing(moving) == [("MigrationTailLate", {"table": "profile_log"})]
+
+
 def test_tables_are_shown_and_daemons_that_stopped_and_red_gates_are_reported(
     operator: Operator,  # noqa: F811
     moving: Moving,  # noqa: F811
