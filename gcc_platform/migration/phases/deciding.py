@@ -7,7 +7,7 @@ from typing import Any
 
 from gcc_platform.migration.gates.gate import GATES, problem
 from gcc_platform.migration.gates.measured import MEASURES, REVERSE_CAUGHT_UP, Measuring
-from gcc_platform.migration.gates.results import GateResult, Standing, standings
+from gcc_platform.migration.gates.results import STALE, GateResult, Standing, standings
 from gcc_platform.migration.phases import history
 from gcc_platform.migration.phases.phase import AFTER_ADVANCING, AFTER_GOING_BACK, Phase, rows_are_written
 from gcc_platform.migration.phases.required import REQUIRED
@@ -111,8 +111,8 @@ async def enter(measuring: Measuring, decision: Decision, entered_by: str) -> No
 
 
 def _with(standing: Standing | None, result: GateResult, now: datetime) -> Standing:
-    """How a gate would stand with a new result."""
-    since = standing.green_since if standing else None
+    """How a gate would stand with a new result: a pause before it ends a green period, as between two others."""
+    since = standing.green_since if standing and now - standing.at <= STALE else None
     return Standing(result, now, (since or now) if result.passed else None)
 
 

@@ -208,6 +208,18 @@ def test_a_gate_counts_after_days_without_a_red_result_or_a_pause(ready: Operato
     advance(ready, "verified", red=["totals_agree", "rows_explained"])
 
 
+def test_a_gate_that_is_measured_after_a_pause_is_green_since_then_only(ready: Operator, moving: Moving) -> None:
+    ready.setting("GCC_MIGRATION_DAYS", "7")
+    columns = "legacy_table, gate, at - n * interval '1 day', passed, reason, detail"
+    nights = "migration.gate_results, generate_series(1, 10) AS n"
+    moving.note(f"INSERT INTO migration.gate_results SELECT {columns} FROM {nights}")
+    moving.note(
+        "DELETE FROM migration.gate_results WHERE gate = 'backfill_sealed' AND at > now() - interval '47 hours'"
+    )
+    found = advance(ready, "verified", red=["backfill_sealed"])
+    assert "green for 0.0 of 7 days" in str(found)
+
+
 def test_results_that_are_older_than_a_night_do_not_count(ready: Operator, moving: Moving) -> None:
     moving.note("UPDATE migration.gate_results SET at = at - interval '2 days' WHERE gate = 'marts_agree'")
     found = advance(ready, "verified", red=["marts_agree"])
