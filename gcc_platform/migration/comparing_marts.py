@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from gcc_platform.migration.gates import checked, results
+from gcc_platform.migration.horizon import reported_once
 from gcc_platform.migration.legacy_table import EARLIEST, LegacyTable
 from gcc_platform.migration.mirror import Mirror
 from gcc_platform.migration.parity import cut, marts, shadow_build
@@ -46,7 +47,9 @@ async def compare_marts(
     end = until or datetime.now(UTC) - _SETTLED
     since = end - timedelta(days=days) if days else datetime.fromisoformat(EARLIEST)
     for table in tables:
-        await _mirror(servers, table, report)
+        report(f"mirroring {table.name}")
+        mirror = Mirror(servers.state, servers.old, servers.clickhouse, table, servers.database)
+        await mirror.catch_up(reported_once(table.name, report))
     await cut.make(servers.clickhouse, Cut(since, end), tables)
     report("building the marts of both sides")
     await shadow_build.build(servers.clickhouse, servers.settings.clickhouse, tables)
@@ -57,16 +60,3 @@ async def compare_marts(
     for table in tables:
         await results.record(servers.state, table.name, [gate])
     return compared
-
-
-async def _mirror(servers: Servers, table: LegacyTable, report: Callable[[str], None]) -> None:
-    reported = False
-
-    def waiting() -> None:
-        nonlocal reported
-        if not reported:
-            report(f"{table.name}: waiting for the transactions that are under way in the old database")
-            reported = True
-
-    report(f"mirroring {table.name}")
-    await Mirror(servers.state, servers.old, servers.clickhouse, table, servers.database).catch_up(waiting)

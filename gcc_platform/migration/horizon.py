@@ -5,6 +5,7 @@ has not committed is in a transaction that began before. So ids taken before the
 decided. (Sound while ids are taken in the transaction that inserts the row, and while the sequence's CACHE is 1.)
 """
 
+from collections.abc import Callable
 from datetime import datetime
 
 from gcc_platform.migration.postgres import Connection
@@ -53,3 +54,14 @@ async def horizon(connection: Connection) -> datetime:
     assert found is not None
     began: datetime = found[0]
     return began
+
+
+def reported_once(table: str, report: Callable[[str], None]) -> Callable[[], None]:
+    """A callback for those who wait until a table's ids are decided: its first call reports what they wait for."""
+    pending = [f"{table}: waiting for the transactions that are under way in the old database"]
+
+    def waiting() -> None:
+        if pending:
+            report(pending.pop())
+
+    return waiting

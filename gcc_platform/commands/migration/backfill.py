@@ -11,7 +11,7 @@ from gcc_platform.commands.migration.servers import TABLES_AND_SERIES, with_serv
 from gcc_platform.migration.backfill import Backfill, plan
 from gcc_platform.migration.chunks import Chunk, Outcome
 from gcc_platform.migration.copied_rows import Pace
-from gcc_platform.migration.legacy_table import LegacyTable
+from gcc_platform.migration.horizon import reported_once
 from gcc_platform.migration.series_rows import is_log_brought
 from gcc_platform.migration.servers import Servers
 from gcc_platform.migration.status import TableStatus, status
@@ -46,7 +46,8 @@ async def _run(servers: Servers, names: Sequence[str], workers: int, rate: float
     logs, series = await servers.tables_and_series(names)
     tables = [*logs, *series]
     for table in tables:
-        await _plan(servers, table)
+        undecided = reported_once(table.name, lambda line: click.echo(line, err=True))
+        await plan(servers.old, servers.state, table, servers.settings.chunk_rows, undecided)
     before = {each.table: each for each in await status(servers.state)}
     with _progress() as progress:
         bars = {
@@ -78,18 +79,6 @@ async def _run(servers: Servers, names: Sequence[str], workers: int, rate: float
 
 def _failure(status_: TableStatus) -> str:
     return f"{status_.table}: {status_.failed} of {status_.chunks} chunks failed: {status_.error}"
-
-
-async def _plan(servers: Servers, table: LegacyTable) -> None:
-    reported = False
-
-    def waiting() -> None:
-        nonlocal reported
-        if not reported:
-            click.echo(f"{table.name}: waiting for the transactions that are under way in the old database", err=True)
-            reported = True
-
-    await plan(servers.old, servers.state, table, servers.settings.chunk_rows, waiting)
 
 
 def _progress() -> Progress:

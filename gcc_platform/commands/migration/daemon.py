@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 
 import psycopg
 import structlog
@@ -21,6 +22,28 @@ Look = Callable[[], Awaitable[None]]
 _RETRY = Backoff(first=1.0, most=30.0)
 _AWAY = (PostgresUnavailable, psycopg.Error, InsertFailed, ClickHouseUnavailable)
 _log = structlog.get_logger()
+
+
+@dataclass
+class Preparation:
+    """What a table needs before a daemon looks at it. It is asked for until it is there; its absence is logged once."""
+
+    command: str
+    """Brings it."""
+    _prepared: set[str] = field(default_factory=set)
+    _logged: set[str] = field(default_factory=set)
+
+    async def is_there(self, table: str, ask: Callable[[], Awaitable[bool]]) -> bool:
+        """Whether the table is prepared, by this question. Raises what the question raises."""
+        if table in self._prepared:
+            return True
+        if await ask():
+            self._prepared.add(table)
+            return True
+        if table not in self._logged:
+            self._logged.add(table)
+            _log.warning("waiting for a table to be prepared", table=table, command=self.command)
+        return False
 
 
 def run(

@@ -2,16 +2,16 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 import click
 import structlog
 
 from gcc_platform.commands.migration import daemon
-from gcc_platform.commands.migration.daemon import Look
+from gcc_platform.commands.migration.daemon import Look, Preparation
 from gcc_platform.commands.migration.servers import TABLES
 from gcc_platform.migration import legacy_database
-from gcc_platform.migration.legacy_table import LegacyTable
-from gcc_platform.migration.postgres import Connection
+from gcc_platform.migration.legacy_database import has_index
 from gcc_platform.migration.reverse.arrivals import Arrivals, overlap
 from gcc_platform.migration.reverse.refusals import TableRefuses
 from gcc_platform.migration.reverse.writer import ReverseWriter
@@ -54,14 +54,13 @@ async def _opened(servers: Servers, names: Sequence[str], *, once: bool) -> Asyn
             if not table.is_queue
         ]
         tried: set[str] = set()
-
-        waiting: set[str] = set()
+        indexed = Preparation("gcc-platform migration init")
 
         async def look() -> None:
             """A table that refuses keeps no other one from its rows."""
             refusals = []
             for each in writers:
-                if not once and not await _is_prepared(old, each.table, waiting):
+                if not once and not await indexed.is_there(each.table.name, partial(has_index, old, each.table)):
                     continue
                 try:
                     done = await each.poll()
@@ -77,14 +76,3 @@ async def _opened(servers: Servers, names: Sequence[str], *, once: bool) -> Asyn
                 raise refusals[0]
 
         yield look
-
-
-async def _is_prepared(old: Connection, table: LegacyTable, waiting: set[str]) -> bool:
-    """Whether rows can be inserted once, which takes the index. Logs once for each table that lacks it."""
-    if await legacy_database.has_index(old, table):
-        waiting.discard(table.name)
-        return True
-    if table.name not in waiting:
-        waiting.add(table.name)
-        _log.warning("waiting for gcc-platform migration init to prepare the table", table=table.name)
-    return False

@@ -2,15 +2,16 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 import click
 import structlog
 
 from gcc_platform.commands.migration import daemon
-from gcc_platform.commands.migration.daemon import Look
+from gcc_platform.commands.migration.daemon import Look, Preparation
 from gcc_platform.commands.migration.servers import TABLES
-from gcc_platform.migration import chunks, horizon, legacy_database
-from gcc_platform.migration.legacy_table import LegacyTable
+from gcc_platform.migration import horizon, legacy_database
+from gcc_platform.migration.chunks import is_planned
 from gcc_platform.migration.mirror import Mirror
 from gcc_platform.migration.servers import Servers
 from gcc_platform.migration.slot import Slot
@@ -56,7 +57,7 @@ async def _opened(servers: Servers, names: Sequence[str], *, with_slot: bool) ->
         by_slot = [
             each
             for each in tails
-            if with_slot and each.table.complete is None and await chunks.is_planned(servers.state, each.table.name)
+            if with_slot and each.table.complete is None and await is_planned(servers.state, each.table.name)
         ]
         by_gaps = [each for each in tails if each not in by_slot]
         slot = SlotTail(servers.state, Slot(control, [each.table for each in by_slot]), by_slot) if by_slot else None
@@ -68,13 +69,13 @@ async def _opened(servers: Servers, names: Sequence[str], *, with_slot: bool) ->
             for each in tails
             if each.table.name in servers.settings.still_read_from_postgres
         ]
-        waiting: set[str] = set()
+        planned = Preparation("gcc-platform migration backfill")
 
         async def look() -> None:
             while slot and (taken := await slot.poll()):
                 _log.info("rows taken", by="slot", rows=taken)
             for each in by_gaps:
-                if not await _is_planned(servers, each.table, waiting):
+                if not await planned.is_there(each.table.name, partial(is_planned, servers.state, each.table.name)):
                     continue
                 while taken := await each.poll():
                     _log.info("rows taken", table=each.table.name, rows=taken)
@@ -83,14 +84,3 @@ async def _opened(servers: Servers, names: Sequence[str], *, with_slot: bool) ->
                     _log.info("rows mirrored", table=mirror.table.name, rows=copied)
 
         yield look
-
-
-async def _is_planned(servers: Servers, table: LegacyTable, waiting: set[str]) -> bool:
-    """Whether the tail has a beginning: where the backfill ends. Logs once for each table that it has none."""
-    if await chunks.is_planned(servers.state, table.name):
-        waiting.discard(table.name)
-        return True
-    if table.name not in waiting:
-        waiting.add(table.name)
-        _log.warning("waiting for gcc-platform migration backfill to plan the table", table=table.name)
-    return False

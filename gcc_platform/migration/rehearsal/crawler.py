@@ -15,43 +15,14 @@ import threading
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar, TextIO
+from typing import TextIO
 
-from sqlalchemy import BigInteger, DateTime, String, create_engine
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy import create_engine
+from sqlalchemy.orm import Session
 
-from ingest_service.publisher.dual_write import Published, publish_commits
+from gcc_platform.migration.rehearsal.log_models import PostLog, ProfileLog
+from ingest_service.publisher.dual_write import publish_commits
 from ingest_service.publisher.thread_publisher import ThreadPublisher
-
-
-class _Base(DeclarativeBase):
-    pass
-
-
-class _Snapshot:
-    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    platform: Mapped[str] = mapped_column(String)
-    profile_id: Mapped[str] = mapped_column(String)
-    metrics: Mapped[Any] = mapped_column(JSONB)
-    dimensions: Mapped[Any] = mapped_column(JSONB)
-    source: Mapped[str] = mapped_column(String)
-    timestamp: Mapped[datetime] = mapped_column(DateTime)
-
-
-class ProfileLog(_Snapshot, _Base, Published):
-    """As the company's model was, with the mixin of the SDK."""
-
-    __tablename__ = "profile_log"
-    EVENT_TYPE: ClassVar[str] = "profile_log"
-
-
-class PostLog(_Snapshot, _Base, Published):
-    """As the company's model was, with the mixin of the SDK."""
-
-    __tablename__ = "post_log"
-    EVENT_TYPE: ClassVar[str] = "post_log"
-    platform_post_id: Mapped[str] = mapped_column(String)
 
 
 class Crawler:

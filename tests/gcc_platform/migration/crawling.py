@@ -7,44 +7,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import BigInteger, DateTime, String, create_engine
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy import create_engine
+from sqlalchemy.orm import Session
 
+from gcc_platform.migration.rehearsal.log_models import PostLog, ProfileLog
 from ingest_service.publisher.dual_write import Emit, Published, publish_commits
 from ingest_service.publisher.legacy_writes import LegacyWrites
 
 BOTH, EVENTS, ROWS = LegacyWrites.BOTH, LegacyWrites.EVENTS, LegacyWrites.ROWS
 _ROLLED_BACK = 0.1
 _PAUSE_SECONDS = 0.03
-
-
-class Base(DeclarativeBase):
-    pass
-
-
-class _Log(Published):
-    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    platform: Mapped[str] = mapped_column(String)
-    profile_id: Mapped[str] = mapped_column(String)
-    metrics: Mapped[Any] = mapped_column(JSONB)
-    dimensions: Mapped[Any] = mapped_column(JSONB)
-    source: Mapped[str] = mapped_column(String)
-    timestamp: Mapped[datetime] = mapped_column(DateTime)
-
-
-class ProfileLog(Base, _Log):
-    __tablename__ = "profile_log"
-    EVENT_TYPE: ClassVar[str] = "profile_log"
-
-
-class PostLog(Base, _Log):
-    __tablename__ = "post_log"
-    EVENT_TYPE: ClassVar[str] = "post_log"
-    platform_post_id: Mapped[str] = mapped_column(String)
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,10 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import psycopg
-import pytest
 
 from gcc_platform.migration.identity import Origin
 from gcc_platform.migration.legacy_table import Database
@@ -100,11 +98,6 @@ def test_a_post_has_the_profile_that_its_log_names_and_is_rejected_without_one(
     assert moving.noted("SELECT legacy_table, id, reason FROM migration.rejected") == [
         ("insta_post_ts", 2, "missing_field")
     ]
-
-
-@pytest.fixture
-def operator(raw_tables: Mapping[str, str], moving: Moving, tmp_path: Path) -> Operator:
-    return Operator({**raw_tables, "GCC_LEGACY_URL": moving.legacy_url}, tmp_path)
 
 
 def test_series_are_brought_after_their_logs_and_both_checks_stay_equal(

@@ -16,10 +16,11 @@ from typing import Any
 import psycopg
 import pytest
 
+from gcc_platform.migration.rehearsal.log_models import PostLog, ProfileLog
 from ingest_service.publisher.dual_write import Published
 from ingest_service.publisher.thread_publisher import ThreadPublisher
 from tests.conftest import NAMES
-from tests.gcc_platform.migration.crawling import BOTH, EVENTS, ROWS, Crawlers, PostLog, ProfileLog, Snapshot
+from tests.gcc_platform.migration.crawling import BOTH, EVENTS, ROWS, Crawlers, Snapshot
 from tests.gcc_platform.migration.moving import Moving
 from tests.harness import emptied
 from tests.harness.running import eventually, run, service

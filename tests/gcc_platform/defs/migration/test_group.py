@@ -8,7 +8,6 @@ import pytest
 
 from gcc_platform.defs.migration import group, keys, sensors
 from gcc_platform.migration.legacy_tables import LEGACY_TABLES
-from tests.gcc_platform.migration.conftest import moving, operator  # noqa: F401  fixtures
 from tests.gcc_platform.migration.moving import Moving
 from tests.gcc_platform.migration.operating import Operator, fill
 
@@ -18,7 +17,7 @@ TABLE = "profile_log"
 @pytest.fixture
 def defs(
     raw_tables: Mapping[str, str],
-    moving: Moving,  # noqa: F811
+    moving: Moving,
     monkeypatch: pytest.MonkeyPatch,
 ) -> dg.Definitions:
     for name, value in {**raw_tables, "GCC_LEGACY_URL": moving.legacy_url, "GCC_MIGRATION_CHUNK_ROWS": "500"}.items():
@@ -60,7 +59,7 @@ def test_every_old_table_has_its_steps_in_the_order_of_the_flow(defs: dg.Definit
 def test_the_backfill_goes_on_slice_by_slice_and_the_night_seals_it(
     defs: dg.Definitions,
     instance: dg.DagsterInstance,
-    operator: Operator,  # noqa: F811
+    operator: Operator,
     old: psycopg.Connection,
 ) -> None:
     fill(old, 1400)
@@ -82,8 +81,8 @@ def test_the_backfill_goes_on_slice_by_slice_and_the_night_seals_it(
 def test_a_red_gate_fails_the_night_with_its_numbers_and_refuses_the_next_phase(
     defs: dg.Definitions,
     instance: dg.DagsterInstance,
-    operator: Operator,  # noqa: F811
-    moving: Moving,  # noqa: F811
+    operator: Operator,
+    moving: Moving,
     old: psycopg.Connection,
 ) -> None:
     fill(old, 600)
@@ -113,8 +112,8 @@ def test_a_red_gate_fails_the_night_with_its_numbers_and_refuses_the_next_phase(
 def test_the_sensor_reports_lags_and_the_status_once_until_something_changes(
     defs: dg.Definitions,
     instance: dg.DagsterInstance,
-    operator: Operator,  # noqa: F811
-    moving: Moving,  # noqa: F811
+    operator: Operator,
+    moving: Moving,
     old: psycopg.Connection,
 ) -> None:
     fill(old, 10)

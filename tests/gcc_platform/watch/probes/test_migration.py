@@ -7,20 +7,19 @@ import psycopg
 
 from gcc_platform.watch.probes import migration
 from gcc_platform.watch.seen import Seen
-from tests.gcc_platform.migration.conftest import moving, operator  # noqa: F401  fixtures
 from tests.gcc_platform.migration.moving import Moving
 from tests.gcc_platform.migration.operating import Operator, fill
 
 
-def look(moving: Moving) -> Seen:  # noqa: F811
+def look(moving: Moving) -> Seen:
     return asyncio.run(migration.look(moving.state_url))
 
 
-def firing(moving: Moving) -> list[tuple[str, Mapping[str, str]]]:  # noqa: F811
+def firing(moving: Moving) -> list[tuple[str, Mapping[str, str]]]:
     return [(alert.kind.name, alert.about) for alert in look(moving).alerts]
 
 
-def test_before_the_preparation_there_is_nothing_to_see(moving: Moving) -> None:  # noqa: F811
+def test_before_the_preparation_there_is_nothing_to_see(moving: Moving) -> None:
     assert look(moving) == Seen()
 
 
@@ -29,8 +28,8 @@ def test_a_server_that_is_away_is_no_finding_of_the_migration() -> None:
 
 
 def test_a_table_of_series_has_no_tail_that_could_be_late(
-    operator: Operator,  # noqa: F811
-    moving: Moving,  # noqa: F811
+    operator: Operator,
+    moving: Moving,
     old: psycopg.Connection,
 ) -> None:
     fill(old, 10)
@@ -44,8 +43,8 @@ def test_a_table_of_series_has_no_tail_that_could_be_late(
 
 
 def test_tables_are_shown_and_daemons_that_stopped_and_red_gates_are_reported(
-    operator: Operator,  # noqa: F811
-    moving: Moving,  # noqa: F811
+    operator: Operator,
+    moving: Moving,
     old: psycopg.Connection,
 ) -> None:
     fill(old, 900)
