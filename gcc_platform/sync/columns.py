@@ -29,6 +29,7 @@ class Column:
     postgres_type: str
     expression: str
     """ClickHouse SQL whose text is the column's value for PostgreSQL."""
+    clickhouse_type: str = "String"
 
 
 _SAME_TEXT = {
@@ -83,7 +84,7 @@ def column(mart: str, name: str, clickhouse_type: str) -> Column:
     if found is None:
         raise UnsupportedColumn(mart, name, clickhouse_type)
     postgres_type, expression = found
-    return Column(name, postgres_type, expression)
+    return Column(name, postgres_type, expression, clickhouse_type)
 
 
 def _bare(clickhouse_type: str) -> str:

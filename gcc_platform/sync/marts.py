@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gcc_platform.resources.clickhouse import quoted
 from ingest_service.errors import UserError
 
 _INDEXES: Mapping[str, tuple[tuple[str, ...], ...]] = {
@@ -37,6 +38,18 @@ class Mart:
     """The columns of each further index, in order."""
     database: str = "warehouse"
     description: str = ""
+    rows_of: str = ""
+    """The table that has the mart's rows, one for one, if the mart is a view over it (meta.rows_of)."""
+
+    @property
+    def table(self) -> str:
+        """The table in ClickHouse that has the mart's rows."""
+        return self.rows_of or self.name
+
+    @property
+    def source(self) -> str:
+        """The same, quoted, with its database."""
+        return f"{quoted(self.database)}.{quoted(self.table)}"
 
 
 def marts_of(manifest: Mapping[str, Any]) -> list[Mart]:
@@ -52,7 +65,8 @@ def _mart(manifest: Mapping[str, Any], model: Mapping[str, Any]) -> Mart:
     grain = model["config"]["meta"].get("grain") or _tested_grain(manifest, model["unique_id"])
     if not grain:
         raise NoGrain(name)
-    return Mart(name, tuple(grain), _INDEXES.get(name, ()), model["schema"], model["description"])
+    rows_of = str(model["config"]["meta"].get("rows_of", ""))
+    return Mart(name, tuple(grain), _INDEXES.get(name, ()), model["schema"], model["description"], rows_of)
 
 
 def _tested_grain(manifest: Mapping[str, Any], model_id: str) -> list[str]:

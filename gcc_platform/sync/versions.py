@@ -1,8 +1,10 @@
 """The versions of a mart: the tables behind its served view, the lock on building one, and dropping old ones."""
 
 import re
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import LiteralString
 
 import psycopg
@@ -13,6 +15,11 @@ from ingest_service.errors import UserError
 _DROP_LOCK_TIMEOUT = "100ms"
 _VERSION = r"\d{12}[0-9a-f]{4}"
 _SCHEMAS: tuple[LiteralString, ...] = ("serving", "serving_data")
+
+
+def new_version() -> str:
+    """A new version's name: its time, then a random suffix. Names sort by time."""
+    return f"{datetime.now(UTC):%y%m%d%H%M%S}{secrets.token_hex(2)}"
 
 
 def table_name(mart: str, version: str) -> str:
@@ -52,7 +59,7 @@ def mart_lock(postgres: psycopg.Connection, mart: str) -> Iterator[None]:
 
 
 def drop_old_versions(postgres: psycopg.Connection, mart: str) -> list[str]:
-    """Drop the versions that the mart's view does not read. Returns those that a reader still has locked.
+    """Drop the versions that no view reads and no sync will serve. Returns those that a reader still has locked.
 
     This never waits for a reader: the next sync drops what remains.
     """
@@ -65,6 +72,7 @@ def _old_versions(postgres: psycopg.Connection, mart: str) -> list[str]:
         SELECT tables.relname
         FROM pg_class AS tables
         WHERE tables.relnamespace = 'serving_data'::regnamespace AND tables.relkind = 'r' AND tables.relname ~ %s
+          AND NOT EXISTS (SELECT FROM serving_data.builds WHERE table_name = tables.relname)
           AND NOT EXISTS (
             SELECT FROM pg_depend JOIN pg_rewrite ON pg_rewrite.oid = pg_depend.objid
             WHERE pg_depend.classid = 'pg_rewrite'::regclass AND pg_depend.refobjid = tables.oid
@@ -81,6 +89,7 @@ def _dropped(postgres: psycopg.Connection, table: str) -> bool:
         with postgres.transaction():
             postgres.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(_DROP_LOCK_TIMEOUT))
             postgres.execute(sql.SQL("DROP TABLE serving_data.{}").format(sql.Identifier(table)))
+            postgres.execute("DELETE FROM serving_data.key_ranges WHERE table_name = %s", (table,))
     except psycopg.errors.LockNotAvailable:
         return False
     return True

@@ -10,7 +10,7 @@ from clickhouse_connect.driver.client import Client
 from gcc_platform.resources.clickhouse import ClickHouse
 from gcc_platform.sync.columns import UnsupportedColumn, column
 from gcc_platform.sync.marts import Mart
-from gcc_platform.sync.snapshot import new_version, sync
+from gcc_platform.sync.syncing import sync
 
 NASTY = [
     # type in ClickHouse, the value's SQL, type in PostgreSQL
@@ -61,7 +61,7 @@ def test_a_value_arrives_as_it_is(
 ) -> None:
     mart = make_mart(f"id Int32, v {clickhouse_type}", f"1, {value}")
 
-    sync(source, target, mart, new_version())
+    sync(source, target, mart)
 
     [(expected,)] = warehouse.query(f"SELECT v FROM warehouse.{mart.name}", tz_mode="aware").result_rows
     [(arrived, its_type)] = target.execute(
@@ -75,7 +75,7 @@ def test_a_value_arrives_as_it_is(
 def test_nan_stays_nan(source: ClickHouse, target: psycopg.Connection, make_mart: Callable[..., Mart]) -> None:
     mart = make_mart("id Int32, v Nullable(Float64)", "1, nan")
 
-    sync(source, target, mart, new_version())
+    sync(source, target, mart)
 
     [(arrived,)] = target.execute(f"SELECT v FROM serving.{mart.name}").fetchall()
     assert math.isnan(arrived)
@@ -100,7 +100,7 @@ def test_text_that_postgres_refuses_is_cleaned(
 ) -> None:
     mart = make_mart("id Int32, v String, a Array(String)", f"1, {value}, [{value}]")
 
-    sync(source, target, mart, new_version())
+    sync(source, target, mart)
 
     [(arrived, [in_array])] = target.execute(f"SELECT v, a FROM serving.{mart.name}").fetchall()
     assert arrived == in_array
@@ -112,7 +112,7 @@ def test_nanoseconds_are_cut_not_rounded(
 ) -> None:
     mart = make_mart("id Int32, v DateTime64(9, 'UTC')", "1, '2017-12-31 23:59:59.999999999'")
 
-    sync(source, target, mart, new_version())
+    sync(source, target, mart)
 
     [(arrived,)] = target.execute(f"SELECT v FROM serving.{mart.name}").fetchall()
     assert (arrived.year, arrived.microsecond) == (2017, 999999)
@@ -132,6 +132,6 @@ def test_a_type_without_counterpart_is_named_with_the_way_out(clickhouse_type: s
 def test_names_are_quoted(source: ClickHouse, target: psycopg.Connection, make_mart: Callable[..., Mart]) -> None:
     mart = make_mart(r"""id Int32, `select "x` Int32, `back\`tick` String""", "1, 2, 'three'")
 
-    sync(source, target, mart, new_version())
+    sync(source, target, mart)
 
     assert target.execute(f"SELECT * FROM serving.{mart.name}").fetchall() == [(1, 2, "three")]

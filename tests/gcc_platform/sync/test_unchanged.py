@@ -8,9 +8,10 @@ from clickhouse_connect.driver.client import Client
 from psycopg import sql
 
 from gcc_platform.resources.clickhouse import ClickHouse
-from gcc_platform.sync import loaded, versions
+from gcc_platform.sync import state
 from gcc_platform.sync.marts import Mart
-from gcc_platform.sync.snapshot import Snapshot, new_version, sync
+from gcc_platform.sync.mode import Mode
+from gcc_platform.sync.syncing import Synced, sync
 from tests.harness.running import eventually
 
 ROWS = 1_000
@@ -21,14 +22,14 @@ def mart(make_mart: Callable[..., Mart]) -> Mart:
     return make_mart("id UInt64, v Nullable(Int64)", f"number, if(number % 3 = 0, NULL, number) FROM numbers({ROWS})")
 
 
-def run(source: ClickHouse, target: psycopg.Connection, mart: Mart) -> Snapshot:
-    return sync(source, target, mart, new_version())
+def run(source: ClickHouse, target: psycopg.Connection, mart: Mart) -> Synced:
+    return sync(source, target, mart)
 
 
 def table(target: psycopg.Connection, mart: Mart) -> sql.Composable:
-    found = loaded.read(target, mart.name)
+    found = state.read(target, mart.name)
     assert found is not None
-    return sql.Identifier("serving_data", versions.table_name(mart.name, found.version))
+    return sql.Identifier("serving_data", found.table_name)
 
 
 def served(target: psycopg.Connection, mart: Mart) -> list[tuple[int, int | None]]:
@@ -46,8 +47,8 @@ def by_hand(target: psycopg.Connection, mart: Mart, statement: str) -> None:
 def test_what_has_not_changed_is_not_copied(source: ClickHouse, target: psycopg.Connection, mart: Mart) -> None:
     first = run(source, target, mart)
     second = run(source, target, mart)
-    assert (first.is_copied, second.is_copied) == (True, False)
-    assert (second.version, second.rows, second.mart_rows, second.sent_bytes) == (first.version, ROWS, ROWS, 0)
+    assert (first.mode, second.mode) == (Mode.FULL, Mode.UNCHANGED)
+    assert (second.rows, second.mart_rows, second.sent_bytes) == (ROWS, ROWS, 0)
 
 
 def test_a_merge_or_a_rebuild_with_the_same_rows_is_no_change(
@@ -55,9 +56,9 @@ def test_a_merge_or_a_rebuild_with_the_same_rows_is_no_change(
 ) -> None:
     run(source, target, mart)
     make_mart("id UInt64, v Nullable(Int64)", f"number, if(number % 3 = 0, NULL, number) FROM numbers({ROWS})")
-    assert not run(source, target, mart).is_copied
+    assert run(source, target, mart).mode is Mode.UNCHANGED
     warehouse.command(f"OPTIMIZE TABLE warehouse.{mart.name} FINAL")
-    assert not run(source, target, mart).is_copied
+    assert run(source, target, mart).mode is Mode.UNCHANGED
 
 
 @pytest.mark.parametrize(
@@ -74,7 +75,7 @@ def test_every_change_of_the_mart_is_copied(
 ) -> None:
     run(source, target, mart)
     warehouse.command(change.format(f"warehouse.{mart.name}"))
-    assert run(source, target, mart).is_copied
+    assert run(source, target, mart).mode is Mode.FULL
     expected = warehouse.query(f"SELECT id, v FROM warehouse.{mart.name} ORDER BY id").result_rows
     assert served(target, mart) == [tuple(row) for row in expected]
 
@@ -86,9 +87,9 @@ def test_a_view_is_compared_by_its_rows(
     warehouse.command(f"CREATE VIEW warehouse.{mart.name} AS SELECT * FROM warehouse.{mart.name}_rows")
     try:
         run(source, target, mart)
-        assert not run(source, target, mart).is_copied
+        assert run(source, target, mart).mode is Mode.UNCHANGED
         warehouse.command(f"INSERT INTO warehouse.{mart.name}_rows VALUES (5000, 1)")
-        assert run(source, target, mart).is_copied
+        assert run(source, target, mart).mode is Mode.FULL
     finally:
         warehouse.command(f"DROP TABLE warehouse.{mart.name}_rows")
 
@@ -97,9 +98,9 @@ def test_a_column_or_an_index_more_is_a_change(
     source: ClickHouse, target: psycopg.Connection, mart: Mart, warehouse: Client
 ) -> None:
     run(source, target, mart)
-    assert run(source, target, Mart(mart.name, mart.grain, (("v",),))).is_copied
+    assert run(source, target, Mart(mart.name, mart.grain, (("v",),))).mode is Mode.FULL
     warehouse.command(f"ALTER TABLE warehouse.{mart.name} ADD COLUMN w Nullable(Int64)")
-    assert run(source, target, Mart(mart.name, mart.grain, (("v",),))).is_copied
+    assert run(source, target, Mart(mart.name, mart.grain, (("v",),))).mode is Mode.FULL
 
 
 @pytest.mark.parametrize(
@@ -107,15 +108,15 @@ def test_a_column_or_an_index_more_is_a_change(
     [
         (
             "DELETE FROM {} WHERE id < 30",
-            f"{ROWS - 30} rows are served, {ROWS} were loaded; 0 were inserted or updated since",
+            f"{ROWS - 30} rows are served, {ROWS} were loaded; 0 were inserted or updated by somebody since",
         ),
         (
             "UPDATE {} SET v = v + 1000000 WHERE id IN (41, 43)",
-            f"{ROWS} rows are served, {ROWS} were loaded; 2 were inserted or updated since, e.g. 41; 43",
+            f"{ROWS} rows are served, {ROWS} were loaded; 2 were inserted or updated by somebody since, e.g. 41; 43",
         ),
         (
             "INSERT INTO {} VALUES (9001, 1)",
-            f"{ROWS + 1} rows are served, {ROWS} were loaded; 1 were inserted or updated since, e.g. 9001",
+            f"{ROWS + 1} rows are served, {ROWS} were loaded; 1 were inserted or updated by somebody since, e.g. 9001",
         ),
     ],
 )
@@ -127,15 +128,15 @@ def test_rows_changed_by_hand_are_named_and_repaired(
     by_hand(target, mart, statement)
     assert served(target, mart) != right
 
-    def repaired() -> Snapshot | None:
+    def repaired() -> Synced | None:
         found = run(source, target, mart)
-        return found if found.is_copied else None
+        return found if found.written else None
 
-    found: Snapshot = eventually(repaired, 15)
-    assert found.drift is not None
-    assert found.drift.description == description
+    found: Synced = eventually(repaired, 15)
+    assert found.written is not None
+    assert found.written.description == description
     assert served(target, mart) == right
-    assert run(source, target, mart).drift is None
+    assert run(source, target, mart).written is None
 
 
 def test_a_dropped_view_and_a_dropped_table_are_named_and_repaired(
@@ -150,8 +151,8 @@ def test_a_dropped_view_and_a_dropped_table_are_named_and_repaired(
     ):
         target.execute(sql.SQL(statement).format(dropped()))
         found = run(source, target, mart)
-        assert found.drift is not None
-        assert found.drift.description.startswith(expected)
+        assert found.written is not None
+        assert found.written.description.startswith(expected)
         assert served(target, mart) == right
 
 
@@ -164,4 +165,4 @@ def test_counters_that_say_nothing_are_checked_against_the_rows(
         target.execute(sql.SQL("UPDATE {} SET v = 0").format(table(target, mart)))
     target.execute("SELECT pg_stat_force_next_flush()")
     found = run(source, target, mart)
-    assert (found.is_copied, found.drift) == (False, None)
+    assert (found.mode, found.written) == (Mode.UNCHANGED, None)

@@ -10,6 +10,7 @@
     incremental_strategy='delete_insert',
     unique_key=['platform', 'profile_id', 'shortcode'],
     engine=merge_tree(),
+    settings=block_numbers(),
     order_by=['platform', 'profile_id', 'shortcode'],
     partition_by='toMonday(last_seen_date)',
     query_settings={'max_partitions_per_insert_block': 0}

@@ -5,6 +5,7 @@
     incremental_strategy='delete_insert',
     unique_key=['platform', 'actor_id'],
     engine=merge_tree(),
+    settings=block_numbers(),
     order_by=['platform', 'actor_id', 'activity_type', 'date']
 ) }}
 

@@ -6,6 +6,7 @@
     incremental_strategy='delete_insert',
     unique_key=['platform', 'date'],
     engine=merge_tree(),
+    settings=block_numbers(),
     order_by=['platform', 'date', 'entity_type', 'asset_type', 'status']
 ) }}
 

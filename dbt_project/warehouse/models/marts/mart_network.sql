@@ -4,6 +4,7 @@
     incremental_strategy='delete_insert',
     unique_key=['platform', 'source_profile_id', 'target_profile_id'],
     engine=merge_tree(),
+    settings=block_numbers(),
     order_by=['platform', 'source_profile_id', 'target_profile_id', 'relationship_type']
 ) }}
 

@@ -3,6 +3,7 @@
     incremental_strategy='delete_insert',
     unique_key=['platform', 'store', 'order_id'],
     engine=merge_tree(),
+    settings=block_numbers(),
     order_by=['platform', 'store', 'order_id']
 ) }}
 

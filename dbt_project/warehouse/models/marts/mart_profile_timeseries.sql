@@ -8,6 +8,7 @@
     incremental_strategy='delete_insert',
     unique_key=['platform', 'profile_id', 'date'],
     engine=merge_tree(),
+    settings=block_numbers(),
     order_by=['platform', 'profile_id', 'date'],
     partition_by='toMonday(date)',
     query_settings={'max_partitions_per_insert_block': 0}

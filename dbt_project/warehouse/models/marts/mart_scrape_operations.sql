@@ -5,6 +5,7 @@
     incremental_strategy='delete_insert',
     unique_key=['platform', 'flow', 'hour'],
     engine=merge_tree(),
+    settings=block_numbers(),
     order_by=['platform', 'flow', 'hour']
 ) }}
 

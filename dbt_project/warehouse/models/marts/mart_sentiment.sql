@@ -5,6 +5,7 @@
     incremental_strategy='delete_insert',
     unique_key=['platform', 'shortcode'],
     engine=merge_tree(),
+    settings=block_numbers(),
     order_by=['platform', 'shortcode', 'date']
 ) }}
 

@@ -3,6 +3,7 @@
     incremental_strategy='append',
     pre_hook="{{ delete_moved_days(ref('int_traces')) }}",
     engine=merge_tree(),
+    settings=block_numbers(),
     order_by=['platform', 'date', 'service_name', 'uri']
 ) }}
 

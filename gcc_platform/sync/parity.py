@@ -1,0 +1,153 @@
+"""Compares a served table with its mart, one key range after the other, and repairs a range that differs.
+
+Both servers compute the same checksum of every row. PostgreSQL also has the hash that a range had when it was last
+compared, brought up to date with every change by a sync: if a range differs from the mart and still has that hash, the
+sync is wrong, or the mart was changed without an insert; if it has another, somebody wrote to the table.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from psycopg import sql
+
+from gcc_platform.resources.clickhouse import quoted
+from gcc_platform.sync import copying, key_ranges, state, upserting
+from gcc_platform.sync.checksum import in_clickhouse, in_postgres
+from gcc_platform.sync.columns import Column
+from gcc_platform.sync.ends import Ends
+from gcc_platform.sync.key_ranges import KeyRanges
+from gcc_platform.sync.marts import Mart
+from gcc_platform.sync.state import State
+from gcc_platform.sync.upserting import Changes, Target
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A range that was not as in ClickHouse, and is now."""
+
+    number: int
+    cause: str
+    changes: Changes
+    """What was done to make it equal."""
+
+    @property
+    def description(self) -> str:
+        """One sentence with the numbers and some keys."""
+        inserted, updated, deleted = self.changes.counts
+        counts = f"{inserted} rows were missing, {updated} had other values, {deleted} were not in the mart"
+        keys = f", e.g. {'; '.join(self.changes.keys)}" if self.changes.keys else ""
+        return f"key range {self.number}: {counts}{keys}: {self.cause}"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The result of comparing some ranges."""
+
+    ranges: int
+    rows: int
+    differences: Sequence[Difference] = ()
+
+
+def compare(ends: Ends, mart: Mart, columns: Sequence[Column], served: State, numbers: Sequence[int]) -> Compared:
+    """Compare some key ranges of a table whose mart has not changed since it was synced, and repair those that differ."""
+    rows, differences = 0, []
+    for number in numbers:
+        ranges = key_ranges.read(ends.postgres, served.table_name, columns)
+        found, hashed = _in_postgres(ends, columns, served, ranges, number)
+        rows += found[0]
+        if found == _in_clickhouse(ends, mart, columns, ranges, number):
+            _remember(ends, served, ranges, number, hashed)
+            continue
+        differences.append(_repaired(ends, mart, columns, served, ranges, number, hashed))
+    return Compared(len(numbers), rows, differences)
+
+
+def _in_postgres(
+    ends: Ends, columns: Sequence[Column], served: State, ranges: KeyRanges, number: int
+) -> tuple[tuple[int, str], str]:
+    [(count, checksum, hashed)] = ends.postgres.execute(
+        sql.SQL(
+            "SELECT count(*), coalesce(sum({checksum}), 0)::text, coalesce(sum(hash_record_extended(t, 0)), 0)::text "
+            "FROM {table} AS t WHERE {in_range}"
+        ).format(
+            checksum=in_postgres(columns, "t"),
+            table=sql.Identifier("serving_data", served.table_name),
+            in_range=ranges.in_postgres(number, "t"),
+        )
+    ).fetchall()
+    return (int(count), str(checksum)), str(hashed)
+
+
+def _in_clickhouse(
+    ends: Ends, mart: Mart, columns: Sequence[Column], ranges: KeyRanges, number: int
+) -> tuple[int, str]:
+    [[count, checksum]] = ends.clickhouse.rows(
+        f"SELECT count(), toString(sum({in_clickhouse(columns)})) FROM {_mart(mart)} "  # noqa: S608  quoted
+        f"WHERE {ranges.in_clickhouse(number)}"
+    )
+    return int(count), str(checksum)
+
+
+def _remember(ends: Ends, served: State, ranges: KeyRanges, number: int, hashed: str) -> None:
+    if ranges.ranges[number].hash != hashed:
+        with ends.postgres.transaction():
+            key_ranges.record(ends.postgres, served.table_name, ranges.with_hashes({number: hashed}))
+
+
+def _repaired(
+    ends: Ends,
+    mart: Mart,
+    columns: Sequence[Column],
+    served: State,
+    ranges: KeyRanges,
+    number: int,
+    hashed: str,
+) -> Difference:
+    """Copy the range again, into a temporary table, and change the rows that differ."""
+    known = ranges.ranges[number].hash
+    cause = "it differs since the last full copy, or somebody wrote to it"
+    if known:
+        cause = "the sync is wrong, or the mart was changed in place" if known == hashed else "somebody wrote to it"
+    target = Target(mart, served.table_name, columns, ranges)
+    with ends.postgres.transaction():
+        present = upserting.create_temporary(ends.postgres, "changed", columns)
+        copying.copy(
+            ends.rows,
+            copying.select(_mart(mart), columns, ranges.in_clickhouse(number), [quoted(name) for name in mart.grain]),
+            ends.postgres,
+            present,
+            columns,
+        )
+        changes = upserting.upsert(ends.postgres, target, present)
+        changes = changes.plus(upserting.delete_missing(ends.postgres, target, present, [number]))
+        _record(ends, mart, served, ranges, number, changes)
+    return Difference(number, cause, changes)
+
+
+def _record(ends: Ends, mart: Mart, served: State, ranges: KeyRanges, number: int, changes: Changes) -> None:
+    """What is in the range now is counted and hashed: what it was before is not known."""
+    [(rows, hashed)] = ends.postgres.execute(
+        sql.SQL("SELECT count(*), coalesce(sum(hash_record_extended(t, 0)), 0)::text FROM {} AS t WHERE {}").format(
+            sql.Identifier("serving_data", served.table_name), ranges.in_postgres(number, "t")
+        )
+    ).fetchall()
+    repaired = ranges.with_hashes({number: hashed}).with_rows({number: rows - ranges.ranges[number].rows})
+    key_ranges.record(ends.postgres, served.table_name, repaired)
+    latest = state.read(ends.postgres, mart.name)
+    assert latest is not None
+    inserted, updated, deleted = changes.counts
+    state.record(
+        ends.postgres,
+        mart.name,
+        replace(
+            latest,
+            rows=sum(each.rows for each in repaired.ranges),
+            written_by=state.this_transaction(ends.postgres),
+            writes=(latest.writes[0] + inserted, latest.writes[1] + updated, latest.writes[2] + deleted),
+        ),
+    )
+
+
+def _mart(mart: Mart) -> str:
+    """The mart itself, also if it is a view over the table that has its rows: the view could say otherwise."""
+    return f"{quoted(mart.database)}.{quoted(mart.name)}"

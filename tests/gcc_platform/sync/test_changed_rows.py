@@ -1,0 +1,241 @@
+"""Only what has changed is sent: rows by block numbers, deletes by counting; PostgreSQL is equal after each sync."""
+
+import random
+from collections.abc import Callable
+
+import psycopg
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from gcc_platform.resources.clickhouse import ClickHouse
+from gcc_platform.sync import key_ranges, state
+from gcc_platform.sync.marts import Mart
+from gcc_platform.sync.mode import Mode
+from gcc_platform.sync.syncing import Options, RowsFell, Synced, sync
+
+ROWS = 60_000
+COLUMNS = "platform String, id Int64, day Date, v Nullable(Int64), f Float64, s Nullable(String)"
+MADE = (
+    "['X', 'y_', 'ä'][1 + number % 3], intDiv(number, 3), toDate('2026-01-01') + number % 20, "
+    "if(number % 5 = 0, NULL, number), number / 7, toString(number)"
+)
+
+
+@pytest.fixture
+def mart(make_mart: Callable[..., Mart], warehouse: Client) -> Mart:
+    """A table as dbt's incremental marts are: partitioned, with block numbers."""
+    made = make_mart("id UInt64")
+    warehouse.command(f"DROP TABLE {made.source}")
+    create(warehouse, made)
+    return Mart(made.name, ("platform", "id", "day"))
+
+
+def create(warehouse: Client, mart: Mart) -> None:
+    warehouse.command(
+        f"CREATE TABLE {mart.source} ({COLUMNS}) ENGINE = MergeTree PARTITION BY toMonday(day) "
+        "ORDER BY (platform, id, day) SETTINGS enable_block_number_column = 1, enable_block_offset_column = 1"
+    )
+    warehouse.command(f"INSERT INTO {mart.source} SELECT {MADE} FROM numbers({ROWS})")
+
+
+def run(source: ClickHouse, target: psycopg.Connection, mart: Mart) -> Synced:
+    return sync(source, target, mart, Options(least_rows=0))
+
+
+def assert_equal(warehouse: Client, target: psycopg.Connection, mart: Mart) -> None:
+    """By the values themselves, read from both servers."""
+    there = warehouse.query(f"SELECT * FROM {mart.source}").result_rows
+    here = target.execute(f"SELECT * FROM serving.{mart.name}").fetchall()
+    assert sorted(map(repr, here)) == sorted(map(repr, map(tuple, there)))
+    present = state.read(target, mart.name)
+    assert present is not None
+    assert present.rows == len(there)
+
+
+def rewrite(warehouse: Client, mart: Mart, condition: str, values: str) -> None:
+    """As dbt's delete_insert does it: the new rows, of which the old ones are deleted first."""
+    warehouse.command(f"DROP TABLE IF EXISTS {mart.database}.{mart.name}_new")
+    warehouse.command(f"CREATE TABLE {mart.database}.{mart.name}_new AS {mart.source}")
+    warehouse.command(
+        f"INSERT INTO {mart.database}.{mart.name}_new SELECT {values} FROM {mart.source} WHERE {condition}"
+    )
+    warehouse.command(f"DELETE FROM {mart.source} WHERE {condition}")
+    warehouse.command(f"INSERT INTO {mart.source} SELECT * FROM {mart.database}.{mart.name}_new")
+    warehouse.command(f"DROP TABLE {mart.database}.{mart.name}_new")
+
+
+def test_rewritten_and_new_rows_alone_are_sent(
+    source: ClickHouse, target: psycopg.Connection, warehouse: Client, mart: Mart
+) -> None:
+    first = run(source, target, mart)
+    rewrite(warehouse, mart, "id < 20", "platform, id, day, v + 1, f, s")
+    rewrite(warehouse, mart, "id BETWEEN 100 AND 109", "*")
+    warehouse.command(
+        f"INSERT INTO {mart.source} VALUES ('new', 7, '2026-01-05', 1, 2, '3'), ('new', 8, '2027-01-05', 1, 2, '3')"
+    )
+
+    second = run(source, target, mart)
+
+    assert first.mode is Mode.FULL
+    # 60 rows of 20 ids, of which every fifth has a NULL that stays NULL; 30 equal ones are sent and not written.
+    assert (second.mode, second.inserted, second.updated, second.deleted) == (Mode.CHANGED_ROWS, 2, 48, 0)
+    assert second.sent_bytes < first.sent_bytes / 100
+    assert_equal(warehouse, target, mart)
+    assert run(source, target, mart).mode is Mode.UNCHANGED
+
+
+def test_merges_and_a_rebuild_of_parts_change_nothing(
+    source: ClickHouse, target: psycopg.Connection, warehouse: Client, mart: Mart
+) -> None:
+    run(source, target, mart)
+    warehouse.command(f"OPTIMIZE TABLE {mart.source} FINAL")
+    assert run(source, target, mart).mode is Mode.UNCHANGED
+
+
+def test_vanished_rows_are_found_by_counting_and_then_by_key(
+    source: ClickHouse, target: psycopg.Connection, warehouse: Client, mart: Mart
+) -> None:
+    run(source, target, mart)
+    warehouse.command(f"DELETE FROM {mart.source} WHERE id IN (3, 19000)")
+    warehouse.command(f"INSERT INTO {mart.source} VALUES ('new', 7, '2026-01-05', 1, 2, '3')")
+
+    second = run(source, target, mart)
+
+    assert (second.mode, second.inserted, second.updated, second.deleted) == (Mode.CHANGED_ROWS, 1, 0, 6)
+    assert_equal(warehouse, target, mart)
+
+
+def test_a_row_moves_to_another_day(
+    source: ClickHouse, target: psycopg.Connection, warehouse: Client, mart: Mart
+) -> None:
+    run(source, target, mart)
+    rewrite(warehouse, mart, "id = 77", "platform, id, day + 40, v, f, s")
+    second = run(source, target, mart)
+    assert (second.mode, second.inserted, second.deleted) == (Mode.CHANGED_ROWS, 3, 3)
+    assert_equal(warehouse, target, mart)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ("ALTER TABLE {} UPDATE v = 7 WHERE id = 5 SETTINGS mutations_sync = 2", "a mutation has changed rows"),
+        ("ALTER TABLE {} ADD COLUMN w Int8", "its columns, grain or indexes have changed"),
+        ("INSERT INTO {} SELECT * REPLACE ('again' AS platform) FROM {}", "of 120000 rows have changed"),
+    ],
+)
+def test_what_block_numbers_do_not_show_is_copied_in_full(
+    source: ClickHouse, target: psycopg.Connection, warehouse: Client, mart: Mart, change: str, reason: str
+) -> None:
+    run(source, target, mart)
+    warehouse.command(change.format(mart.source, mart.source))
+    second = run(source, target, mart)
+    assert second.mode is Mode.FULL
+    assert reason in second.reason
+    assert_equal(warehouse, target, mart)
+
+
+def test_a_table_that_was_created_again_is_copied_in_full(
+    source: ClickHouse, target: psycopg.Connection, warehouse: Client, mart: Mart
+) -> None:
+    """As dbt's full refresh does it. Its block numbers begin again."""
+    run(source, target, mart)
+    warehouse.command(f"DROP TABLE {mart.source}")
+    create(warehouse, mart)
+    warehouse.command(f"DELETE FROM {mart.source} WHERE id = 4")
+    second = run(source, target, mart)
+    assert (second.mode, second.reason) == (Mode.FULL, "its table in ClickHouse was created again")
+    assert_equal(warehouse, target, mart)
+
+
+def test_rows_written_by_hand_are_named_and_repaired_in_place(
+    source: ClickHouse, target: psycopg.Connection, warehouse: Client, mart: Mart
+) -> None:
+    run(source, target, mart)
+    served = state.read(target, mart.name)
+    assert served is not None
+    relation = f"serving_data.{served.table_name}"
+    target.execute(f"UPDATE {relation} SET v = 5, s = NULL WHERE id = 11 AND platform = 'X'")
+    target.execute(f"DELETE FROM {relation} WHERE id = 15000")
+    target.execute(f"INSERT INTO {relation} VALUES ('zz', 1, '2026-01-01', 1, 1, '')")
+    target.execute("SELECT pg_stat_force_next_flush()")
+    warehouse.command(f"INSERT INTO {mart.source} VALUES ('new', 7, '2026-01-05', 1, 2, '3')")
+
+    second = run(source, target, mart)
+
+    assert (second.mode, second.inserted, second.updated, second.deleted) == (Mode.CHANGED_ROWS, 4, 1, 1)
+    assert second.written is not None
+    assert (second.written.rows, second.written.missing) == (2, 2)
+    assert {"X, 11, 2026-01-14", "zz, 1, 2026-01-01"} <= set(second.written.keys)
+    assert second.differences == 1
+    assert_equal(warehouse, target, mart)
+    after = state.read(target, mart.name)
+    assert after is not None
+    assert after.table_name == served.table_name
+    third = run(source, target, mart)
+    assert (third.mode, third.written, third.differences) == (Mode.UNCHANGED, None, 0)
+
+
+def test_rows_that_nobody_counted_are_found_within_24_syncs(
+    source: ClickHouse, target: psycopg.Connection, warehouse: Client, mart: Mart
+) -> None:
+    """PostgreSQL's counters are made to agree, as after a crash that comes at the wrong time."""
+    run(source, target, mart)
+    for _ in range(key_ranges.MOST):  # every range has a hash now
+        run(source, target, mart)
+    served = state.read(target, mart.name)
+    assert served is not None
+    target.execute(f"UPDATE serving_data.{served.table_name} SET v = 5 WHERE id = 9000")
+    target.execute(
+        "UPDATE serving_data.syncs SET writes[2] = writes[2] + 3, written_by = pg_current_xact_id() WHERE mart = %s",
+        (mart.name,),
+    )
+    target.execute("SELECT pg_stat_force_next_flush()")
+
+    results = [run(source, target, mart) for _ in range(key_ranges.MOST)]
+
+    found = [difference for result in results for difference in result.compared.differences]
+    assert all(result.written is None for result in results)
+    assert sum(difference.changes.counts[1] for difference in found) == 3
+    assert {difference.cause for difference in found} == {"somebody wrote to it"}
+    assert_equal(warehouse, target, mart)
+
+
+def test_a_mart_that_loses_a_fifth_of_its_rows_is_served_on_as_it_was(
+    source: ClickHouse, target: psycopg.Connection, warehouse: Client, mart: Mart
+) -> None:
+    run(source, target, mart)
+    warehouse.command(f"DELETE FROM {mart.source} WHERE id % 4 = 0")
+    with pytest.raises(RowsFell, match=f"gcc-platform sync {mart.name} --allow-fewer-rows"):
+        run(source, target, mart)
+    assert target.execute(f"SELECT count(*) FROM serving.{mart.name}").fetchone() == (ROWS,)
+    allowed = sync(source, target, mart, Options(max_fall=1, least_rows=0))
+    assert (allowed.mode, allowed.deleted) == (Mode.CHANGED_ROWS, ROWS // 4)
+    assert_equal(warehouse, target, mart)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_any_history_ends_with_equal_rows(
+    source: ClickHouse, target: psycopg.Connection, warehouse: Client, mart: Mart, seed: int
+) -> None:
+    chance = random.Random(seed)
+    run(source, target, mart)
+    for _ in range(4):
+        for _ in range(3):
+            low, width = chance.randrange(ROWS // 3), chance.randrange(200)
+            condition = f"id BETWEEN {low} AND {low + width}"
+            match chance.randrange(5):
+                case 0:
+                    rewrite(warehouse, mart, condition, "platform, id, day, v + 1, f, NULL")
+                case 1:
+                    rewrite(warehouse, mart, condition, "platform, id, day + 7, v, f, s")
+                case 2:
+                    warehouse.command(f"DELETE FROM {mart.source} WHERE {condition}")
+                case 3:
+                    warehouse.command(
+                        f"INSERT INTO {mart.source} SELECT 'n{chance.randrange(10**6)}', id, day, v, f, s "
+                        f"FROM {mart.source} WHERE {condition}"
+                    )
+                case 4:
+                    warehouse.command(f"OPTIMIZE TABLE {mart.source} FINAL")
+        run(source, target, mart)
+        assert_equal(warehouse, target, mart)
