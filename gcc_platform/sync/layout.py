@@ -1,4 +1,4 @@
-"""The layout of a served table: its columns, key and indexes. A table of another layout is built anew."""
+"""The layout of a served table: its columns, key and indexes. A table of another layout is built again."""
 
 import re
 from collections.abc import Sequence

@@ -49,7 +49,7 @@ class Compared:
 
 
 def compare(ends: Ends, mart: Mart, columns: Sequence[Column], served: State, numbers: Sequence[int]) -> Compared:
-    """Compare some key ranges of a table whose mart has not changed since it was synced, and repair those that differ."""
+    """Compare some key ranges of a table with its mart, as it was just synced, and repair those that differ."""
     rows, differences = 0, []
     for number in numbers:
         ranges = key_ranges.read(ends.postgres, served.table_name, columns)
