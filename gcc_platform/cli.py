@@ -11,6 +11,8 @@ _COMMANDS = {
     "status": ("commands.status", "status", "Show what is wrong now; exit with 1 if something is."),
     "alerts": ("commands.alerts", "alerts", "List, test and silence alerts."),
     "refresh": ("commands.refresh", "refresh_command", "Build and check everything once; exit with 1 on failure."),
+    "sync": ("commands.sync", "sync", "Copy marts to PostgreSQL by hand, as a refresh does."),
+    "parity": ("commands.parity", "parity", "Compare what PostgreSQL serves with the marts, and repair it."),
     "prune": ("commands.prune", "prune", "Delete old history of Dagster."),
     "dbt": ("commands.dbt_command", "dbt_command", "Run dbt by hand, with a refresh's rights and environment."),
     "doctor": ("commands.doctor", "doctor", "Check servers, rights and settings, and advise on each problem."),

@@ -37,6 +37,9 @@ class Settings(BaseSettings):
     legacy_tables: str = Field("", alias="GCC_LEGACY_TABLES")
     """Tables that the warehouse still reads from PostgreSQL's rows (profile_log,post_log): docs/migration.md."""
 
+    sync_max_fall: float = Field(0.2, alias="GCC_SYNC_MAX_FALL", ge=0, le=1)
+    """The share of a mart's rows that may vanish between two syncs; otherwise the rows before are served on."""
+
     alertmanager_url: SecretStr | None = Field(None, alias="ALERTMANAGER_URL")
     """The watch reports to it. Without it, alerts are logged and shown on the status page only."""
 

@@ -133,8 +133,7 @@ def _record(ends: Ends, mart: Mart, served: State, ranges: KeyRanges, number: in
     ).fetchall()
     repaired = ranges.with_hashes({number: hashed}).with_rows({number: rows - ranges.ranges[number].rows})
     key_ranges.record(ends.postgres, served.table_name, repaired)
-    latest = state.read(ends.postgres, mart.name)
-    assert latest is not None
+    latest = state.present(ends.postgres, mart.name)
     inserted, updated, deleted = changes.counts
     state.record(
         ends.postgres,

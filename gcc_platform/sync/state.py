@@ -102,6 +102,14 @@ def read(postgres: psycopg.Connection, mart: str, table: Table = "syncs") -> Sta
     return State(**_values(row)) if row else None
 
 
+def present(postgres: psycopg.Connection, mart: str) -> State:
+    """The state of a mart that was synced before. Raises LookupError if somebody has deleted it meanwhile."""
+    found = read(postgres, mart)
+    if found is None:
+        raise LookupError(f"serving_data.syncs has no row of {mart}")
+    return found
+
+
 def record(postgres: psycopg.Connection, mart: str, state: State, table: Table = "syncs") -> None:
     """Replace the state of a mart, whose rows have changed."""
     values = [getattr(state, name) for name in _NAMES]

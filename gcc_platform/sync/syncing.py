@@ -1,33 +1,22 @@
 """Syncs one mart: finds out what has changed, does the least that makes PostgreSQL equal, and proves a part of it."""
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import psycopg
 
 from gcc_platform.resources.clickhouse import ClickHouse
-from gcc_platform.sync import (
-    changed_rows,
-    full,
-    key_ranges,
-    layout,
-    parity,
-    source,
-    state,
-    versions,
-    view,
-    written_by_others,
-)
+from gcc_platform.sync import changed_rows, full, key_ranges, layout, parity, proving, source, state, versions, view
+from gcc_platform.sync import written_by_others as others
 from gcc_platform.sync.changed_rows import CountsDisagree
 from gcc_platform.sync.columns import Column, columns_of
 from gcc_platform.sync.copying import RowSource
 from gcc_platform.sync.ends import Ends, Found
 from gcc_platform.sync.marts import Mart
 from gcc_platform.sync.mode import Choice, Mode, choose, is_unchanged
-from gcc_platform.sync.parity import Compared
+from gcc_platform.sync.outcome import DEFAULTS, Options, Synced
 from gcc_platform.sync.state import State
-from gcc_platform.sync.upserting import Changes
 from gcc_platform.sync.written_by_others import Written
 from ingest_service.errors import UserError
 
@@ -46,56 +35,18 @@ class RowsFell(UserError):
         )
 
 
-@dataclass(frozen=True)
-class Options:
-    """How to sync."""
+class NotSynced(UserError):
+    """There is nothing to compare: what is served is not the mart as it is now."""
 
-    is_full: bool = False
-    """Copy in full, whatever has changed."""
-    is_dry: bool = False
-    """Only say what would be done."""
-    max_fall: float = 0.2
-    """The share of rows that may vanish at once; 1 allows all."""
-    least_rows: int = layout.UPSERTED
-    """A smaller mart is copied in full if it has changed."""
-    retry: view.SwapRetry = view.DEFAULT_RETRY
-    run_id: str = ""
-
-
-@dataclass(frozen=True)
-class Synced:
-    """The result of a sync."""
-
-    mart: str
-    mode: Mode
-    reason: str
-    rows: int
-    """Served."""
-    mart_rows: int
-    """In ClickHouse."""
-    inserted: int = 0
-    """By a full copy: all rows."""
-    updated: int = 0
-    deleted: int = 0
-    sent_bytes: int = 0
-    wal_bytes: int = 0
-    table_bytes: int = 0
-    seconds: float = 0.0
-    swap_attempts: int = 0
-    cleaned: Mapping[str, int] = field(default_factory=dict)
-    """The values that had to be changed for PostgreSQL, by column."""
-    written: Written | None = None
-    """What somebody else had written to PostgreSQL. It is gone."""
-    compared: Compared = field(default=Compared(0, 0))
-    differences: int = 0
-    """The number of syncs in a row, with this one, that found something different."""
+    def __init__(self, mart: str) -> None:
+        super().__init__(f"{mart} has changed since it was synced, or never was: run gcc-platform sync {mart} first")
 
 
 def sync(
     clickhouse: ClickHouse,
     postgres: psycopg.Connection,
     mart: Mart,
-    options: Options = Options(),
+    options: Options = DEFAULTS,
     rows: RowSource | None = None,
 ) -> Synced:
     """Make PostgreSQL serve the mart's present rows. `postgres` must be in autocommit mode.
@@ -103,14 +54,35 @@ def sync(
     Raises AlreadySyncing, NoSuchMart, UnsupportedColumn, ClickHouseFailed, IncompleteCopy, GrainBroken, RowsFell and
     ViewBusy: then the rows before are still served.
     """
+    return _measured(Ends(clickhouse, rows or clickhouse, postgres), mart, options, _synced)
+
+
+def prove(
+    clickhouse: ClickHouse,
+    postgres: psycopg.Connection,
+    mart: Mart,
+    options: Options = DEFAULTS,
+    rows: RowSource | None = None,
+) -> Synced:
+    """Compare what is served with the mart, and repair it: the key ranges that are due, or all of them.
+
+    Raises NotSynced if the mart has changed since it was synced, and what `sync` raises.
+    """
+    return _measured(Ends(clickhouse, rows or clickhouse, postgres), mart, options, _compared)
+
+
+def _measured(
+    ends: Ends, mart: Mart, options: Options, work: Callable[[Ends, Mart, Sequence[Column], Options], Synced]
+) -> Synced:
+    """Do the work under the mart's lock, and add what it has cost."""
+    postgres = ends.postgres
     started, written_before = time.monotonic(), _wal(postgres)
-    ends = Ends(clickhouse, rows or clickhouse, postgres)
-    columns = columns_of(clickhouse, mart.database, mart.name)
+    columns = columns_of(ends.clickhouse, mart.database, mart.name)
     versions.create_schemas(postgres)
     state.create(postgres)
     key_ranges.create(postgres)
     with versions.mart_lock(postgres, mart.name):
-        result = _synced(ends, mart, columns, options)
+        result = work(ends, mart, columns, options)
     postgres.execute("SELECT pg_stat_force_next_flush()")  # the next sync compares PostgreSQL's counters
     served = state.read(postgres, mart.name)
     return replace(
@@ -133,7 +105,16 @@ def _synced(ends: Ends, mart: Mart, columns: Sequence[Column], options: Options)
             mart.name, choice.mode, choice.reason, before.rows if before else 0, found.rows.count, written=written
         )
     result = _done(ends, found, before, choice, written, options)
-    return _counted(ends, replace(result, written=written))
+    return proving.counted(ends, replace(result, written=written))
+
+
+def _compared(ends: Ends, mart: Mart, columns: Sequence[Column], options: Options) -> Synced:
+    before, written = _of_others(ends, mart, columns, state.read(ends.postgres, mart.name), options)
+    found = _found(ends, mart, columns, before)
+    if before is None or not is_unchanged(before, found):
+        raise NotSynced(mart.name)
+    result = _done(ends, found, before, Choice(Mode.UNCHANGED, "no row has changed"), written, options)
+    return proving.counted(ends, replace(result, written=written))
 
 
 def _of_others(
@@ -142,19 +123,19 @@ def _of_others(
     """What others have written to the table, and the state with PostgreSQL's counters as they are now."""
     if before is None:
         return None, None
-    if not written_by_others.table_exists(ends.postgres, before.table_name):
+    if not others.table_exists(ends.postgres, before.table_name):
         return None, Written(f"the table serving_data.{before.table_name} was dropped")
     dropped = None
-    if not written_by_others.is_served(ends.postgres, mart.name, before.table_name):
+    if not others.is_served(ends.postgres, mart.name, before.table_name):
         dropped = Written(f"the view serving.{mart.name} was dropped, or read another table")
         if not options.is_dry:
             with ends.postgres.transaction():
                 view.swap(ends.postgres, mart.name, before.table_name, options.retry)
-    counted = written_by_others.counted(ends.postgres, before.table_name)
+    counted = others.counted(ends.postgres, before.table_name)
     if counted == before.writes:
         return before, dropped
     ranges = key_ranges.read(ends.postgres, before.table_name, columns)
-    return replace(before, writes=counted), written_by_others.written(ends.postgres, mart, before, ranges) or dropped
+    return replace(before, writes=counted), others.written(ends.postgres, mart, before, ranges) or dropped
 
 
 def _found(ends: Ends, mart: Mart, columns: Sequence[Column], before: State | None) -> Found:
@@ -185,15 +166,15 @@ def _done(
     if before is None or choice.mode is Mode.FULL:
         return _copied(ends, found, choice, options)
     odd = written.ranges if written else ()
-    if odd or before.writes != _recorded_writes(ends, found.mart):
+    if odd or before.writes != state.present(ends.postgres, found.mart.name).writes:
         state.touch(ends.postgres, found.mart.name, before)
     try:
         repaired = parity.compare(ends, found.mart, found.columns, before, odd)
-        before = _present(ends, found.mart)
+        before = state.present(ends.postgres, found.mart.name)
         result = Synced(found.mart.name, choice.mode, choice.reason, before.rows, found.rows.count)
         if choice.mode is Mode.CHANGED_ROWS:
             result = _upserted(ends, found, before, choice, options)
-        return _proved(ends, found, result, repaired, options)
+        return proving.proved(ends, found, result, repaired, options)
     except CountsDisagree as error:
         return _copied(ends, found, Choice(Mode.FULL, f"the changed rows did not add up: {error}"), options)
 
@@ -218,7 +199,12 @@ def _copied(ends: Ends, found: Found, choice: Choice, options: Options) -> Synce
     """Copy in full, or serve a table that an earlier sync has built and could not serve."""
     built, sent = state.read(ends.postgres, found.mart.name, "builds"), 0
     reason = choice.reason
-    if built and is_unchanged(built, found) and written_by_others.table_exists(ends.postgres, built.table_name):
+    if (
+        built
+        and not options.is_full
+        and is_unchanged(built, found)
+        and others.table_exists(ends.postgres, built.table_name)
+    ):
         reason = f"{reason}; it was copied by an earlier sync"
     else:
         new = full.build(ends, found, versions.new_version(), options.run_id)
@@ -234,65 +220,6 @@ def _copied(ends: Ends, found: Found, choice: Choice, options: Options) -> Synce
         sent_bytes=sent,
         swap_attempts=swapped.attempts,
     )
-
-
-def _proved(ends: Ends, found: Found, result: Synced, repaired: Compared, options: Options) -> Synced:
-    """Compare the key ranges that are due, and record that the mart is served as it is."""
-    present = _present(ends, found.mart)
-    ranges = len(key_ranges.read(ends.postgres, present.table_name, found.columns).ranges)
-    slot = present.next_range % key_ranges.MOST
-    due = [number for number in range(ranges) if number * key_ranges.MOST // ranges == slot]
-    compared = parity.compare(ends, found.mart, found.columns, present, due)
-    present = _present(ends, found.mart)
-    state.touch(
-        ends.postgres,
-        found.mart.name,
-        replace(
-            present,
-            source_uuid=found.table.uuid,
-            source_parts=found.table.parts,
-            watermarks=found.rows.watermarks,
-            mutation=found.table.mutation,
-            next_range=slot + 1,
-            mode=str(result.mode),
-            run_id=options.run_id,
-        ),
-    )
-    versions.drop_old_versions(ends.postgres, found.mart.name)
-    differences = [*repaired.differences, *compared.differences]
-    changes = Changes()
-    for difference in differences:
-        changes = changes.plus(difference.changes)
-    inserted, updated, deleted = changes.counts
-    return replace(
-        result,
-        rows=present.rows,
-        inserted=result.inserted + inserted,
-        updated=result.updated + updated,
-        deleted=result.deleted + deleted,
-        compared=Compared(repaired.ranges + compared.ranges, repaired.rows + compared.rows, differences),
-    )
-
-
-def _counted(ends: Ends, result: Synced) -> Synced:
-    """Count the syncs in a row that found something different."""
-    present = state.read(ends.postgres, result.mart)
-    assert present is not None
-    is_different = result.written is not None or bool(result.compared.differences)
-    differences = present.differences + 1 if is_different else 0
-    if differences != present.differences:
-        state.touch(ends.postgres, result.mart, replace(present, differences=differences))
-    return replace(result, differences=differences)
-
-
-def _present(ends: Ends, mart: Mart) -> State:
-    present = state.read(ends.postgres, mart.name)
-    assert present is not None
-    return present
-
-
-def _recorded_writes(ends: Ends, mart: Mart) -> tuple[int, int, int]:
-    return _present(ends, mart).writes
 
 
 def _wal(postgres: psycopg.Connection) -> int:

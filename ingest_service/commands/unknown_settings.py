@@ -31,6 +31,7 @@ READ_ELSEWHERE = frozenset(
         "GCC_RETENTION_FAILED_DAYS",
         "GCC_RETENTION_RUNS",
         "GCC_RETENTION_EVENTS_DAYS",
+        "GCC_SYNC_MAX_FALL",
         "GCC_LEGACY_URL",
         "GCC_LEGACY_ZONE",
         "GCC_LEGACY_NUMBER",

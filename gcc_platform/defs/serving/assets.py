@@ -8,8 +8,10 @@ import dagster as dg
 from gcc_platform.defs import limits
 from gcc_platform.defs.resources import ClickHouseResource, PostgresResource
 from gcc_platform.resources.dbt_project import manifest
+from gcc_platform.settings import Settings
 from gcc_platform.sync.marts import Mart, marts_of
-from gcc_platform.sync.syncing import Options, Synced, sync
+from gcc_platform.sync.outcome import Options, Synced
+from gcc_platform.sync.syncing import sync
 
 MARTS = marts_of(manifest("warehouse"))
 
@@ -53,7 +55,7 @@ def _served_asset(mart: Mart) -> dg.AssetsDefinition:
             clickhouse.connect(mart=mart.name, run_id=context.run.run_id) as source,
             postgres.connect(f"sync {mart.name} {context.run.run_id[:8]}") as target,
         ):
-            synced = sync(source, target, mart, Options(run_id=context.run.run_id))
+            synced = sync(source, target, mart, Options(max_fall=Settings().sync_max_fall, run_id=context.run.run_id))
         return dg.MaterializeResult(metadata=_metadata(synced), check_results=[_as_loaded(synced), _parity(synced)])
 
     return serve
@@ -61,8 +63,7 @@ def _served_asset(mart: Mart) -> dg.AssetsDefinition:
 
 def _as_loaded(synced: Synced) -> dg.AssetCheckResult:
     """Twice in a row is an error: what was repaired did not stay so."""
-    found = [synced.written.description] if synced.written else []
-    found += [each.description for each in synced.compared.differences]
+    found = synced.findings
     return dg.AssetCheckResult(
         check_name="served_as_loaded",
         passed=not found,

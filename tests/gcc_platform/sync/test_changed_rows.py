@@ -11,7 +11,8 @@ from gcc_platform.resources.clickhouse import ClickHouse
 from gcc_platform.sync import key_ranges, state
 from gcc_platform.sync.marts import Mart
 from gcc_platform.sync.mode import Mode
-from gcc_platform.sync.syncing import Options, RowsFell, Synced, sync
+from gcc_platform.sync.outcome import Options, Synced
+from gcc_platform.sync.syncing import RowsFell, sync
 
 ROWS = 60_000
 COLUMNS = "platform String, id Int64, day Date, v Nullable(Int64), f Float64, s Nullable(String)"

@@ -18,7 +18,8 @@ from gcc_platform.sync.columns import NoSuchMart
 from gcc_platform.sync.full import IncompleteCopy
 from gcc_platform.sync.layout import GrainBroken
 from gcc_platform.sync.marts import Mart
-from gcc_platform.sync.syncing import Options, sync
+from gcc_platform.sync.outcome import Options
+from gcc_platform.sync.syncing import sync
 from gcc_platform.sync.versions import AlreadySyncing
 
 ROWS = 20_000
