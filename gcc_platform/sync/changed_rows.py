@@ -123,15 +123,15 @@ def _ranges_with_fewer_rows(ends: Ends, found: Found, served: KeyRanges) -> Sequ
 
 
 def _state(ends: Ends, found: Found, before: State, changes: Changes, run_id: str) -> State:
-    inserted, updated, deleted = changes.counts
+    inserted, _, deleted = changes.counts
     return replace(
         before,
         rows=before.rows + inserted - deleted,
         source_parts=found.table.parts,
         watermarks=found.rows.watermarks,
-        mutation=found.table.mutation,
+        changed_in_place=found.table.changed_in_place,
         written_by=state.this_transaction(ends.postgres),
-        writes=(before.writes[0] + inserted, before.writes[1] + updated, before.writes[2] + deleted),
+        writes=changes.added_to(before.writes),
         mode="changed rows",
         run_id=run_id,
     )

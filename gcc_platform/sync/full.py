@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 
 from gcc_platform.resources.clickhouse import quoted
-from gcc_platform.sync import copying, key_ranges, layout, state, versions, view
+from gcc_platform.sync import copying, key_ranges, layout, state, versions, view, written_by_others
 from gcc_platform.sync.checksum import in_clickhouse, in_postgres
 from gcc_platform.sync.ends import Ends, Found
 from gcc_platform.sync.key_ranges import KeyRange, KeyRanges
@@ -53,9 +53,9 @@ def build(ends: Ends, found: Found, version: str, run_id: str) -> Built:
             source_parts=found.table.parts,
             fingerprint=found.rows.fingerprint,
             watermarks=found.rows.watermarks,
-            mutation=found.table.mutation,
+            changed_in_place=found.table.changed_in_place,
             written_by=state.this_transaction(ends.postgres),
-            writes=(sent.rows, 0, 0),
+            writes=(sent.rows, 0, 0, written_by_others.counted(ends.postgres, table)[3]),
             full_bytes=layout.size(ends.postgres, table),
             mode="full",
             run_id=run_id,

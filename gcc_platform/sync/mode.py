@@ -59,8 +59,10 @@ def _against_upserting(before: State, found: Found, changed: int, present_bytes:
         yield "rows have changed, and its table has no block numbers"
     if not before.watermarks or before.source_uuid != found.table.uuid:
         yield "its table in ClickHouse was created again"
-    if found.table.mutation > before.mutation:
-        yield "a mutation has changed rows in place"
+    if found.table.is_changing or found.table.changed_in_place > before.changed_in_place:
+        yield "rows were changed in place"
+    if any(block < before.watermarks.get(name, block) for name, block in found.rows.watermarks.items()):
+        yield "block numbers have begun again"
     if found.rows.count < least_rows:
         yield f"rows have changed, and it has fewer than {least_rows}"
     if changed > _MOST_CHANGED * found.rows.count:
@@ -70,4 +72,8 @@ def _against_upserting(before: State, found: Found, changed: int, present_bytes:
 
 
 def _is_same_table(before: State, found: Found) -> bool:
-    return before.source_uuid == found.table.uuid and found.table.mutation <= before.mutation
+    return (
+        before.source_uuid == found.table.uuid
+        and not found.table.is_changing
+        and found.table.changed_in_place <= before.changed_in_place
+    )

@@ -8,6 +8,7 @@ sync is wrong, or the mart was changed without an insert; if it has another, som
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import psycopg
 from psycopg import sql
 
 from gcc_platform.resources.clickhouse import quoted
@@ -60,6 +61,17 @@ def compare(ends: Ends, mart: Mart, columns: Sequence[Column], served: State, nu
             continue
         differences.append(_repaired(ends, mart, columns, served, ranges, number, hashed))
     return Compared(len(numbers), rows, differences)
+
+
+def unlike_before(postgres: psycopg.Connection, table: str, ranges: KeyRanges) -> Sequence[int]:
+    """The key ranges that have another hash than before, or never had one. Reads the table, in PostgreSQL alone."""
+    rows = postgres.execute(
+        sql.SQL("SELECT {}, sum(hash_record_extended(t, 0))::text FROM {} AS t GROUP BY 1").format(
+            ranges.number_of("t"), sql.Identifier("serving_data", table)
+        )
+    ).fetchall()
+    hashes = {int(number): str(hashed) for number, hashed in rows}
+    return [each.number for each in ranges.ranges if hashes.get(each.number, "0") != each.hash]
 
 
 def _in_postgres(
@@ -134,7 +146,6 @@ def _record(ends: Ends, mart: Mart, served: State, ranges: KeyRanges, number: in
     repaired = ranges.with_hashes({number: hashed}).with_rows({number: rows - ranges.ranges[number].rows})
     key_ranges.record(ends.postgres, served.table_name, repaired)
     latest = state.present(ends.postgres, mart.name)
-    inserted, updated, deleted = changes.counts
     state.record(
         ends.postgres,
         mart.name,
@@ -142,7 +153,7 @@ def _record(ends: Ends, mart: Mart, served: State, ranges: KeyRanges, number: in
             latest,
             rows=sum(each.rows for each in repaired.ranges),
             written_by=state.this_transaction(ends.postgres),
-            writes=(latest.writes[0] + inserted, latest.writes[1] + updated, latest.writes[2] + deleted),
+            writes=changes.added_to(latest.writes),
         ),
     )
 

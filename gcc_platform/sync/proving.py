@@ -25,7 +25,7 @@ def proved(ends: Ends, found: Found, result: Synced, repaired: Compared, options
             source_uuid=found.table.uuid,
             source_parts=found.table.parts,
             watermarks=found.rows.watermarks,
-            mutation=found.table.mutation,
+            changed_in_place=found.table.changed_in_place,
             next_range=slot + 1,
             mode=str(result.mode),
             run_id=options.run_id,

@@ -12,21 +12,26 @@ from gcc_platform.resources.clickhouse import ClickHouse, quoted
 from gcc_platform.sync.columns import Column
 from gcc_platform.sync.marts import Mart
 
-# A table's uuid changes when it is created again, the names of its parts when rows are inserted, deleted, changed or
-# merged. A view, or a table whose rows are on other servers, has none.
+# A table's uuid changes when it is created again, its query when a column or its default changes, its parts when rows
+# are inserted, deleted, changed or merged. A view, or a table whose rows are on other servers, has none. In-place changes
+# are mutations, but for those that only delete, and patch parts, which the UPDATE statement makes.
 _TABLE = """
 SELECT
-    toString(tables.uuid),
+    concat(toString(tables.uuid), ':', toString(cityHash64(create_table_query))),
     (
-        SELECT toString(sum(cityHash64(name, rows))) FROM system.parts
+        SELECT toString(sum(cityHash64(name, rows, hash_of_all_files))) FROM system.parts
         WHERE active AND database = {database:String} AND table = {table:String}
     ),
     match(engine_full, 'enable_block_number_column = (1|true)')
         AND match(engine_full, 'enable_block_offset_column = (1|true)'),
     (
-        SELECT max(arrayMax(block_numbers.number)) FROM system.mutations
+        SELECT (maxIf(arrayMax(block_numbers.number), is_done), countIf(NOT is_done)) FROM system.mutations
         WHERE database = {database:String} AND table = {table:String}
-          AND command LIKE '%UPDATE%' AND command NOT LIKE '%_row_exists%'
+          AND command NOT LIKE '%_row_exists%' AND command NOT LIKE '(DELETE WHERE%'
+    ) AS mutations,
+    (
+        SELECT max(max_block_number) FROM system.parts
+        WHERE active AND database = {database:String} AND table = {table:String} AND startsWith(partition_id, 'patch-')
     )
 FROM system.tables AS tables
 WHERE database = {database:String} AND name = {table:String} AND engine LIKE '%MergeTree'
@@ -38,9 +43,13 @@ class Table:
     """The table behind a mart, as its metadata describes it."""
 
     uuid: str = ""
+    """Of this table, as it is defined now."""
     parts: str = ""
     has_block_numbers: bool = False
-    mutation: int = 0
+    changed_in_place: int = 0
+    """The number of the newest change of rows in place; such numbers grow."""
+    is_changing: bool = False
+    """Whether rows are being changed in place, or merged with such changes: then nothing is known of single rows."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +68,8 @@ def table(clickhouse: ClickHouse, mart: Mart) -> Table:
     rows = clickhouse.rows(_TABLE, {"database": mart.database, "table": mart.table})
     if not rows:
         return Table()
-    [[uuid, parts, has_block_numbers, mutation]] = rows
-    return Table(str(uuid), str(parts), bool(has_block_numbers), int(mutation or 0))
+    [[uuid, parts, has_block_numbers, (mutation, running), patch]] = rows
+    return Table(str(uuid), str(parts), bool(has_block_numbers), max(int(mutation), int(patch)), bool(running or patch))
 
 
 def rows(clickhouse: ClickHouse, mart: Mart, columns: Sequence[Column], found: Table) -> Rows:

@@ -33,12 +33,13 @@ class State:
     """Of the rows in ClickHouse, where they were hashed; else empty."""
     watermarks: Mapping[str, int]
     """The greatest block number of each partition; empty without block numbers."""
-    mutation: int
-    """The newest mutation that changes values in place, which block numbers do not show; 0 without one."""
+    changed_in_place: int
+    """The number of the newest change of rows in place, which block numbers do not show; 0 without one."""
     written_by: str
     """The last transaction that wrote to the table: whatever has a later one was written by somebody else."""
-    writes: tuple[int, int, int]
-    """Rows that syncs have inserted, updated and deleted in the table: PostgreSQL counts the same of everybody."""
+    writes: tuple[int, int, int, int]
+    """Rows that syncs have inserted, updated and deleted, which PostgreSQL counts of everybody; and the number of the
+    table's file, which TRUNCATE changes."""
     full_bytes: int
     """The size of the table and its indexes after it was copied in full."""
     mode: str
@@ -58,7 +59,7 @@ _COLUMNS: LiteralString = """
     source_parts text NOT NULL,
     fingerprint text NOT NULL,
     watermarks jsonb NOT NULL,
-    mutation bigint NOT NULL,
+    changed_in_place bigint NOT NULL,
     written_by xid8 NOT NULL,
     writes bigint[] NOT NULL,
     full_bytes bigint NOT NULL,
@@ -132,12 +133,12 @@ def touch(postgres: psycopg.Connection, mart: str, state: State) -> None:
     """Record that the mart is served as it is in ClickHouse, and what was learnt of that. No row has changed."""
     postgres.execute(
         "UPDATE serving_data.syncs SET synced_at = now(), source_uuid = %s, source_parts = %s, watermarks = %s, "
-        "mutation = %s, writes = %s, next_range = %s, differences = %s, mode = %s, run_id = %s WHERE mart = %s",
+        "changed_in_place = %s, writes = %s, next_range = %s, differences = %s, mode = %s, run_id = %s WHERE mart = %s",
         (
             state.source_uuid,
             state.source_parts,
             Jsonb(dict(state.watermarks)),
-            state.mutation,
+            state.changed_in_place,
             list(state.writes),
             state.next_range,
             state.differences,

@@ -95,7 +95,7 @@ def _measured(
 
 def _synced(ends: Ends, mart: Mart, columns: Sequence[Column], options: Options) -> Synced:
     before = state.read(ends.postgres, mart.name)
-    before, written = _of_others(ends, mart, columns, before, options)
+    before, written, odd = _of_others(ends, mart, columns, before, options)
     found = _found(ends, mart, columns, before)
     choice = _choice(ends, found, before, options)
     if before and found.rows.count < before.rows - max(_FALLEN_ROWS - 1, options.max_fall * before.rows):
@@ -104,27 +104,27 @@ def _synced(ends: Ends, mart: Mart, columns: Sequence[Column], options: Options)
         return Synced(
             mart.name, choice.mode, choice.reason, before.rows if before else 0, found.rows.count, written=written
         )
-    result = _done(ends, found, before, choice, written, options)
+    result = _done(ends, found, before, choice, odd, options)
     return proving.counted(ends, replace(result, written=written))
 
 
 def _compared(ends: Ends, mart: Mart, columns: Sequence[Column], options: Options) -> Synced:
-    before, written = _of_others(ends, mart, columns, state.read(ends.postgres, mart.name), options)
+    before, written, odd = _of_others(ends, mart, columns, state.read(ends.postgres, mart.name), options)
     found = _found(ends, mart, columns, before)
     if before is None or not is_unchanged(before, found):
         raise NotSynced(mart.name)
-    result = _done(ends, found, before, Choice(Mode.UNCHANGED, "no row has changed"), written, options)
+    result = _done(ends, found, before, Choice(Mode.UNCHANGED, "no row has changed"), odd, options)
     return proving.counted(ends, replace(result, written=written))
 
 
 def _of_others(
     ends: Ends, mart: Mart, columns: Sequence[Column], before: State | None, options: Options
-) -> tuple[State | None, Written | None]:
-    """What others have written to the table, and the state with PostgreSQL's counters as they are now."""
+) -> tuple[State | None, Written | None, Sequence[int]]:
+    """The state with PostgreSQL's counters as they are now, what others have written, and the key ranges to compare."""
     if before is None:
-        return None, None
+        return None, None, ()
     if not others.table_exists(ends.postgres, before.table_name):
-        return None, Written(f"the table serving_data.{before.table_name} was dropped")
+        return None, Written(f"the table serving_data.{before.table_name} was dropped"), ()
     dropped = None
     if not others.is_served(ends.postgres, mart.name, before.table_name):
         dropped = Written(f"the view serving.{mart.name} was dropped, or read another table")
@@ -133,9 +133,12 @@ def _of_others(
                 view.swap(ends.postgres, mart.name, before.table_name, options.retry)
     counted = others.counted(ends.postgres, before.table_name)
     if counted == before.writes:
-        return before, dropped
+        return before, dropped, ()
     ranges = key_ranges.read(ends.postgres, before.table_name, columns)
-    return replace(before, writes=counted), others.written(ends.postgres, mart, before, ranges) or dropped
+    written = others.written(ends.postgres, mart, before, ranges)
+    # A transaction may be older than the sync's, and have ended after it: then only the rows themselves show it.
+    odd = written.ranges if written else parity.unlike_before(ends.postgres, before.table_name, ranges)
+    return replace(before, writes=counted), written or dropped, odd
 
 
 def _found(ends: Ends, mart: Mart, columns: Sequence[Column], before: State | None) -> Found:
@@ -160,12 +163,11 @@ def _choice(ends: Ends, found: Found, before: State | None, options: Options) ->
 
 
 def _done(
-    ends: Ends, found: Found, before: State | None, choice: Choice, written: Written | None, options: Options
+    ends: Ends, found: Found, before: State | None, choice: Choice, odd: Sequence[int], options: Options
 ) -> Synced:
     """Do what was chosen. If the changed rows do not add up, copy in full."""
     if before is None or choice.mode is Mode.FULL:
         return _copied(ends, found, choice, options)
-    odd = written.ranges if written else ()
     if odd or before.writes != state.present(ends.postgres, found.mart.name).writes:
         state.touch(ends.postgres, found.mart.name, before)
     try:

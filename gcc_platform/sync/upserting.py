@@ -35,6 +35,12 @@ class Changes:
         """Rows inserted, updated and deleted."""
         return sum(self.inserted.values()), sum(self.updated.values()), sum(self.deleted.values())
 
+    def added_to(self, writes: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+        """The numbers of a state after these changes."""
+        inserted, updated, deleted, file = writes
+        more = self.counts
+        return inserted + more[0], updated + more[1], deleted + more[2], file
+
     def plus(self, other: "Changes") -> "Changes":
         """Both together."""
         return Changes(

@@ -58,14 +58,14 @@ def is_served(postgres: psycopg.Connection, mart: str, table: str) -> bool:
     return row is not None and row[0] > 0
 
 
-def counted(postgres: psycopg.Connection, table: str) -> tuple[int, int, int]:
-    """The rows inserted, updated and deleted by everybody, as PostgreSQL counts them."""
+def counted(postgres: psycopg.Connection, table: str) -> tuple[int, int, int, int]:
+    """The rows inserted, updated and deleted by everybody, as PostgreSQL counts them, and the number of its file."""
     row = postgres.execute(
-        "SELECT n_tup_ins, n_tup_upd, n_tup_del FROM pg_stat_user_tables "
+        "SELECT n_tup_ins, n_tup_upd, n_tup_del, pg_relation_filenode(relid) FROM pg_stat_user_tables "
         "WHERE schemaname = 'serving_data' AND relname = %s",
         (table,),
     ).fetchone()
-    return (int(row[0]), int(row[1]), int(row[2])) if row else (0, 0, 0)
+    return (int(row[0]), int(row[1]), int(row[2]), int(row[3])) if row else (0, 0, 0, 0)
 
 
 def written(postgres: psycopg.Connection, mart: Mart, served: State, ranges: KeyRanges) -> Written | None:

@@ -39,9 +39,9 @@ def _posts(platform: Platform) -> None:
 def _served(platform: Platform, statement: str) -> None:
     """Run a statement in PostgreSQL, where {} is the table that is served."""
     with psycopg.connect(platform.environment["POSTGRES_URL"], autocommit=True) as postgres:
-        found = postgres.execute("SELECT version FROM serving_data.loaded WHERE mart = %s", (_MART,)).fetchone()
+        found = postgres.execute("SELECT table_name FROM serving_data.syncs WHERE mart = %s", (_MART,)).fetchone()
         assert found, f"{_MART} is not served"
-        postgres.execute(statement.format(f"serving_data.{_MART}__{found[0]}").encode())
+        postgres.execute(statement.format(f"serving_data.{found[0]}").encode())
 
 
 def _change_mart(platform: Platform) -> None:

@@ -119,7 +119,7 @@ def test_a_row_moves_to_another_day(
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ("ALTER TABLE {} UPDATE v = 7 WHERE id = 5 SETTINGS mutations_sync = 2", "a mutation has changed rows"),
+        ("ALTER TABLE {} UPDATE v = 7 WHERE id = 5 SETTINGS mutations_sync = 2", "rows were changed in place"),
         ("ALTER TABLE {} ADD COLUMN w Int8", "its columns, grain or indexes have changed"),
         ("INSERT INTO {} SELECT * REPLACE ('again' AS platform) FROM {}", "of 120000 rows have changed"),
     ],
