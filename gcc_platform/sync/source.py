@@ -13,8 +13,8 @@ from gcc_platform.sync.columns import Column
 from gcc_platform.sync.marts import Mart
 
 # A table's uuid changes when it is created again, its query when a column or its default changes, its parts when rows
-# are inserted, deleted, changed or merged. A view, or a table whose rows are on other servers, has none. In-place changes
-# are mutations, but for those that only delete, and patch parts, which the UPDATE statement makes.
+# are inserted, deleted, changed or merged. A view, or a table whose rows are on other servers, has none. Rows are
+# changed in place by mutations, but for those that only delete, and by patch parts, which the UPDATE statement makes.
 _TABLE = """
 SELECT
     concat(toString(tables.uuid), ':', toString(cityHash64(create_table_query))),

@@ -1,5 +1,6 @@
 """One refresh, from the raw tables to what the API reads, as an operator sees it."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,7 +11,9 @@ import clickhouse_connect
 import dagster as dg
 import psycopg
 import pytest
+from click.testing import CliRunner, Result
 
+from gcc_platform.cli import main
 from gcc_platform.defs import runs
 from ingest_service.schema.inventory import RAW_TABLES
 from tests.dbt_project import dbt
@@ -141,6 +144,43 @@ def _plain(row: tuple[object, ...]) -> tuple[object, ...]:
 def test_the_api_reads_its_views(raw_tables: Mapping[str, str], refreshed: subprocess.CompletedProcess[str]) -> None:
     with psycopg.connect(raw_tables["GCC_READER_POSTGRES_URL"]) as api:
         assert api.execute("SELECT count(*) FROM api.post_daily").fetchone() == (50,)
+
+
+def command(environment: Mapping[str, str], *arguments: str) -> Result:
+    return CliRunner().invoke(main, arguments, env=dict(environment))
+
+
+@pytest.mark.slow
+def test_a_sync_by_hand_says_what_it_does_with_each_mart(
+    raw_tables: Mapping[str, str], refreshed: subprocess.CompletedProcess[str]
+) -> None:
+    dry = command(raw_tables, "sync", "--dry-run")
+    assert (dry.exit_code, dry.stdout.count("would be unchanged (no row has changed)")) == (0, 16)
+    full = command(raw_tables, "sync", "mart_post_timeseries", "--full", "--json")
+    [result] = json.loads(full.stdout)
+    assert (full.exit_code, result["mode"], result["reason"]) == (0, "full", "it was asked for")
+    assert (result["rows"], result["inserted"], result["findings"]) == (50, 50, [])
+    unknown = command(raw_tables, "sync", "mart_of_dreams")
+    assert unknown.exit_code == 1
+    assert "mart_of_dreams is not a mart. The marts are: mart_activity, " in unknown.stderr
+
+
+@pytest.mark.slow
+def test_parity_compares_all_rows_and_exits_with_1_if_it_had_to_repair_some(
+    raw_tables: Mapping[str, str], refreshed: subprocess.CompletedProcess[str]
+) -> None:
+    with psycopg.connect(raw_tables["POSTGRES_URL"], autocommit=True) as sync:
+        [(table,)] = sync.execute(
+            "SELECT table_name FROM serving_data.syncs WHERE mart = 'mart_post_timeseries'"
+        ).fetchall()
+        sync.execute(f"UPDATE serving_data.{table} SET views = 8 WHERE shortcode = 's7'")
+        sync.execute("SELECT pg_stat_force_next_flush()")
+    repaired = command(raw_tables, "parity", "--all")
+    assert repaired.exit_code == 1
+    assert "mart_post_timeseries: " in repaired.stdout
+    assert "0 rows were missing, 1 had other values, 0 were not in the mart, e.g. INSTAGRAM, p1, s7" in repaired.stdout
+    equal = command(raw_tables, "parity", "mart_post_timeseries", "--all")
+    assert (equal.exit_code, equal.stdout) == (0, "mart_post_timeseries: 50 of 50 rows compared, equal\n")
 
 
 @pytest.mark.slow
