@@ -120,7 +120,7 @@ def test_nanoseconds_are_cut_not_rounded(
 
 @pytest.mark.parametrize(
     "clickhouse_type",
-    ["Map(String, Int64)", "Tuple(a Int8)", "Array(Array(Int8))", "AggregateFunction(sum, Int64)", "Array(DateTime)"],
+    ["Map(String, Int64)", "Tuple(a Int8)", "Array(Array(Int8))", "AggregateFunction(sum, Int64)"],
 )
 def test_a_type_without_counterpart_is_named_with_the_way_out(clickhouse_type: str) -> None:
     with pytest.raises(UnsupportedColumn) as error:
