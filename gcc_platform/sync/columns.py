@@ -1,22 +1,15 @@
-"""A mart's columns: their PostgreSQL types, and the ClickHouse expressions whose text COPY can read."""
+"""A mart's columns on both servers, as ClickHouse has them."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from gcc_platform.resources.clickhouse import ClickHouse, quoted
+from gcc_platform.sync import json_text
 from gcc_platform.sync.clickhouse_types import bare
 from gcc_platform.sync.copy_text import array_text, scalar_text
-from gcc_platform.sync.mapping import scalar
+from gcc_platform.sync.mapping import Mapped, scalar
+from gcc_platform.sync.refusals import UnsupportedColumn, refusals
 from ingest_service.errors import UserError
-
-
-class UnsupportedColumn(UserError):
-    """A column's type has no PostgreSQL counterpart; the message names the column, the type and a cast."""
-
-    def __init__(self, mart: str, column: str, clickhouse_type: str) -> None:
-        super().__init__(
-            f"{mart}.{column} is {clickhouse_type}, which the sync cannot copy to PostgreSQL. "
-            f"Cast it in the mart's SQL, e.g. toString({column}) or toJSONString({column})."
-        )
 
 
 class NoSuchMart(UserError):
@@ -28,6 +21,7 @@ class Column:
     """A column on both servers."""
 
     name: str
+    clickhouse_type: str
     postgres_type: str
     expression: str
     """ClickHouse SQL whose text is the column's value for PostgreSQL."""
@@ -47,8 +41,11 @@ class Column:
         return self.postgres_type.removesuffix("[]")
 
 
-def columns_of(clickhouse: ClickHouse, database: str, mart: str) -> list[Column]:
-    """The columns that `SELECT *` returns, in order. Raises UnsupportedColumn and NoSuchMart."""
+def columns_of(clickhouse: ClickHouse, database: str, mart: str, jsonb: Collection[str] = ()) -> list[Column]:
+    """The columns that `SELECT *` returns, in order; those of `jsonb` as JSON.
+
+    Raises UnsupportedColumn, which names all that cannot be served, and NoSuchMart.
+    """
     rows = clickhouse.rows(
         "SELECT name, type FROM system.columns WHERE database = {database:String} AND table = {mart:String} "
         "AND default_kind NOT IN ('ALIAS', 'EPHEMERAL', 'MATERIALIZED') ORDER BY position",
@@ -56,23 +53,34 @@ def columns_of(clickhouse: ClickHouse, database: str, mart: str) -> list[Column]
     )
     if not rows:
         raise NoSuchMart(f"ClickHouse has no table {database}.{mart}: build it first (gcc-platform refresh)")
-    return [column(mart, name, clickhouse_type) for name, clickhouse_type in rows]
+    if reasons := refusals(mart, [(name, clickhouse_type) for name, clickhouse_type in rows], jsonb):
+        raise UnsupportedColumn(reasons)
+    return [column(name, clickhouse_type, is_json=name in jsonb) for name, clickhouse_type in rows]
 
 
-def column(mart: str, name: str, clickhouse_type: str) -> Column:
-    """Map one column by its ClickHouse type. Raises UnsupportedColumn."""
+def column(name: str, clickhouse_type: str, *, is_json: bool = False) -> Column:
+    """Map one column by its ClickHouse type, which has a counterpart or is served as JSON."""
     value = quoted(name)
-    kind = bare(clickhouse_type)
-    if kind.name == "Array" and (element := scalar(kind.arguments[0])):
-        values = value if element.value == "{0}" else f"arrayMap(x -> {element.value.format('x')}, {value})"
-        is_changed = (
-            f"arrayExists(x -> ifNull({element.is_changed.format('x')}, 0), {value})" if element.is_changed else None
-        )
-        return Column(name, f"{element.postgres_type}[]", array_text(element.postgres_type, values), values, is_changed)
-    if found := scalar(clickhouse_type):
+    if not is_json and (found := scalar(clickhouse_type)):
         cleaned = found.value.format(value)
+        text = scalar_text(found.postgres_type, cleaned)
         is_changed = found.is_changed.format(value) if found.is_changed else None
-        return Column(name, found.postgres_type, scalar_text(found.postgres_type, cleaned), cleaned, is_changed)
-    if kind.name == "JSON":
-        return Column(name, "jsonb", value, value)
-    raise UnsupportedColumn(mart, name, clickhouse_type)
+        return Column(name, clickhouse_type, found.postgres_type, text, cleaned, is_changed)
+    if not is_json and (element := _element(clickhouse_type)):
+        values = value if element.value == "{0}" else f"arrayMap(x -> {element.value.format('x')}, {value})"
+        text = array_text(element.postgres_type, values)
+        return Column(name, clickhouse_type, f"{element.postgres_type}[]", text, values, _any_changed(element, value))
+    cleaned = json_text.cleaned(value)
+    return Column(name, clickhouse_type, "jsonb", cleaned, cleaned, json_text.is_changed(value))
+
+
+def _element(clickhouse_type: str) -> Mapped | None:
+    """The counterpart of an array's elements."""
+    kind = bare(clickhouse_type)
+    return scalar(kind.arguments[0]) if kind.name == "Array" else None
+
+
+def _any_changed(element: Mapped, values: str) -> str | None:
+    if element.is_changed is None:
+        return None
+    return f"arrayExists(x -> ifNull({element.is_changed.format('x')}, 0), {values})"

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gcc_platform.sync import declared
 from ingest_service.errors import UserError
 
 _INDEXES: Mapping[str, tuple[tuple[str, ...], ...]] = {
@@ -37,13 +38,16 @@ class Mart:
     """The columns of each further index, in order."""
     database: str = "warehouse"
     description: str = ""
+    jsonb: tuple[str, ...] = ()
+    """The columns that are served as JSON, although they are of another type in ClickHouse."""
 
 
 def marts_of(manifest: Mapping[str, Any]) -> list[Mart]:
-    """The models of the folder `marts`, sorted by name. Raises NoGrain."""
+    """The models of the folder `marts`, sorted by name. Raises NoGrain and UnsupportedColumn."""
     models = [
         node for node in manifest["nodes"].values() if node["resource_type"] == "model" and "marts" in node["fqn"][:-1]
     ]
+    declared.check(models)
     return [_mart(manifest, model) for model in sorted(models, key=lambda model: str(model["name"]))]
 
 
@@ -52,7 +56,9 @@ def _mart(manifest: Mapping[str, Any], model: Mapping[str, Any]) -> Mart:
     grain = model["config"]["meta"].get("grain") or _tested_grain(manifest, model["unique_id"])
     if not grain:
         raise NoGrain(name)
-    return Mart(name, tuple(grain), _INDEXES.get(name, ()), model["schema"], model["description"])
+    return Mart(
+        name, tuple(grain), _INDEXES.get(name, ()), model["schema"], model["description"], declared.jsonb_columns(model)
+    )
 
 
 def _tested_grain(manifest: Mapping[str, Any], model_id: str) -> list[str]:

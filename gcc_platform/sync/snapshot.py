@@ -72,7 +72,7 @@ def sync(
     NoSuchMart, UnsupportedColumn, ClickHouseFailed, IncompleteCopy, GrainBroken, ViewBusy.
     """
     started = time.monotonic()
-    columns = columns_of(clickhouse, mart.database, mart.name)
+    columns = columns_of(clickhouse, mart.database, mart.name, mart.jsonb)
     versions.create_schemas(postgres)
     loaded.create(postgres)
     with versions.mart_lock(postgres, mart.name):
