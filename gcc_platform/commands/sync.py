@@ -86,6 +86,10 @@ def line(result: Synced, would: str = "") -> str:
         text += f", {result.sent_bytes / _MEGABYTE:.1f} MB sent"
     if not would:
         text += f", {result.wal_bytes / _MEGABYTE:.1f} MB of WAL, {result.seconds:.2f} s"
+    for column, count in result.cleaned.items():
+        text += (
+            f"\n  {click.style('cleaned', fg='yellow')}: {count} values of {column} had NUL, bad UTF-8 or nanoseconds"
+        )
     return text + "".join(f"\n  {click.style('repaired', fg='yellow')}: {each}" for each in result.findings)
 
 

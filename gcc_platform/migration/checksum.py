@@ -19,6 +19,7 @@ from msgspec.inspect import (
 )
 
 from gcc_platform.migration.legacy_table import LegacyTable
+from gcc_platform.sync import md5_bits
 from ingest_service.events.registry import EVENT_TYPES
 
 _SEPARATOR = "\\x1f"
@@ -29,13 +30,13 @@ _NULL = "~"
 def in_postgres(table: LegacyTable) -> str:
     """The checksum of a row of `events_sql`: 60 bits of the MD5 of its text, as a bigint."""
     text = f" || E'{_SEPARATOR}' || ".join(_postgres_text(*column) for column in _columns(table))
-    return f"('x' || substr(md5({text}), 1, 15))::bit(60)::bigint"
+    return md5_bits.in_postgres(text)
 
 
 def in_clickhouse(table: LegacyTable) -> str:
     """The checksum of a row of the raw table, which can be summed without overflow."""
     text = f", '{_SEPARATOR}', ".join(_clickhouse_text(*column) for column in _columns(table))
-    return f"toUInt128(bitShiftRight(reinterpretAsUInt64(reverse(substring(MD5(concat({text})), 1, 8))), 4))"
+    return md5_bits.in_clickhouse(f"concat({text})")
 
 
 def texts_in_postgres(table: LegacyTable) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gcc_platform.resources.clickhouse import quoted
+from gcc_platform.sync import declared
 from ingest_service.errors import UserError
 
 _INDEXES: Mapping[str, tuple[tuple[str, ...], ...]] = {
@@ -40,6 +41,8 @@ class Mart:
     description: str = ""
     rows_of: str = ""
     """The table that has the mart's rows, one for one, if the mart is a view over it (meta.rows_of)."""
+    jsonb: tuple[str, ...] = ()
+    """The columns that are served as JSON, although they are of another type in ClickHouse."""
 
     @property
     def table(self) -> str:
@@ -53,10 +56,11 @@ class Mart:
 
 
 def marts_of(manifest: Mapping[str, Any]) -> list[Mart]:
-    """The models of the folder `marts`, sorted by name. Raises NoGrain."""
+    """The models of the folder `marts`, sorted by name. Raises NoGrain and UnsupportedColumn."""
     models = [
         node for node in manifest["nodes"].values() if node["resource_type"] == "model" and "marts" in node["fqn"][:-1]
     ]
+    declared.check(models)
     return [_mart(manifest, model) for model in sorted(models, key=lambda model: str(model["name"]))]
 
 
@@ -65,8 +69,15 @@ def _mart(manifest: Mapping[str, Any], model: Mapping[str, Any]) -> Mart:
     grain = model["config"]["meta"].get("grain") or _tested_grain(manifest, model["unique_id"])
     if not grain:
         raise NoGrain(name)
-    rows_of = str(model["config"]["meta"].get("rows_of", ""))
-    return Mart(name, tuple(grain), _INDEXES.get(name, ()), model["schema"], model["description"], rows_of)
+    return Mart(
+        name,
+        tuple(grain),
+        _INDEXES.get(name, ()),
+        model["schema"],
+        model["description"],
+        str(model["config"]["meta"].get("rows_of", "")),
+        declared.jsonb_columns(model),
+    )
 
 
 def _tested_grain(manifest: Mapping[str, Any], model_id: str) -> list[str]:

@@ -1,13 +1,26 @@
 """Syncs one mart: finds out what has changed, does the least that makes PostgreSQL equal, and proves a part of it."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import psycopg
 
 from gcc_platform.resources.clickhouse import ClickHouse
-from gcc_platform.sync import changed_rows, full, key_ranges, layout, parity, proving, source, state, versions, view
+from gcc_platform.sync import (
+    changed_rows,
+    cleaning,
+    full,
+    json_times,
+    key_ranges,
+    layout,
+    parity,
+    proving,
+    source,
+    state,
+    versions,
+    view,
+)
 from gcc_platform.sync import written_by_others as others
 from gcc_platform.sync.changed_rows import CountsDisagree
 from gcc_platform.sync.columns import Column, columns_of
@@ -77,7 +90,7 @@ def _measured(
     """Do the work under the mart's lock, and add what it has cost."""
     postgres = ends.postgres
     started, written_before = time.monotonic(), _wal(postgres)
-    columns = columns_of(ends.clickhouse, mart.database, mart.name)
+    columns = columns_of(ends.clickhouse, mart.database, mart.name, mart.jsonb)
     versions.create_schemas(postgres)
     state.create(postgres)
     key_ranges.create(postgres)
@@ -104,8 +117,21 @@ def _synced(ends: Ends, mart: Mart, columns: Sequence[Column], options: Options)
         return Synced(
             mart.name, choice.mode, choice.reason, before.rows if before else 0, found.rows.count, written=written
         )
+    cleaned = _cleaned(ends, found, before, choice)
     result = _done(ends, found, before, choice, odd, options)
-    return proving.counted(ends, replace(result, written=written))
+    return proving.counted(ends, replace(result, written=written, cleaned=cleaned))
+
+
+def _cleaned(ends: Ends, found: Found, before: State | None, choice: Choice) -> Mapping[str, int]:
+    """The values to be sent that PostgreSQL cannot hold as they are, by column. Raises JsonTimes."""
+    condition = ""
+    if before and choice.mode is not Mode.FULL:
+        condition = source.inserted_since(before.watermarks, found.rows.watermarks)
+        if choice.mode is Mode.UNCHANGED or not condition:
+            return {}
+    rows = f"FROM {found.mart.source}" + (f" WHERE {condition}" if condition else "")
+    json_times.refuse(ends.clickhouse, found.mart.name, found.columns, rows)
+    return cleaning.cleaned(ends.clickhouse, found.columns, rows)
 
 
 def _compared(ends: Ends, mart: Mart, columns: Sequence[Column], options: Options) -> Synced:

@@ -56,6 +56,12 @@ def _served_asset(mart: Mart) -> dg.AssetsDefinition:
             postgres.connect(f"sync {mart.name} {context.run.run_id[:8]}") as target,
         ):
             synced = sync(source, target, mart, Options(max_fall=Settings().sync_max_fall, run_id=context.run.run_id))
+        if synced.cleaned:
+            context.log.warning(
+                "values of %s that PostgreSQL cannot hold (NUL, bad UTF-8, nanoseconds) were changed: %s",
+                mart.name,
+                ", ".join(f"{count} of {column}" for column, count in synced.cleaned.items()),
+            )
         return dg.MaterializeResult(metadata=_metadata(synced), check_results=[_as_loaded(synced), _parity(synced)])
 
     return serve
@@ -101,6 +107,7 @@ def _metadata(synced: Synced) -> dict[str, Any]:
         "table_bytes": synced.table_bytes,
         "seconds": round(synced.seconds, 3),
         "swap_attempts": synced.swap_attempts,
+        "values_cleaned": sum(synced.cleaned.values()),
     }
 
 
