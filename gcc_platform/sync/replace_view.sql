@@ -31,31 +31,34 @@ END
 $$;
 
 -- Create a dropped view as it was: as its owner, with no privileges but those that it had. Of a column that it no
--- longer has, grants and comment end.
+-- longer has, grants and comment end. Readers wait for this: comments, of which there are many, are one statement.
 CREATE OR REPLACE FUNCTION serving.restore_view(state jsonb) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
     label text := state ->> 'label';
     owner name := state ->> 'owner';
+    schema_name name := state ->> 'schema';
+    view_name name := state ->> 'name';
     view oid;
-    found record;
+    columns name[];
+    given record;
 BEGIN
     PERFORM serving.execute_as(owner, format('CREATE VIEW %s %s AS %s', label, state ->> 'options', state ->> 'query'));
     view := (SELECT pg_class.oid FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-             WHERE nspname = state ->> 'schema' AND relname = state ->> 'name');
-    FOR found IN
-        SELECT DISTINCT CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END AS grantee
-        FROM pg_class, aclexplode(coalesce(relacl, acldefault('r', relowner))) WHERE oid = view
+             WHERE nspname = schema_name AND relname = view_name);
+    columns := ARRAY(SELECT attname FROM pg_attribute WHERE attrelid = view AND attnum > 0);
+    PERFORM serving.execute_as(owner, format('REVOKE ALL ON %s FROM %s', label, string_agg(DISTINCT
+            CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END, ', ')))
+    FROM pg_class, aclexplode(coalesce(relacl, acldefault('r', relowner))) WHERE pg_class.oid = view;
+    FOR given IN
+        SELECT * FROM jsonb_to_recordset(state -> 'grants') AS saved (column_name name, role name, statement text)
+        WHERE column_name IS NULL OR column_name = ANY(columns)
     LOOP
-        PERFORM serving.execute_as(owner, format('REVOKE ALL ON %s FROM %s', label, found.grantee));
+        PERFORM serving.execute_as(given.role, given.statement);
     END LOOP;
-    FOR found IN
-        SELECT * FROM jsonb_to_recordset(state -> 'statements') AS saved (column_name name, role name, statement text)
-    LOOP
-        CONTINUE WHEN found.column_name IS NOT NULL AND NOT EXISTS (
-            SELECT FROM pg_attribute WHERE attrelid = view AND attname = found.column_name);
-        PERFORM serving.execute_as(found.role, found.statement);
-    END LOOP;
+    PERFORM serving.execute_as(owner, coalesce(string_agg(statement, '; '), ''))
+    FROM jsonb_to_recordset(state -> 'comments') AS saved (column_name name, statement text)
+    WHERE column_name IS NULL OR column_name = ANY(columns);
 END
 $$;
 

@@ -88,7 +88,8 @@ RETURNS TABLE (column_name name, role name, statement text)
 LANGUAGE sql STABLE AS $$
     SELECT granted.column_name,
         pg_get_userbyid(CASE WHEN serving.may_act_as(grantor) THEN grantor ELSE relowner END),
-        format('GRANT %s%s ON %s TO %s%s', privilege_type, ' (' || quote_ident(granted.column_name) || ')',
+        format('GRANT %s ON %s TO %s%s',
+            string_agg(privilege_type || coalesce(' (' || quote_ident(granted.column_name) || ')', ''), ', '),
             serving.view_label(view),
             CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END,
             CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
@@ -100,18 +101,17 @@ LANGUAGE sql STABLE AS $$
         FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
         WHERE attrelid = view AND attnum > 0 AND attacl IS NOT NULL
     ) AS granted, aclexplode(acl) WITH ORDINALITY AS item (grantor, grantee, privilege_type, is_grantable, place)
-    ORDER BY granted.attnum, place
+    GROUP BY granted.attnum, granted.column_name, relowner, grantor, grantee, is_grantable
+    ORDER BY granted.attnum, min(place)
 $$;
 
-CREATE OR REPLACE FUNCTION serving.view_comments(view oid)
-RETURNS TABLE (column_name name, role name, statement text)
+CREATE OR REPLACE FUNCTION serving.view_comments(view oid) RETURNS TABLE (column_name name, statement text)
 LANGUAGE sql STABLE AS $$
-    SELECT attname, pg_get_userbyid(relowner), CASE objsubid
+    SELECT attname, CASE objsubid
         WHEN 0 THEN format('COMMENT ON VIEW %s IS %L', serving.view_label(view), description)
         ELSE format('COMMENT ON COLUMN %s.%I IS %L', serving.view_label(view), attname, description)
     END
     FROM pg_description
-    JOIN pg_class ON pg_class.oid = objoid
     LEFT JOIN pg_attribute ON attrelid = objoid AND attnum = objsubid AND attnum > 0
     WHERE classoid = 'pg_class'::regclass AND objoid = view
     ORDER BY objsubid
@@ -127,9 +127,8 @@ LANGUAGE sql STABLE AS $$
         'owner', pg_get_userbyid(relowner),
         'options', coalesce('WITH (' || array_to_string(reloptions, ', ') || ')', ''),
         'query', serving.view_query(view),
-        'statements', (SELECT coalesce(jsonb_agg(to_jsonb(restoring)), '[]') FROM (
-            SELECT * FROM serving.view_grants(view) UNION ALL SELECT * FROM serving.view_comments(view)
-        ) AS restoring)
+        'grants', (SELECT coalesce(jsonb_agg(to_jsonb(given)), '[]') FROM serving.view_grants(view) AS given),
+        'comments', (SELECT coalesce(jsonb_agg(to_jsonb(about)), '[]') FROM serving.view_comments(view) AS about)
     )
     FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = view
 $$;
