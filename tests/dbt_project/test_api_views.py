@@ -80,8 +80,12 @@ def project(stack: Mapping[str, str], superuser: psycopg.Connection, tmp_path: P
     (tmp_path / "serving/models").mkdir()
     (tmp_path / "serving/models/_sources.yml").write_text(_SOURCES)
     (tmp_path / "serving/models/dbt_test_view.yml").write_text(_YML)
-    urls = {name: SecretStr(stack[f"GCC_{name.upper()}"]) for name in ("dbt_clickhouse_url", "dbt_postgres_url")}
-    yield Project(tmp_path / "serving", dbt_environment(Settings(_env_file=None, **urls)))
+    settings = Settings(
+        _env_file=None,
+        dbt_clickhouse_url=SecretStr(stack["GCC_DBT_CLICKHOUSE_URL"]),
+        dbt_postgres_url=SecretStr(stack["GCC_DBT_POSTGRES_URL"]),
+    )
+    yield Project(tmp_path / "serving", dbt_environment(settings))
     superuser.execute(
         "DROP VIEW IF EXISTS api.dbt_test_view CASCADE; DROP VIEW serving.dbt_test CASCADE; "
         "DROP TABLE serving_data.dbt_test_rows; DROP OWNED BY coffee, tea CASCADE; DROP ROLE coffee, tea"
