@@ -75,8 +75,7 @@ def served(target: psycopg.Connection) -> Iterator[Served]:
     versions.create_schemas(target)
     mart = Served(target, f"test_{uuid4().hex[:12]}")
     yield mart
-    target.execute(f"DROP VIEW IF EXISTS {mart.view} CASCADE")
-    versions.drop_old_versions(target, mart.name)
+    mart.drop()
 
 
 @pytest.fixture

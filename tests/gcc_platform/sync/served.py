@@ -1,7 +1,6 @@
 """A mart as PostgreSQL serves it: versions of its table that are swapped in, without ClickHouse."""
 
 from dataclasses import dataclass, field
-from itertools import count
 from typing import Any
 
 import psycopg
@@ -19,7 +18,7 @@ class Served:
     sync: psycopg.Connection
     name: str
     retry: SwapRetry = field(default=BRIEF)
-    _numbers: Any = field(default_factory=lambda: count(1))
+    _tables: list[str] = field(default_factory=list)
 
     @property
     def view(self) -> str:
@@ -27,14 +26,17 @@ class Served:
 
     def serve(self, select: str) -> Swapped:
         """Build a version from a query, and swap it in as a sync does: in a transaction of its own."""
-        table = versions.table_name(self.name, f"{next(self._numbers):012d}abcd")
+        table = versions.table_name(self.name, f"{len(self._tables):012d}abcd")
         self.sync.execute(f"CREATE TABLE serving_data.{table} AS {select}")
-        try:
-            with self.sync.transaction():
-                swapped = view.swap(self.sync, self.name, table, self.retry)
-        finally:
-            versions.drop_old_versions(self.sync, self.name)
-        return swapped
+        self._tables.append(table)
+        with self.sync.transaction():
+            return view.swap(self.sync, self.name, table, self.retry)
+
+    def drop(self) -> None:
+        """Drop the view, with all views over it, and the tables."""
+        self.sync.execute(f"DROP VIEW IF EXISTS {self.view} CASCADE")
+        for table in self._tables:
+            self.sync.execute(f"DROP TABLE serving_data.{table}")
 
 
 _STATE = {
