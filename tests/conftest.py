@@ -50,19 +50,24 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
+def stack_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the stack's servers are."""
+    return tmp_path_factory.mktemp("stack")
+
+
+@pytest.fixture(scope="session")
+def stack(stack_folder: Path) -> Iterator[Mapping[str, str]]:
     """The environment of RabbitMQ, ClickHouse and PostgreSQL, as `gcc-platform stack start` prints it.
 
     Never the servers that the environment or .env names: tests drop what they find.
     """
-    directory = tmp_path_factory.mktemp("stack")
-    servers = Stack(directory, Ports.free(), fast=True)
+    servers = Stack(stack_folder, Ports.free(), fast=True)
     with pytest.MonkeyPatch.context() as outside:
         for name in NAMES:
             outside.delenv(name, raising=False)
-        outside.chdir(directory)
+        outside.chdir(stack_folder)
         environment = servers.start(print)
-    guard = _stop_when_we_die(directory)
+    guard = _stop_when_we_die(stack_folder)
     yield environment
     servers.stop()
     guard.kill()

@@ -6,7 +6,8 @@
 -- It sets no passwords. Set them afterwards: ALTER ROLE sync PASSWORD '...', likewise for dbt, api and migration.
 -- The local stack runs this file, and `gcc-platform doctor` checks the grants on the database and on schemas in it.
 --
---     sync   owns serving_data (tables) and serving (views over them)
+--     sync   owns serving_data (tables) and serving (views over them); creates the views in api again, as dbt, when a
+--            column that they read changes its type
 --     dbt    reads serving, owns api
 --     api    reads serving and api
 --     migration  only while a company moves over: owns migration, the state of that
@@ -46,6 +47,20 @@ CREATE SCHEMA IF NOT EXISTS migration AUTHORIZATION migration;
 GRANT USAGE ON SCHEMA serving TO dbt, api;
 GRANT SELECT ON ALL TABLES IN SCHEMA serving TO dbt, api;
 ALTER DEFAULT PRIVILEGES FOR ROLE sync IN SCHEMA serving GRANT SELECT ON TABLES TO dbt, api;
+
+-- A mart's column can change its type, or go, only if the views over the mart are dropped and created again, in one
+-- transaction, as their owner. sync has none of dbt's privileges until it acts as dbt with SET ROLE. PostgreSQL 15 has
+-- no membership without them. A view of another role over `serving` needs such a grant for sync, one over `api` for dbt;
+-- without it the mart is not replaced, its old rows are served, and the error names the view and the GRANT.
+DO $$
+BEGIN
+    IF current_setting('server_version_num')::integer >= 160000 THEN
+        EXECUTE 'GRANT dbt TO sync WITH INHERIT FALSE, SET TRUE';
+    ELSE
+        GRANT dbt TO sync;
+    END IF;
+END
+$$;
 
 GRANT USAGE ON SCHEMA api TO api;
 GRANT SELECT ON ALL TABLES IN SCHEMA api TO api;

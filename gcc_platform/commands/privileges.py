@@ -31,6 +31,29 @@ def of_postgres(connection: psycopg.Connection, subject: str, role: str) -> Iter
         target = f"the schema {schema}" if schema else "the database"
         missing = [privilege for privilege in wanted if not _has(connection, privilege, schema)]
         yield _finding(subject, target, wanted, missing, f"run {grants.POSTGRES} as a superuser")
+    if role == "sync":
+        yield from _api_views(connection, subject)
+
+
+def _api_views(connection: psycopg.Connection, subject: str) -> Iterator[Finding]:
+    """Check that this user may act as the owner of the API's views. PostgreSQL 15 knows no membership without that."""
+    row = connection.execute(
+        "SELECT pg_get_userbyid(nspowner), pg_has_role(nspowner, CASE "
+        "WHEN current_setting('server_version_num')::integer >= 160000 THEN 'SET' ELSE 'MEMBER' END) "
+        "FROM pg_namespace WHERE nspname = 'api'"
+    ).fetchone()
+    if row is None:
+        return
+    owner, may_act = row
+    if may_act:
+        yield Finding(subject, True, f"may create the views of the schema api again as {owner}")
+    else:
+        yield Finding(
+            subject,
+            False,
+            f"may not act as {owner}: a mart is not replaced when a column that the schema api reads is retyped",
+            f"run {grants.POSTGRES} as a superuser",
+        )
 
 
 def _rights(user: str) -> Mapping[str, Mapping[str, str]]:

@@ -1,4 +1,7 @@
-"""The API's views, which dbt creates: whether they are as dbt left them, so that dbt need not run every 15 minutes."""
+"""The API's views, which dbt creates: whether their queries are as dbt left them, so that dbt seldom has to run.
+
+Owner, grants, comments and options are not compared: others may change them, and they stay.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,26 +14,21 @@ _CREATE = """
 CREATE TABLE IF NOT EXISTS serving_data.api_views (
     view text PRIMARY KEY,
     code text NOT NULL,
-    state text NOT NULL,
+    state text NOT NULL,  -- of the query
     built_at timestamptz NOT NULL DEFAULT now()
 )
 """
 
-# What a rebuild would restore: query, owner, grants, options, comments.
 _STATES = """
-SELECT relname, md5(concat_ws('|',
-    pg_get_viewdef(pg_class.oid), pg_get_userbyid(relowner), relacl::text, reloptions::text,
-    obj_description(pg_class.oid, 'pg_class'),
-    (SELECT string_agg(concat(attname, attacl::text, col_description(attrelid, attnum)), '|' ORDER BY attnum)
-     FROM pg_attribute WHERE attrelid = pg_class.oid AND attnum > 0)
-))
-FROM pg_class
+SELECT relname, md5(pg_get_viewdef(oid)) FROM pg_class
 WHERE relnamespace = to_regnamespace(%s) AND relname = ANY(%s) AND relkind = 'v'
 """
 
-_COLUMNS_OF_MARTS = """
-SELECT md5(coalesce(string_agg(concat_ws('.', relname, attname, format_type(atttypid, atttypmod)), '|'
-    ORDER BY relname, attnum), ''))
+# After these have changed, PostgreSQL may show the same query in other words. A view over all columns of a mart has
+# those that the mart had when it was created.
+_COLUMNS_AND_RELEASE = """
+SELECT md5(current_setting('server_version_num') || coalesce(string_agg(
+    concat_ws('.', relname, attname, format_type(atttypid, atttypmod)), '|' ORDER BY relname, attnum), ''))
 FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
 WHERE relnamespace = to_regnamespace('serving') AND relkind = 'v' AND attnum > 0 AND NOT attisdropped
 """
@@ -47,7 +45,7 @@ class Difference:
 
 
 def differences(postgres: psycopg.Connection, views: Sequence[str], code: str) -> list[Difference]:
-    """The views that are not as the code and the marts' columns want them. `code` identifies dbt's project."""
+    """The views whose queries are not as the code and the marts' columns want them. `code` identifies dbt's project."""
     if _is_missing(postgres):
         postgres.execute(_CREATE)
     wanted = _with_columns(postgres, code)
@@ -64,7 +62,7 @@ def differences(postgres: psycopg.Connection, views: Sequence[str], code: str) -
         elif view not in present:
             found.append(Difference(view, f"the view {_SCHEMA}.{view} was dropped", by_hand=True))
         elif present[view] != state:
-            found.append(Difference(view, f"{_SCHEMA}.{view}, its owner or its grants were changed", by_hand=True))
+            found.append(Difference(view, f"the query of {_SCHEMA}.{view} was changed", by_hand=True))
     return found
 
 
@@ -85,8 +83,7 @@ def _is_missing(postgres: psycopg.Connection) -> bool:
 
 
 def _with_columns(postgres: psycopg.Connection, code: str) -> str:
-    """A view over all columns of a mart has those that the mart had when it was created."""
-    row = postgres.execute(_COLUMNS_OF_MARTS).fetchone()
+    row = postgres.execute(_COLUMNS_AND_RELEASE).fetchone()
     return f"{code}:{row[0] if row else ''}"
 
 

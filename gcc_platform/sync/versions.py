@@ -10,6 +10,7 @@ from typing import LiteralString
 import psycopg
 from psycopg import sql
 
+from gcc_platform.sync import replace_view
 from ingest_service.errors import UserError
 
 _DROP_LOCK_TIMEOUT = "100ms"
@@ -28,13 +29,14 @@ def table_name(mart: str, version: str) -> str:
 
 
 def create_schemas(postgres: psycopg.Connection) -> None:
-    """Create `serving` and `serving_data` if they are missing.
+    """Create `serving`, its functions and `serving_data` if they are missing.
 
     Asks first: CREATE SCHEMA IF NOT EXISTS needs the right to create schemas even if the schema exists.
     """
     for schema in _SCHEMAS:
         if postgres.execute("SELECT to_regnamespace(%s)", (schema,)).fetchone() == (None,):
             postgres.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
+    replace_view.ensure(postgres)
 
 
 class AlreadySyncing(UserError):

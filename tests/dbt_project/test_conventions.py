@@ -95,6 +95,13 @@ def selected_columns(model: Node) -> list[str]:
     return [column.split()[-1] for column in columns]
 
 
+def test_a_view_of_the_api_names_the_columns_that_it_reads(models: list[Node]) -> None:
+    """`select *` from a mart reads all its columns: none of them could be removed without changing the view first."""
+    for model in models:
+        if model["package_name"] == "serving":
+            assert re.findall(r"\*\s+from\s+\{\{", without_comments(model["raw_code"])) == [], model["name"]
+
+
 def test_no_staging_or_intermediate_model_reads_a_mart(models: list[Node], marts: list[Node]) -> None:
     names = {mart["unique_id"] for mart in marts}
     below = [model for model in models if model["unique_id"] not in names and model["package_name"] == "warehouse"]

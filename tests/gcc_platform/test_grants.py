@@ -73,8 +73,18 @@ def test_a_postgresql_role_without_them_is_sent_to_the_script(stack: Mapping[str
         "missing privileges on the database: TEMPORARY",
         "missing privileges on the schema serving_data: CREATE",
         "missing privileges on the schema serving: CREATE",
+        "may not act as dbt: a mart is not replaced when a column that the schema api reads is retyped",
     ]
     assert all("deploy/grants/postgres.sql" in finding.advice for finding in wrong)
+
+
+def test_the_sync_has_none_of_dbts_privileges_until_it_acts_as_dbt(stack: Mapping[str, str]) -> None:
+    """PostgreSQL 15 knows no membership without the privileges of the role."""
+    with postgres.connect(stack["POSTGRES_URL"], "test") as connection:
+        create = "SELECT has_schema_privilege('api', 'CREATE')"
+        assert connection.execute(create).fetchone() == (connection.info.server_version < 160000,)
+        connection.execute("SET ROLE dbt")
+        assert connection.execute(create).fetchone() == (True,)
 
 
 @pytest.fixture

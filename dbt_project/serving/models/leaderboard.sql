@@ -1,10 +1,4 @@
-with mart as (
-
-    select * from {{ source('serving', 'mart_leaderboard') }}
-
-),
-
-final as (
+with final as (
 
     select
         -- keys
@@ -31,7 +25,7 @@ final as (
 
         -- provenance
         updated_at
-    from mart
+    from {{ source('serving', 'mart_leaderboard') }}
 
 )
 

@@ -1,10 +1,4 @@
-with mart as (
-
-    select * from {{ source('serving', 'mart_post_timeseries') }}
-
-),
-
-final as (
+with final as (
 
     select
         -- keys
@@ -32,7 +26,7 @@ final as (
         -- provenance
         updated_at,
         observations
-    from mart
+    from {{ source('serving', 'mart_post_timeseries') }}
 
 )
 

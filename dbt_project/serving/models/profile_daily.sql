@@ -1,10 +1,4 @@
-with mart as (
-
-    select * from {{ source('serving', 'mart_profile_timeseries') }}
-
-),
-
-final as (
+with final as (
 
     select
         -- keys
@@ -53,7 +47,7 @@ final as (
         audience_updated_at,
         updated_at,
         observations
-    from mart
+    from {{ source('serving', 'mart_profile_timeseries') }}
 
 )
 

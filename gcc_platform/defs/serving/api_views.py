@@ -34,8 +34,8 @@ _VIEWS = {spec.key.path[-1]: spec.key for spec in _SPECS}
         dg.AssetCheckSpec(
             "as_built",
             asset=key,
-            description=f"Nobody has dropped api.{view} or changed it, its owner or its grants. If somebody has, this "
-            "run has built it again.",
+            description=f"Nobody has dropped api.{view} or changed its query. If somebody has, this run has built it "
+            "again. Grants, comments and options that others have set stay.",
         )
         for view, key in _VIEWS.items()
     ],

@@ -1,6 +1,7 @@
 """A mart to sync, and both servers, as the users that do it in production."""
 
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from uuid import uuid4
 
 import clickhouse_connect
@@ -8,8 +9,12 @@ import psycopg
 import pytest
 from clickhouse_connect.driver.client import Client
 
+from gcc_platform.local_stack.postgres import SUPERUSER, Postgres
+from gcc_platform.local_stack.state import State
 from gcc_platform.resources import clickhouse, postgres
+from gcc_platform.sync import versions
 from gcc_platform.sync.marts import Mart
+from tests.gcc_platform.sync.served import Served
 
 
 @pytest.fixture
@@ -53,3 +58,35 @@ def make_mart(warehouse: Client, target: psycopg.Connection) -> Iterator[Callabl
         (name,),
     ).fetchall():
         target.execute(f"DROP TABLE serving_data.{table}")
+
+
+@pytest.fixture
+def superuser(stack: Mapping[str, str], stack_folder: Path) -> Iterator[psycopg.Connection]:
+    """PostgreSQL as its superuser, who creates roles."""
+    password = State.load(stack_folder / "stack.json").passwords[Postgres.name][SUPERUSER]
+    address = stack["POSTGRES_URL"].rpartition("@")[2]
+    with psycopg.connect(f"postgresql://{SUPERUSER}:{password}@{address}", autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def served(target: psycopg.Connection) -> Iterator[Served]:
+    """A mart of its own for the test, not yet served."""
+    versions.create_schemas(target)
+    mart = Served(target, f"test_{uuid4().hex[:12]}")
+    yield mart
+    mart.drop()
+
+
+@pytest.fixture
+def analysts(superuser: psycopg.Connection) -> Iterator[str]:
+    """The role coffee and its schema `analytics`, and the role tea. The sync may act as coffee."""
+    superuser.execute(
+        """
+        CREATE ROLE coffee; CREATE ROLE tea;
+        GRANT coffee TO sync WITH INHERIT FALSE, SET TRUE; GRANT USAGE ON SCHEMA serving TO coffee, tea;
+        CREATE SCHEMA analytics AUTHORIZATION coffee
+        """
+    )
+    yield "analytics"
+    superuser.execute("DROP OWNED BY coffee, tea CASCADE; DROP ROLE coffee, tea")
