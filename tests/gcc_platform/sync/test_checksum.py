@@ -93,7 +93,7 @@ def tables(draw: st.DrawFn) -> tuple[list[Kind], list[list[Any]]]:
     return kinds, rows
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(table=tables())
 def test_rows_have_the_same_checksum_if_and_only_if_their_values_are_equal(
     table: tuple[list[Kind], list[list[Any]]], source: ClickHouse, target: psycopg.Connection
