@@ -8,11 +8,16 @@ from pathlib import Path
 from gcc_platform import project
 
 CLICKHOUSE = "deploy/grants/clickhouse.sql"
+STAGE = "deploy/grants/clickhouse_stage.sql"
+STAGE_FOLDER = "deploy/grants/clickhouse_stage_folder.sql"
 POSTGRES = "deploy/grants/postgres.sql"
+
+_STAGE_URL = "https://bucket.s3.region.amazonaws.com/prefix/"
+"""The URL in the file STAGE, which everyone replaces."""
 
 _COMMENT = re.compile(r"--.*")
 _CLICKHOUSE_GRANT = re.compile(r"\s*GRANT\s+(?P<privileges>.+?)\s+TO\s+(?P<users>[\w, ]+?)\s*", re.DOTALL)
-_CLICKHOUSE_PART = re.compile(r"(?P<privileges>[A-Z, ]+?) ON (?P<target>[\w.*]+)(?:,\s*|$)")
+_CLICKHOUSE_PART = re.compile(r"(?P<privileges>[A-Z, ]+?) ON (?P<target>[\w.*]+(?:\('[^']+'\))?)(?:,\s*|$)")
 _OWNED_SCHEMA = re.compile(r"CREATE SCHEMA IF NOT EXISTS (?P<schema>\w+) AUTHORIZATION (?P<role>\w+);")
 _SCHEMA_GRANT = re.compile(r"GRANT (?P<privilege>\w+) ON SCHEMA (?P<schema>\w+) TO (?P<roles>[\w, ]+);")
 _DATABASE_GRANT = re.compile(r"GRANT (?P<privilege>\w+) ON DATABASE %I TO (?P<roles>[\w, ]+)'")
@@ -33,11 +38,30 @@ def postgres_file() -> Path:
 
 def clickhouse() -> Mapping[str, Sequence[Grant]]:
     """The grants of each ClickHouse user, in the file's order. Raises NotAProject."""
+    return _clickhouse(CLICKHOUSE, _statements(CLICKHOUSE))
+
+
+def stage_bucket(url: str) -> Sequence[Grant]:
+    """What the sync's user needs, besides, to write objects below a URL through the named collection."""
+    grants = _statements(STAGE).partition(";")[2]  # the first statement creates the named collection
+    return _clickhouse(STAGE, grants.replace(_as_pattern(_STAGE_URL), _as_pattern(url)))["sync"]
+
+
+def stage_folder() -> Sequence[Grant]:
+    """What the sync's user needs, besides, to write files."""
+    return _clickhouse(STAGE_FOLDER, _statements(STAGE_FOLDER))["sync"]
+
+
+def _as_pattern(url: str) -> str:
+    return url.replace(".", "[.]")
+
+
+def _clickhouse(name: str, statements: str) -> Mapping[str, Sequence[Grant]]:
     grants: dict[str, list[Grant]] = {}
-    for statement in filter(str.strip, _statements(CLICKHOUSE).split(";")):
+    for statement in filter(str.strip, statements.split(";")):
         found = _CLICKHOUSE_GRANT.fullmatch(statement)
         if found is None:
-            raise ValueError(f"{CLICKHOUSE} has a statement that is not a GRANT: {statement.strip()}")
+            raise ValueError(f"{name} has a statement that is not a GRANT: {statement.strip()}")
         for user in _names(found["users"]):
             grants.setdefault(user, []).extend(_parts(found["privileges"]))
     return grants

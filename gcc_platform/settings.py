@@ -7,6 +7,8 @@ URL is not set uses the server's main URL.
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from gcc_platform import stage_location
+from gcc_platform.stage_location import StageLocation
 from ingest_service import urls
 from ingest_service.settings import local_environment
 from ingest_service.urls import MissingUrl
@@ -33,6 +35,10 @@ class Settings(BaseSettings):
     """The sync's, the sensor's and the checks': reads ``_e.*`` and ``warehouse.*``."""
     dbt_postgres_url: SecretStr | None = Field(None, alias="GCC_DBT_POSTGRES_URL")
     """dbt's: reads ``serving.*``, owns ``api``."""
+
+    sync_stage: SecretStr | None = Field(None, alias="GCC_SYNC_STAGE")
+    """Where the rows of marts wait on their way to PostgreSQL: s3://bucket/prefix, an S3-compatible store's
+    https://key:secret@host/bucket/prefix, or a folder. Without it they are streamed."""
 
     legacy_tables: str = Field("", alias="GCC_LEGACY_TABLES")
     """Tables that the warehouse still reads from PostgreSQL's rows (profile_log,post_log): docs/migration.md."""
@@ -82,6 +88,12 @@ class Urls:
         return _first(urls.POSTGRES, ("POSTGRES_URL", self._settings.postgres_url))
 
     @property
+    def sync_stage(self) -> StageLocation | None:
+        """The stage of the sync; None if it streams."""
+        secret = self._settings.sync_stage
+        return stage_location.parse(secret.get_secret_value()) if secret else None
+
+    @property
     def alertmanager(self) -> str:
         """Alertmanager; empty if there is none."""
         secret = self._settings.alertmanager_url
@@ -89,7 +101,7 @@ class Urls:
 
     def check(self) -> None:
         """Raise MissingUrl or BadUrl for the first role whose URL is missing or malformed."""
-        _ = (self.dbt_clickhouse, self.sync_clickhouse, self.dbt_postgres, self.sync_postgres)
+        _ = (self.dbt_clickhouse, self.sync_clickhouse, self.dbt_postgres, self.sync_postgres, self.sync_stage)
 
 
 def _first(schemes: tuple[str, ...], *candidates: tuple[str, SecretStr | None]) -> str:

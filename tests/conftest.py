@@ -15,6 +15,7 @@ from gcc_platform.local_stack.ports import Ports
 from gcc_platform.local_stack.postgres import ROLES, SUPERUSER, Postgres
 from gcc_platform.local_stack.stack import Stack
 from gcc_platform.migration.rehearsal import old_rows
+from tests.harness.s3_server import S3Server
 
 STOP_AT_END_OF_INPUT = "import sys; sys.stdin.read(); from gcc_platform.cli import main; main()"
 
@@ -56,7 +57,15 @@ def stack_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def stack(stack_folder: Path) -> Iterator[Mapping[str, str]]:
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """An S3 server that the stack's ClickHouse may write to. Only the tests that need it start it."""
+    server = S3Server(tmp_path_factory.mktemp("s3"))
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="session")
+def stack(stack_folder: Path, s3_server: S3Server) -> Iterator[Mapping[str, str]]:
     """The environment of RabbitMQ, ClickHouse and PostgreSQL, as `gcc-platform stack start` prints it.
 
     Never the servers that the environment or .env names: tests drop what they find.
@@ -65,6 +74,7 @@ def stack(stack_folder: Path) -> Iterator[Mapping[str, str]]:
     with pytest.MonkeyPatch.context() as outside:
         for name in NAMES:
             outside.delenv(name, raising=False)
+        outside.setenv("GCC_SYNC_STAGE", s3_server.url)  # ClickHouse may write there; no sync does by itself
         outside.chdir(stack_folder)
         environment = servers.start(print)
     guard = _stop_when_we_die(stack_folder)

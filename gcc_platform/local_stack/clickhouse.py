@@ -16,6 +16,7 @@ from gcc_platform.local_stack.ports import LOOPBACK, answers
 from gcc_platform.local_stack.private_files import write_private
 from gcc_platform.local_stack.process import Command
 from gcc_platform.local_stack.server import Server
+from gcc_platform.settings import Settings
 
 
 class ClickHouse(Server):
@@ -31,10 +32,12 @@ class ClickHouse(Server):
         return (self.directory / "errors.log",)
 
     def prepare(self) -> None:
-        """Write config.xml and users.xml."""
+        """Write config.xml and users.xml. They allow the sync to write to GCC_SYNC_STAGE, if that is set."""
         self._data.mkdir(mode=0o700, exist_ok=True)
-        write_private(self.directory / "config.xml", server_xml(self.directory, self._data, self.ports))
-        write_private(self.directory / "users.xml", users_xml(self.passwords, internal=_installed() is None))
+        stage = Settings().urls.sync_stage
+        write_private(self.directory / "config.xml", server_xml(self.directory, self._data, self.ports, stage))
+        users = users_xml(self.passwords, internal=_installed() is None, stage=stage)
+        write_private(self.directory / "users.xml", users)
 
     def command(self) -> Command:
         """The stock server if it is installed, because production runs it; else the engine in chdb."""

@@ -8,7 +8,9 @@ from xml.sax.saxutils import escape
 
 from gcc_platform import grants
 from gcc_platform.grants import Grant
+from gcc_platform.local_stack import clickhouse_stage
 from gcc_platform.local_stack.ports import LOOPBACK, Ports
+from gcc_platform.stage_location import StageLocation
 
 USERS = ("ingest", "dbt", "sync", "analyst", "migration")
 """The users of deploy/grants/clickhouse.sql."""
@@ -19,8 +21,11 @@ USERS = ("ingest", "dbt", "sync", "analyst", "migration")
 _INTERNAL_GRANTS = ("SYSTEM LISTEN ON *.*", "CREATE TEMPORARY TABLE ON *.*", "READ ON FILE")
 
 
-def server_xml(directory: Path, data: Path, ports: Ports) -> str:
-    """config.xml of a server that logs into the directory and keeps its data apart."""
+def server_xml(directory: Path, data: Path, ports: Ports, stage: StageLocation | None = None) -> str:
+    """config.xml of a server that logs into the directory and keeps its data apart. It may write to the stage.
+
+    Raises StackError if the stage is a bucket whose keys are not in its URL.
+    """
     data_text = escape(str(data))
     return f"""<clickhouse>
     <listen_host>{LOOPBACK}</listen_host>
@@ -28,7 +33,7 @@ def server_xml(directory: Path, data: Path, ports: Ports) -> str:
     <tcp_port>{ports.clickhouse_tcp}</tcp_port>
     <path>{data_text}/</path>
     <tmp_path>{data_text}/tmp/</tmp_path>
-    <user_files_path>{data_text}/user_files/</user_files_path>
+    <user_files_path>{escape(str(clickhouse_stage.user_files(stage, data)))}/</user_files_path>
     <format_schema_path>{data_text}/format_schemas/</format_schema_path>
     <users_config>users.xml</users_config>
     <timezone>UTC</timezone>
@@ -47,13 +52,15 @@ def server_xml(directory: Path, data: Path, ports: Ports) -> str:
     </logger>
     {_log_table("query_log")}
     {_log_table("part_log")}
+    {clickhouse_stage.named_collection(stage)}
 </clickhouse>
 """  # noqa: S108  its own tmp
 
 
-def users_xml(passwords: Mapping[str, str], *, internal: bool) -> str:
+def users_xml(passwords: Mapping[str, str], *, internal: bool, stage: StageLocation | None = None) -> str:
     """users.xml with USERS and their grants; `internal` adds the user that chdb's engine itself runs as."""
-    granted = grants.clickhouse()
+    granted = {**grants.clickhouse()}
+    granted["sync"] = [*granted["sync"], *clickhouse_stage.grants_of_sync(stage)]
     users = "".join(_user(name, passwords[name], granted[name]) for name in USERS)
     return f"""<clickhouse>
     <profiles>
@@ -98,7 +105,7 @@ def _internal_user() -> str:
 
 
 def _grants(granted: Iterable[str]) -> str:
-    queries = "".join(f"<query>GRANT {grant}</query>" for grant in granted)
+    queries = "".join(f"<query>GRANT {escape(grant)}</query>" for grant in granted)
     return f"<grants>{queries}</grants>"
 
 
