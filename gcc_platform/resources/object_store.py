@@ -67,7 +67,11 @@ class ObjectStore:
         """The names of the objects written before a time. Raises ObjectStoreFailed."""
         with self._errors(""):
             found: dict[str, dict[str, Any]] = self._storage.find(self._root, detail=True)
-        return [path.removeprefix(f"{self._root}/") for path, each in found.items() if _written(each) < limit]
+        return [
+            path.removeprefix(f"{self._root}/")
+            for path, each in found.items()
+            if each["type"] == "file" and _written(each) < limit
+        ]
 
     @contextmanager
     def _errors(self, name: str) -> Iterator[None]:

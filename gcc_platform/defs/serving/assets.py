@@ -11,6 +11,7 @@ from gcc_platform.resources.dbt_project import manifest
 from gcc_platform.settings import Settings
 from gcc_platform.sync.marts import Mart, marts_of
 from gcc_platform.sync.outcome import Options, Synced
+from gcc_platform.sync.stage import row_source
 from gcc_platform.sync.syncing import sync
 
 MARTS = marts_of(manifest("warehouse"))
@@ -51,11 +52,14 @@ def _served_asset(mart: Mart) -> dg.AssetsDefinition:
     def serve(
         context: dg.AssetExecutionContext, clickhouse: ClickHouseResource, postgres: PostgresResource
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster recognizes only the bare class
+        settings = Settings()
         with (
             clickhouse.connect(mart=mart.name, run_id=context.run.run_id) as source,
             postgres.connect(f"sync {mart.name} {context.run.run_id[:8]}") as target,
+            row_source(settings.urls.sync_stage, source, mart.name, context.run.run_id) as rows,
         ):
-            synced = sync(source, target, mart, Options(max_fall=Settings().sync_max_fall, run_id=context.run.run_id))
+            options = Options(max_fall=settings.sync_max_fall, run_id=context.run.run_id)
+            synced = sync(source, target, mart, options, rows)
         if synced.cleaned:
             context.log.warning(
                 "values of %s that PostgreSQL cannot hold (NUL, bad UTF-8, nanoseconds) were changed: %s",
