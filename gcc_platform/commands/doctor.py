@@ -19,6 +19,7 @@ from gcc_platform.commands import (
     queue_conditions,
     running_platform,
     server_versions,
+    stage_conditions,
 )
 from gcc_platform.commands.finding import Finding
 from gcc_platform.migration.settings import MigrationSettings
@@ -79,6 +80,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         "ClickHouse, sync": _sync_clickhouse,
         "PostgreSQL, sync": _sync_postgres,
         "PostgreSQL, dbt": _dbt_postgres,
+        stage_conditions.SUBJECT: stage_conditions.examine,
         "dbt": _dbt,
         "the migration": _migration,
         "the running platform": running_platform.examine,

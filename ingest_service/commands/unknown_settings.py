@@ -23,6 +23,7 @@ READ_ELSEWHERE = frozenset(
         "GCC_PROJECT_DIR",
         "GCC_DBT_CLICKHOUSE_URL",
         "GCC_SYNC_CLICKHOUSE_URL",
+        "GCC_SYNC_STAGE",
         "GCC_DBT_POSTGRES_URL",
         "ALERTMANAGER_URL",
         "GCC_DAGSTER_PORT",

@@ -36,6 +36,15 @@ def test_every_statement_of_clickhouses_grants_is_read() -> None:
     assert Grant(("TABLE ENGINE",), "Null") in grants.clickhouse()["ingest"]
 
 
+def test_the_options_of_a_stage_are_for_the_sync_alone_and_not_among_the_grants() -> None:
+    for granted in (grants.stage_bucket("https://h.x/b/"), grants.stage_folder()):
+        assert [grant.privileges for grant in granted][-1] == ("WRITE",)
+        assert not [grant for grant in granted if grant in grants.clickhouse()["sync"]]
+    assert grants.stage_bucket("https://h.x/b/")[-1].target == "S3('https://h[.]x/b/.*')"
+    text = re.sub(r"--.*", "", (project.root() / grants.STAGE).read_text())
+    assert text.count("NOT OVERRIDABLE") == 3
+
+
 @pytest.mark.parametrize("user", CLICKHOUSE)
 def test_a_clickhouse_user_with_its_grants_passes_the_doctors_check(stack: Mapping[str, str], user: str) -> None:
     with clickhouse.connect(stack[CLICKHOUSE[user]], {}) as server:
@@ -45,12 +54,11 @@ def test_a_clickhouse_user_with_its_grants_passes_the_doctors_check(stack: Mappi
 
 
 def test_a_clickhouse_user_without_them_is_given_the_missing_statement(stack: Mapping[str, str]) -> None:
-    with clickhouse.connect(stack["GCC_SYNC_CLICKHOUSE_URL"], {}) as server:
+    with clickhouse.connect(stack["GCC_READER_CLICKHOUSE_URL"], {}) as server:
         wrong = [finding for finding in privileges.of_clickhouse(server, "ClickHouse", "dbt") if not finding.ok]
     assert [finding.message.partition(":")[0] for finding in wrong] == [
         "missing privileges on warehouse.*",
         "missing privileges on *.*",
-        "missing privileges on _legacy.*",
         "missing privileges on table engines",
     ]
     assert wrong[0].advice.startswith("GRANT CREATE DATABASE ON warehouse.*, CREATE TABLE ON warehouse.*")
