@@ -9,7 +9,9 @@ from gcc_platform.commands.chosen_marts import both_ends, chosen
 from gcc_platform.commands.sync import each_mart
 from gcc_platform.settings import Settings
 from gcc_platform.sync import syncing
+from gcc_platform.sync.marts import Mart
 from gcc_platform.sync.outcome import Options, Synced
+from gcc_platform.sync.stage import row_source
 from ingest_service.commands.errors import exit_on_error
 
 
@@ -30,10 +32,14 @@ def parity(marts: tuple[str, ...], compares_all: bool, as_json: bool) -> None:
       gcc-platform parity mart_discovery --all --json
     """
     options = Options(compares_all=compares_all)
-    with both_ends(Settings(), "parity") as (source, target):
-        results, failed = each_mart(
-            chosen(marts), lambda mart: syncing.prove(source, target, mart, options), "" if as_json else "comparing"
-        )
+    settings = Settings()
+    with both_ends(settings, "parity") as (source, target):
+
+        def work(mart: Mart) -> Synced:
+            with row_source(settings.urls.sync_stage, source, mart.name, "") as rows:
+                return syncing.prove(source, target, mart, options, rows)
+
+        results, failed = each_mart(chosen(marts), work, "" if as_json else "comparing")
     if as_json:
         click.echo(json.dumps([_as_json(result) for result in results], indent=2))
     else:

@@ -15,6 +15,7 @@ from gcc_platform.settings import Settings
 from gcc_platform.sync import syncing
 from gcc_platform.sync.marts import Mart
 from gcc_platform.sync.outcome import Options, Synced
+from gcc_platform.sync.stage import row_source
 from ingest_service.commands.errors import exit_on_error
 from ingest_service.errors import UserError
 
@@ -45,9 +46,12 @@ def sync(marts: tuple[str, ...], full: bool, dry_run: bool, allow_fewer_rows: bo
     settings = Settings()
     options = Options(is_full=full, is_dry=dry_run, max_fall=1.0 if allow_fewer_rows else settings.sync_max_fall)
     with both_ends(settings, "sync") as (source, target):
-        results, failed = each_mart(
-            chosen(marts), lambda mart: syncing.sync(source, target, mart, options), "" if as_json else "syncing"
-        )
+
+        def work(mart: Mart) -> Synced:
+            with row_source(settings.urls.sync_stage, source, mart.name, "") as rows:
+                return syncing.sync(source, target, mart, options, rows)
+
+        results, failed = each_mart(chosen(marts), work, "" if as_json else "syncing")
     if as_json:
         click.echo(json.dumps([_as_json(result) for result in results], indent=2))
     else:

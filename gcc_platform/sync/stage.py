@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from uuid import uuid4
 
 import structlog
@@ -47,12 +48,16 @@ class StagedRows:
     """The rows of queries, by way of objects. It has the method of ClickHouse that the sync uses."""
 
     def __init__(self, clickhouse: ClickHouse, location: StageLocation, mart: str, run_id: str) -> None:
-        """Raises ObjectStoreFailed."""
         self._clickhouse = clickhouse
         self._location = location
-        self._store = ObjectStore(location)
         self._begin = f"{_safe(mart)}/{_safe(run_id) or 'by-hand'}"
         self._written: set[str] = set()
+        self._has_staged = False
+
+    @cached_property
+    def _store(self) -> ObjectStore:
+        """Not made for a mart that has not changed: its package takes a second to import."""
+        return ObjectStore(self._location)
 
     def tab_separated(self, query: str) -> Iterator[bytes]:
         """As ClickHouse's: the rows as text that PostgreSQL's COPY reads, of which one piece is in memory.
@@ -61,6 +66,7 @@ class StagedRows:
         """
         name = f"{self._begin}-{uuid4().hex}.tsv.zst"
         self._written.add(name)
+        self._has_staged = True
         expected = self._write(name, query)
         if expected:
             yield from _counted(self._store, name, expected)
@@ -72,7 +78,9 @@ class StagedRows:
             self._delete(name)
 
     def delete_leftovers(self) -> None:
-        """Delete the objects of killed syncs, of any mart."""
+        """Delete the objects of killed syncs, of any mart. A sync that needed no rows does not look for them."""
+        if not self._has_staged:
+            return
         try:
             for name in self._store.older_than(datetime.now(UTC) - LEFTOVER):
                 if _OURS.fullmatch(name):
@@ -100,7 +108,7 @@ class StagedRows:
 def row_source(
     location: StageLocation | None, clickhouse: ClickHouse, mart: str, run_id: str
 ) -> Iterator[ClickHouse | StagedRows]:
-    """Where the rows of a sync come from: without a location, ClickHouse itself. Raises ObjectStoreFailed."""
+    """Where the rows of a sync come from: without a location, ClickHouse itself."""
     if location is None:
         yield clickhouse
         return

@@ -12,6 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from clickhouse_connect.driver.client import Client
+from structlog.testing import capture_logs
 
 from gcc_platform import stage_location
 from gcc_platform.local_stack.clickhouse import ClickHouse as LocalClickHouse
@@ -46,6 +47,13 @@ def staged(source: ClickHouse, bucket: S3Server) -> Iterator[StagedRows]:
         assert isinstance(rows, StagedRows)
         yield rows
     assert bucket.objects() == []
+
+
+def test_a_sync_that_needs_no_rows_does_not_ask_the_store(source: ClickHouse, bucket: S3Server) -> None:
+    bucket.kill()
+    with capture_logs() as logged, row_source(stage_location.parse(bucket.url), source, "mart_x", ""):
+        pass
+    assert logged == []
 
 
 def text(rows: ClickHouse | StagedRows, query: str) -> bytes:
@@ -206,6 +214,23 @@ with clickhouse.connect(source_url, {}) as source:
 """
 
 
+def test_an_object_that_cannot_be_deleted_is_logged_and_its_rows_are_right(
+    source: ClickHouse, bucket: S3Server
+) -> None:
+    with (
+        capture_logs() as logged,
+        row_source(stage_location.parse(bucket.url), source, "mart_x", "") as rows,
+    ):
+        chunks = rows.tab_separated("SELECT 'all of them'")
+        assert next(chunks) == b"all of them\n"
+        bucket.kill()
+        assert list(chunks) == []
+    assert [entry["event"] for entry in logged] == ["an object stays in the stage", "old objects stay in the stage"]
+    bucket.start()
+    [left] = bucket.objects()
+    left.unlink()
+
+
 def test_what_a_killed_sync_left_is_deleted_by_a_sync_a_day_later(
     stack: Mapping[str, str], source: ClickHouse, bucket: S3Server
 ) -> None:
@@ -221,12 +246,12 @@ def test_what_a_killed_sync_left_is_deleted_by_a_sync_a_day_later(
     others.touch()
     os.utime(others, (0, 0))
 
-    with row_source(location, source, "mart_y", ""):
-        pass
+    with row_source(location, source, "mart_y", "") as rows:
+        text(rows, "SELECT 1")
     assert bucket.objects() == [left, others]
     bucket.make_older(left, 90_000)
-    with row_source(location, source, "mart_y", ""):
-        pass
+    with row_source(location, source, "mart_y", "") as rows:
+        text(rows, "SELECT 1")
 
     assert bucket.objects() == [others]
     others.unlink()
