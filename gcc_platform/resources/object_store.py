@@ -10,7 +10,7 @@ import fsspec
 from gcc_platform.stage_location import SETTING, Folder, StageLocation
 from ingest_service.errors import UserError
 
-PIECE_BYTES = 4 << 20
+PIECE_BYTES = 2 << 20  # 14 MB of memory in all; with 4 MB pieces 23
 _OPTIONS = {"connect_timeout": 5, "read_timeout": 60}
 
 

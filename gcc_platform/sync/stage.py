@@ -23,7 +23,7 @@ LEFTOVER = timedelta(days=1)
 """No sync takes as long: an older object is of one that was killed."""
 
 # One object per query: four written at once took 1.1 to 1.3 times as long and 1.1 to 1.4 times the CPU of one.
-# zstd's first level: 5.8 times smaller for 4 % more CPU in ClickHouse; level 3 is no smaller, lz4 twice as large.
+# zstd's first level: 5.8 times smaller for 4 % more CPU in ClickHouse; level 3 is not smaller, lz4's twice as large.
 _SETTINGS: Mapping[str, str | int] = {
     "output_format_compression_level": 1,
     "s3_truncate_on_insert": 1,  # or ClickHouse looks first whether there is one, and needs the right to read
