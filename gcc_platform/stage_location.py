@@ -43,7 +43,10 @@ StageLocation = Folder | Bucket
 def parse(value: str) -> StageLocation:
     """Parse the setting. Raises BadUrl, whose message has no secret."""
     if "://" not in value:
-        return Folder(Path(value).absolute())
+        folder = Path(value)
+        if not folder.is_absolute():  # ClickHouse, which writes there, has another working directory
+            raise BadUrl(f"{_FORMS}; the path of a folder begins with /")
+        return Folder(folder)
     try:
         parts = urlsplit(value)
         path = unquote(parts.path).strip("/")
