@@ -1,0 +1,71 @@
+"""A table is built again only if something that it is built from has changed: its code, its inputs, or the table."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.dbt_project import dbt
+from tests.dbt_project.histories import Event, forget, histories, land
+from tests.harness.running import query
+
+PLATFORM = "HISTORY%"
+_TABLES = ("mart_discovery", "mart_leaderboard", "mart_network_overlap", "mart_profile_growth")
+
+
+@pytest.fixture(scope="module")
+def built(stack: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator["Warehouse"]:
+    warehouse = Warehouse(stack, tmp_path_factory.mktemp("dbt"))
+    first, warehouse.later = histories(seed=5, count=3, runs=2)
+    asyncio.run(land(stack["CLICKHOUSE_URL"], first))
+    warehouse.run("--full-refresh")
+    yield warehouse
+    asyncio.run(forget(stack["CLICKHOUSE_URL"], PLATFORM))
+
+
+class Warehouse:
+    later: Mapping[str, list[Event]]
+
+    def __init__(self, stack: Mapping[str, str], target: Path) -> None:
+        self.stack = stack
+        self.url = stack["GCC_DBT_CLICKHOUSE_URL"]
+        self._target = target
+
+    def run(self, *arguments: str) -> set[str]:
+        """Run dbt. Returns the tables that were built again."""
+        before = self._uuids()
+        outcomes = dbt.run(self.stack, self._target, "run", *arguments)
+        assert set(outcomes.values()) == {"success"}, outcomes
+        after = self._uuids()
+        return {name for name in _TABLES if before.get(name) != after[name]}
+
+    def _uuids(self) -> dict[str, str]:
+        found = query(self.url, "SELECT name, uuid FROM system.tables WHERE database = 'warehouse'")
+        return dict(line.split("\t") for line in found.splitlines())
+
+
+def test_nothing_is_built_again_if_nothing_has_changed(built: Warehouse) -> None:
+    built.run()  # the incremental models that these tables read process the last events once more
+    query(built.url, "OPTIMIZE TABLE warehouse.int_profile_growth FINAL")
+    assert built.run("--select", *_TABLES) == set()
+
+
+def test_another_code_or_a_table_changed_by_hand_is_built_again(built: Warehouse) -> None:
+    assert built.run("--select", "mart_leaderboard", "--vars", "{ranked_posts: 2}") == {"mart_leaderboard"}
+    assert built.run("--select", "mart_leaderboard", "--vars", "{ranked_posts: 2}") == set()
+    query(
+        built.url,
+        "ALTER TABLE warehouse.mart_leaderboard UPDATE value = 0 WHERE 1 SETTINGS mutations_sync = 2",
+    )
+    assert built.run("--select", "mart_leaderboard", "--vars", "{ranked_posts: 2}") == {"mart_leaderboard"}
+    assert built.run("--select", *_TABLES, "--full-refresh") == set(_TABLES)
+
+
+def test_new_events_are_in_every_table_that_reads_them(built: Warehouse) -> None:
+    built.run()
+    asyncio.run(land(built.stack["CLICKHOUSE_URL"], built.later))
+    assert "mart_leaderboard" in built.run()
+    incremental = {name: dbt.rows(built.stack, name, PLATFORM) for name in _TABLES if name != "mart_network_overlap"}
+    built.run("--full-refresh")
+    assert incremental == {name: dbt.rows(built.stack, name, PLATFORM) for name in incremental}
