@@ -91,8 +91,8 @@ def selected_columns(model: Node) -> list[str]:
     selected = code[code.rindex("as (") :] if "as (" in code else code
     between = re.search(r"\bselect\b(.*?)\n *from\b", selected, re.DOTALL)
     assert between, f"{model['name']}: it does not end in `select ... from ...`"
-    columns = re.split(r",\n", between[1].strip())
-    return [column.split()[-1] for column in columns]
+    columns = re.split(r",\s*\n", between[1].strip())
+    return [re.split(r"[\s.]", column)[-1] for column in columns]
 
 
 def test_a_view_of_the_api_names_the_columns_that_it_reads(models: list[Node]) -> None:

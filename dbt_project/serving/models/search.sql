@@ -17,9 +17,11 @@ select
     audience,
 
     -- search
-    to_tsvector(
-        'simple',
+    to_tsvector('simple', words) as document
+from (
+    select
+        *,
         coalesce(handle, '') || ' ' || translate(coalesce(handle, ''), '._-', '   ')
-        || ' ' || coalesce(bio, '')
-    ) as document
-from {{ source('serving', 'mart_discovery') }}
+        || ' ' || coalesce(bio, '') as words
+    from {{ source('serving', 'mart_discovery') }}
+) as described
