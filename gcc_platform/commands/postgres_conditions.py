@@ -30,7 +30,8 @@ STOCK: Mapping[str, Stock] = {
 _SETTINGS = "SELECT name, current_setting(name) FROM pg_settings WHERE name = ANY(%s) ORDER BY name"
 
 # A file is nobody's if no relation of this database has its number. A transaction that is running may have created it:
-# its relation is in no catalog yet. Times of files have no fractions of a second here. Of temporary relations, which PostgreSQL removes itself, the names begin with t.
+# its relation is in no catalog yet, and the times of files are whole seconds. The names of temporary relations, which
+# PostgreSQL removes itself, begin with t.
 _ORPHANS = r"""
 WITH files AS MATERIALIZED (
     SELECT format('base/%%s/%%s', pg_database.oid, name) AS path, substring(name FROM '^\d+')::oid AS number

@@ -80,7 +80,7 @@ class Postgres(Server):
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return Command(
-            [*self._unprivileged, str(_binaries() / "postgres"), "-D", str(self._data), *options], _environment()
+            [*self._unprivileged, str(binaries() / "postgres"), "-D", str(self._data), *options], _environment()
         )
 
     def healthy(self) -> bool:
@@ -129,7 +129,7 @@ class Postgres(Server):
 
     @property
     def _unprivileged(self) -> Sequence[str]:
-        return unprivileged.prefix([_binaries(), self.directory])
+        return unprivileged.prefix([binaries(), self.directory])
 
     def _connect(self, database: str) -> psycopg.Connection:
         return psycopg.connect(
@@ -146,7 +146,7 @@ class Postgres(Server):
         done = subprocess.run(
             [
                 *self._unprivileged,
-                str(_binaries() / "initdb"),
+                str(binaries() / "initdb"),
                 f"--pgdata={self._data}",
                 f"--username={SUPERUSER}",
                 f"--pwfile={self._password_file}",
@@ -166,11 +166,11 @@ class Postgres(Server):
 
 
 def _environment() -> dict[str, str]:
-    library = _binaries().parent / "lib"
+    library = binaries().parent / "lib"
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", "LD_LIBRARY_PATH": str(library)}
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
     """The directory of the newest PostgreSQL. Raises StackError if none is installed."""
     for directory in sorted(_candidates(), key=_version, reverse=True):
         if os.access(directory / "postgres", os.X_OK) and os.access(directory / "initdb", os.X_OK):

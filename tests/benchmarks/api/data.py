@@ -56,7 +56,7 @@ _PROFILE = {
     "is_verified": "toInt64(n % 20 = 0)",
     "bio": _BIO,
     "audience": "toInt64(exp(sipHash64(n) / 18446744073709551616 * 15))",
-    "avg_engagement_rate": "sipHash64(n, 'rate') % 100000 / 1000000",
+    "avg_engagement_rate": "sipHash64(n, 'rate', generation) % 100000 / 1000000",
     "is_suspicious": "toInt64(n % 100 = 0)",
     "is_carried": "toInt64(m % 4 = 0)",
     "as_of": _NEWEST_DAY,
@@ -73,28 +73,54 @@ _POST = {
 def load(bench: Bench, scale: Scale) -> list[Mart]:
     """Create all marts, and fill those that the API reads. Returns them in the order of their names."""
     found = marts_of(manifest("warehouse"))
-    columns = _columns()
     sources = dict(_sources(scale))
     url = bench.environment["GCC_DBT_CLICKHOUSE_URL"]
     query(url, "CREATE DATABASE IF NOT EXISTS warehouse")
     for mart in found:
-        declared = ", ".join(f"`{name}` {type_}" for name, type_ in columns[mart.name].items())
-        query(
-            url,
-            f"CREATE OR REPLACE TABLE warehouse.{mart.name} ({declared}) ENGINE = MergeTree ORDER BY "
-            f"({', '.join(mart.grain)}) SETTINGS enable_block_number_column = 1, enable_block_offset_column = 1",
-        )
+        _create(url, mart)
         if mart.name in sources:
-            query(url, insert(mart.name, sources[mart.name]), 600)
+            query(url, _insert(mart, sources[mart.name]), 600)
     return found
 
 
-def insert(mart: str, source: "Source") -> str:
+def change(bench: Bench, scale: Scale, marts: Sequence[Mart], generation: int) -> None:
+    """Change the marts as a refresh after new events does: some rows of those that dbt adds to, all of the others."""
+    sources, url = dict(_sources(scale)), bench.environment["GCC_DBT_CLICKHOUSE_URL"]
+    for mart in marts:
+        if share := _CHANGED.get(mart.name):
+            part = generation % share
+            query(url, f"DELETE FROM {mart.source} WHERE (toUInt64(profile_id) - {FIRST_ID}) % {share} = {part}", 600)
+            query(url, f"{_insert(mart, sources[mart.name], generation)} WHERE n % {share} = {part}", 600)
+        elif mart.name in _REBUILT:
+            _create(url, mart)
+            query(url, _insert(mart, sources[mart.name], generation), 600)
+
+
+_CHANGED = {"mart_profile_timeseries": 100, "mart_post_timeseries": 100, "mart_post_performance": 20}
+"""One row of so many, as after 100,000 events on 10 million."""
+_REBUILT = ("mart_discovery", "mart_profile_growth", "mart_leaderboard", "mart_network_overlap")
+
+
+def _create(url: str, mart: Mart) -> None:
+    declared = ", ".join(f"`{name}` {type_}" for name, type_ in _columns()[mart.name].items())
+    numbers = "enable_block_number_column = 1, enable_block_offset_column = 1"
+    settings = f"SETTINGS {numbers}" if mart.name in _CHANGED else ""
+    query(
+        url,
+        f"CREATE OR REPLACE TABLE {mart.source} ({declared}) ENGINE = MergeTree "
+        f"ORDER BY ({', '.join(mart.grain)}) {settings}",
+    )
+    if mart.rows_of:
+        query(url, f"CREATE OR REPLACE VIEW warehouse.{mart.name} AS SELECT * FROM {mart.source}")
+
+
+def _insert(mart: Mart, source: "Source", generation: int = 0) -> str:
     """The statement that fills a mart. A column without an expression of its own has a number by its key."""
     listed = ", ".join(
-        f"{source.values.get(name) or _made_up(name, type_)} AS `{name}`" for name, type_ in _columns()[mart].items()
+        f"{source.values.get(name) or _made_up(name, type_)} AS `{name}`"
+        for name, type_ in _columns()[mart.name].items()
     )
-    return f"INSERT INTO warehouse.{mart} SELECT {listed} FROM ({source.rows})"
+    return f"INSERT INTO {mart.source} SELECT {listed} FROM (SELECT *, {generation} AS generation FROM ({source.rows}))"
 
 
 @dataclass(frozen=True)
@@ -127,7 +153,7 @@ def _sources(scale: Scale) -> Iterator[tuple[str, Source]]:
         "platform": _PROFILE["platform"],
         "profile_id": f"least({ids}, {other})",
         "other_profile_id": f"greatest({ids}, {other})",
-        "overlap": "sipHash64(n, m) % 1000 / 1000",
+        "overlap": "sipHash64(n, m, generation) % 1000 / 1000",
     }
     yield "mart_network_overlap", Source(each(few, 10), pair)
     yield "mart_sentiment", Source(each(few, 2), _POST)
@@ -140,9 +166,9 @@ def _ranks(profiles: int) -> Mapping[str, str]:
         **_PROFILE,
         "leaderboard": f"{_LEADERBOARDS}[1 + m % 3]",
         "period": f"{_PERIODS}[1 + intDiv(m, 3)]",
-        "rank": f"toInt64(1 + (n + m * 997) % {profiles})",
-        "rank_in_category": f"toInt64(1 + intDiv((n + m * 997) % {profiles}, {len(CATEGORIES)}))",
-        "rank_in_country": f"toInt64(1 + intDiv((n + m * 997) % {profiles}, {len(COUNTRIES)}))",
+        "rank": f"toInt64(1 + (n + m * 997 + generation) % {profiles})",
+        "rank_in_category": f"toInt64(1 + intDiv((n + m * 997 + generation) % {profiles}, {len(CATEGORIES)}))",
+        "rank_in_country": f"toInt64(1 + intDiv((n + m * 997 + generation) % {profiles}, {len(COUNTRIES)}))",
     }
 
 
@@ -157,7 +183,7 @@ def _columns() -> Mapping[str, Mapping[str, str]]:
 
 def _made_up(name: str, type_: str) -> str:
     bare = type_.removeprefix("Nullable(")
-    number = f"sipHash64(n, m, '{name}') % 10000"
+    number = f"sipHash64(n, m, '{name}', generation) % 10000"
     if bare.startswith("DateTime"):
         return f"toDateTime64({_NEWEST_DAY}, 6, 'UTC') - toIntervalMinute({number})"
     if bare.startswith("Date"):

@@ -8,12 +8,12 @@ import os
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import unquote, urlsplit
 
-from gcc_platform.local_stack.postgres import _binaries
+from gcc_platform.local_stack.postgres import binaries
 from tests.benchmarks.api.data import Scale
 from tests.benchmarks.api.queries import Query
 from tests.benchmarks.bench import Bench
@@ -29,8 +29,21 @@ class Clients:
     """Queries a second, of all together; 0: each asks again at once."""
     seconds: int = 60
 
+    @property
+    def length(self) -> str:
+        """pgbench's option. Its --time includes the time that all connections take."""
+        return f"--transactions={self.rate * self.seconds // self.number}" if self.rate else f"--time={self.seconds}"
 
-ONE = Clients(number=1, rate=0, seconds=2)
+
+@dataclass(frozen=True)
+class Times:
+    """How long each measurement takes."""
+
+    many: Clients = field(default_factory=Clients)
+    one: Clients = field(default_factory=lambda: Clients(number=1, rate=0, seconds=2))
+
+
+QUICK = Times(many=Clients(number=10, rate=100, seconds=2), one=Clients(number=1, rate=20, seconds=1))
 
 
 @dataclass(frozen=True)
@@ -78,13 +91,13 @@ def _pgbench(bench: Bench, files: Sequence[Path], log: Path, clients: Clients) -
         "PGPORT": str(url.port),
         "PGUSER": str(url.username),
         "PGPASSWORD": unquote(str(url.password)),
-        "LD_LIBRARY_PATH": str(_binaries().parent / "lib"),
+        "LD_LIBRARY_PATH": str(binaries().parent / "lib"),
     }
     rate = [f"--rate={clients.rate}"] if clients.rate else []
     subprocess.run(
         [
-            str(_binaries() / "pgbench"), "--no-vacuum", "--protocol=prepared", f"--client={clients.number}",
-            f"--jobs={min(2, clients.number)}", f"--time={clients.seconds}", *rate, "--log", f"--log-prefix={log}",
+            str(binaries() / "pgbench"), "--no-vacuum", "--protocol=prepared", f"--client={clients.number}",
+            f"--jobs={min(2, clients.number)}", clients.length, *rate, "--log", f"--log-prefix={log}",
             *(f"--file={file}" for file in files), url.path.lstrip("/"),
         ],
         env=environment, check=True, capture_output=True, text=True,

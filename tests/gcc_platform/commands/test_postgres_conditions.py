@@ -36,12 +36,14 @@ def test_a_role_that_may_not_list_files_says_so(stack: Mapping[str, str]) -> Non
 
 
 def test_what_a_killed_backend_has_left_is_counted_and_a_table_that_is_being_built_is_not(old_server: str) -> None:
-    with psycopg.connect(old_server) as building, psycopg.connect(old_server, autocommit=True) as other:
+    building = psycopg.connect(old_server)
+    with psycopg.connect(old_server, autocommit=True) as other:
         other.execute("SET ROLE sync")
         before = found(other)[1].message
         building.execute("CREATE TABLE built AS SELECT repeat('x', 1000) FROM generate_series(1, 5000)")
         assert found(other)[1].message == before
         os.kill(building.info.backend_pid, signal.SIGKILL)
+    building.close()
     _wait_until_recovered(old_server)
     with psycopg.connect(old_server, autocommit=True) as other:
         other.execute("SET ROLE sync")
