@@ -34,7 +34,7 @@ def test_no_view_of_marts_has_a_cte() -> None:
 
 def test_the_expressions_that_the_view_of_search_computes_are_indexed() -> None:
     code = without_spaces(VIEWS["search"]["raw_code"])
-    words = re.search(r"\(select\*,(.*?)aswords", code)
+    words = re.search(r"audience,(coalesce.*?)aswords", code)
     assert words
     assert "to_tsvector('simple',words)asdocument" in code
     assert 'lower(handle)collate"C"ashandle_lower' in code

@@ -1,10 +1,15 @@
 with synced as (
 
-    select * from {{ source('serving', 'freshness') }}
+    select
+        mart,
+        rows,
+        synced_at,
+        changed_at
+    from {{ source('serving', 'freshness') }}
 
 ),
 
--- tests/dbt_project/test_api_views.py compares them with what the views read.
+-- tests/dbt_project/test_api_contract.py compares them with what the views read.
 reads (view_name, mart) as (
 
     values

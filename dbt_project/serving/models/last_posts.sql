@@ -27,7 +27,21 @@ select
     updated_at
 from (
     select
-        *,
+        platform,
+        profile_id,
+        shortcode,
+        handle,
+        published_at,
+        views,
+        likes,
+        comments,
+        shares,
+        saves,
+        plays,
+        reach,
+        interactions,
+        engagement_rate,
+        updated_at,
         row_number() over (
             partition by platform, profile_id
             order by published_at desc, shortcode desc

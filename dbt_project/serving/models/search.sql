@@ -1,5 +1,5 @@
 {#- PostgreSQL uses an index of an expression where a query has exactly that expression: those of document and
-    handle_lower are in mart_discovery.yml of the warehouse. tests/dbt_project/test_api_views.py compares them. -#}
+    handle_lower are in mart_discovery.yml of the warehouse. tests/dbt_project/test_api_contract.py compares them. -#}
 select
     -- keys
     platform,
@@ -20,7 +20,14 @@ select
     to_tsvector('simple', words) as document
 from (
     select
-        *,
+        platform,
+        profile_id,
+        handle,
+        category,
+        country,
+        is_verified,
+        bio,
+        audience,
         coalesce(handle, '') || ' ' || translate(coalesce(handle, ''), '._-', '   ')
         || ' ' || coalesce(bio, '') as words
     from {{ source('serving', 'mart_discovery') }}

@@ -118,12 +118,12 @@ def _said(
     return (
         f"Milliseconds of the views' example queries (docs/api.md), as role api, on {scale.profiles:,} profiles, of "
         f"which {scale.with_history:,} have {scale.days} days and {scale.posts} posts. One client: the median of what "
-        f"it asks in {times.one.seconds} s, without the indexes that the marts declare, and with them. Then {clients.number} "
-        f"clients with {clients.rate} queries/s together, each page's query equally often, {clients.seconds} s a "
-        f"round, alone and beside refreshes: {_refreshed(refreshes)}. A latency counts from when the query was due. "
-        f"The longest were {worst[0]:,.0f} and {worst[1]:,.0f} ms. pgbench took {cores} cores, PostgreSQL {server[0]} "
-        f"alone and {server[1]} beside refreshes. The load average of the machine was {min(loads):.0f} to "
-        f"{max(loads):.0f}, other work included."
+        f"it asks in {times.one.seconds} s, without the indexes that the marts declare, and with them. Then "
+        f"{clients.number} clients with {clients.rate} queries/s together, each page's query equally often, "
+        f"{clients.seconds} s a round, alone and beside refreshes: {_refreshed(refreshes)}. A latency counts from when "
+        f"the query was due. The longest were {worst[0]:,.0f} and {worst[1]:,.0f} ms. pgbench took {cores} cores, "
+        f"PostgreSQL {server[0]} alone and {server[1]} beside refreshes. The load average of the machine was "
+        f"{min(loads):.0f} to {max(loads):.0f}, other work included."
     )
 
 

@@ -27,7 +27,7 @@ class Clients:
     number: int = 100
     rate: int = 400
     """Queries a second, of all together; 0: each asks again at once."""
-    seconds: int = 60
+    seconds: int = 30
 
     @property
     def length(self) -> str:
