@@ -36,7 +36,10 @@ def synced(bench: Bench, marts: Sequence[Mart]) -> Iterator[Synced]:
 
 @contextmanager
 def refreshing(bench: Bench, scale: data.Scale, marts: Sequence[Mart]) -> Iterator[Refreshes]:
-    """Refresh again and again until the end of the block. Raises what a refresh raised."""
+    """Refresh again and again until the end of the block, which begins when marts have changed.
+
+    Raises what a refresh raised.
+    """
     done, over = Refreshes(), threading.Event()
     failed: list[BaseException] = []
 
@@ -44,14 +47,15 @@ def refreshing(bench: Bench, scale: data.Scale, marts: Sequence[Mart]) -> Iterat
         try:
             while not over.is_set():
                 done.begun += 1
-                data.change(bench, scale, marts, next(_GENERATIONS))
                 for result in synced(bench, marts):
                     done.synced.append(result)
                     if over.is_set():
                         return
+                data.change(bench, scale, marts, next(_GENERATIONS))
         except Exception as error:  # noqa: BLE001  raised below, in the caller's thread
             failed.append(error)
 
+    data.change(bench, scale, marts, next(_GENERATIONS))
     thread = threading.Thread(target=refresh)
     thread.start()
     try:
