@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help up test chaos oncall bench memory migration cost lint format types sql definitions unit setup lock audit clean
+.PHONY: help up test chaos oncall bench memory migration cost api-docs lint format types sql definitions unit setup lock audit clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ migration: setup  ## an old database of 20 million rows moved over and killed ag
 
 cost: setup  ## what a refresh of the warehouse costs, into docs/warehouse.md (ARGS="--events 1000000")
 	@python -m tests.benchmarks.warehouse $(ARGS)
+
+api-docs: setup  ## the generated part of docs/api.md, from the dbt projects and docs/benchmarks.md
+	@python -m tests.benchmarks.api.page
 
 format: setup  ## format Python and SQL
 	ruff check --fix .

@@ -36,8 +36,8 @@ class Run:
     refresh: subprocess.CompletedProcess[str]
 
     def served(self, view: str) -> list[dict[str, Any]]:
-        """The rows that the API's user reads."""
-        url = self.environment["GCC_READER_POSTGRES_URL"]
+        """The rows that the API's views read."""
+        url = self.environment["GCC_DBT_POSTGRES_URL"]
         with psycopg.connect(url, options="-c timezone=UTC", row_factory=dict_row) as connection:
             return connection.execute(f"SELECT * FROM serving.{view}").fetchall()  # type: ignore[arg-type]
 

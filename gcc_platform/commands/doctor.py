@@ -15,6 +15,7 @@ from gcc_platform.commands import (
     disk_space,
     insert_conditions,
     migration_conditions,
+    postgres_conditions,
     privileges,
     queue_conditions,
     running_platform,
@@ -162,6 +163,7 @@ def _sync_postgres(settings: Settings) -> Iterator[Finding]:
         [(now,)] = connection.execute("SELECT extract(epoch FROM clock_timestamp())").fetchall()
         yield _clock(subject, float(now))
         yield from privileges.of_postgres(connection, subject, "sync")
+        yield from postgres_conditions.examine(connection, subject)
 
 
 def _dbt_postgres(settings: Settings) -> Iterator[Finding]:
@@ -193,5 +195,7 @@ def _all_exist(subject: str, what: str, names: list[str], missing: list[str]) ->
 
 def _line(finding: Finding) -> str:
     mark = click.style("ok  ", fg="green") if finding.ok else click.style("FAIL", fg="red")
-    advice = "" if finding.ok else f"\n     -> {finding.advice}"
+    if finding.is_hint:
+        mark = click.style("hint", fg="yellow")
+    advice = f"\n     -> {finding.advice}" if finding.is_hint or not finding.ok else ""
     return f"{mark} {finding.subject}: {finding.message}{advice}"

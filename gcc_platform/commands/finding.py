@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found, with advice if it failed."""
+    """What a check found, with advice if it failed or could be better."""
 
     subject: str
     ok: bool
     message: str
     advice: str = ""
+    is_hint: bool = False
+    """Nothing is broken, but the advice would make it better."""
 
 
 def some(names: Iterable[str]) -> str:

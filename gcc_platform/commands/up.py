@@ -200,7 +200,7 @@ def _show(environment: Mapping[str, str], settings: Settings, services: Sequence
     for name, variable, purpose in (
         ("RabbitMQ", "RABBITMQ_MANAGEMENT_URL", "queues"),
         ("ClickHouse", "GCC_READER_CLICKHOUSE_URL", "raw tables (_e), marts (warehouse), read only; /play"),
-        ("PostgreSQL", "GCC_READER_POSTGRES_URL", "what the API reads (serving, api), read only"),
+        ("PostgreSQL", "GCC_READER_POSTGRES_URL", "what the API reads (api), read only"),
     ):
         if variable in environment:
             table.add_row(name, redacted(environment[variable]), purpose)

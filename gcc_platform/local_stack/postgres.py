@@ -6,7 +6,7 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,6 +16,7 @@ from psycopg import sql
 from gcc_platform import grants
 from gcc_platform.local_stack import unprivileged
 from gcc_platform.local_stack.errors import StackError
+from gcc_platform.local_stack.memory import available
 from gcc_platform.local_stack.ports import LOOPBACK
 from gcc_platform.local_stack.private_files import write_private
 from gcc_platform.local_stack.process import Command
@@ -24,6 +25,21 @@ from gcc_platform.local_stack.server import Server
 DATABASE = "gcc"
 SUPERUSER = "postgres"
 ROLES = ("sync", "dbt", "api", "migration")
+
+# PostgreSQL's own defaults are for a small machine. A query of the API lasts a millisecond: compiling it costs more.
+_ALWAYS = {"jit": "off"}
+
+_LEAST_BUFFERS = 128 << 20
+
+
+def _serving() -> Mapping[str, str]:
+    """The settings of a server whose data lasts: 100 clients of an API, and copies of whole marts."""
+    return {
+        "max_connections": "200",
+        "shared_buffers": f"{max(available() // 16, _LEAST_BUFFERS) >> 10}kB",  # a quarter of its quarter
+        "max_wal_size": "4GB",
+    }
+
 
 # Data does not survive a power failure with these settings; in a test it need not.
 _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -59,11 +75,12 @@ class Postgres(Server):
             "unix_socket_directories": "",
             "timezone": "UTC",
             "log_timezone": "UTC",
-            **(_FAST if self.fast else {}),
+            **_ALWAYS,
+            **(_FAST if self.fast else _serving()),
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return Command(
-            [*self._unprivileged, str(_binaries() / "postgres"), "-D", str(self._data), *options], _environment()
+            [*self._unprivileged, str(binaries() / "postgres"), "-D", str(self._data), *options], _environment()
         )
 
     def healthy(self) -> bool:
@@ -112,7 +129,7 @@ class Postgres(Server):
 
     @property
     def _unprivileged(self) -> Sequence[str]:
-        return unprivileged.prefix([_binaries(), self.directory])
+        return unprivileged.prefix([binaries(), self.directory])
 
     def _connect(self, database: str) -> psycopg.Connection:
         return psycopg.connect(
@@ -129,7 +146,7 @@ class Postgres(Server):
         done = subprocess.run(
             [
                 *self._unprivileged,
-                str(_binaries() / "initdb"),
+                str(binaries() / "initdb"),
                 f"--pgdata={self._data}",
                 f"--username={SUPERUSER}",
                 f"--pwfile={self._password_file}",
@@ -149,11 +166,11 @@ class Postgres(Server):
 
 
 def _environment() -> dict[str, str]:
-    library = _binaries().parent / "lib"
+    library = binaries().parent / "lib"
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", "LD_LIBRARY_PATH": str(library)}
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
     """The directory of the newest PostgreSQL. Raises StackError if none is installed."""
     for directory in sorted(_candidates(), key=_version, reverse=True):
         if os.access(directory / "postgres", os.X_OK) and os.access(directory / "initdb", os.X_OK):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import psycopg
 from psycopg import sql
 
+from gcc_platform.sync import indexes
 from gcc_platform.sync.columns import Column
 from gcc_platform.sync.marts import Mart
 from ingest_service.errors import UserError
@@ -55,10 +56,7 @@ def index(postgres: psycopg.Connection, mart: Mart, table: str) -> None:
         )
     except (psycopg.errors.UniqueViolation, psycopg.errors.NotNullViolation) as error:
         raise grain_broken(mart, error) from None
-    for columns in mart.indexes:
-        postgres.execute(
-            sql.SQL("CREATE INDEX ON serving_data.{} ({})").format(sql.Identifier(table), _identifiers(columns))
-        )
+    indexes.create(postgres, mart, table)
     postgres.execute(sql.SQL("ANALYZE serving_data.{}").format(sql.Identifier(table)))
 
 

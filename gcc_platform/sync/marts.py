@@ -6,17 +6,8 @@ from typing import Any
 
 from gcc_platform.resources.clickhouse import quoted
 from gcc_platform.sync import declared
+from gcc_platform.sync.declared_indexes import Index, indexes_of
 from ingest_service.errors import UserError
-
-_INDEXES: Mapping[str, tuple[tuple[str, ...], ...]] = {
-    "mart_leaderboard": (
-        ("platform", "leaderboard", "period", "rank"),
-        ("platform", "leaderboard", "period", "category", "rank_in_category"),
-        ("platform", "leaderboard", "period", "country", "rank_in_country"),
-    ),
-    "mart_post_timeseries": (("shortcode", "date"),),
-}
-"""Indexes for the API's queries, besides the primary key on a mart's grain."""
 
 
 class NoGrain(UserError):
@@ -35,8 +26,8 @@ class Mart:
 
     name: str
     grain: tuple[str, ...]
-    indexes: tuple[tuple[str, ...], ...] = ()
-    """The columns of each further index, in order."""
+    indexes: tuple[Index, ...] = ()
+    """Those besides the primary key."""
     database: str = "warehouse"
     description: str = ""
     rows_of: str = ""
@@ -56,7 +47,7 @@ class Mart:
 
 
 def marts_of(manifest: Mapping[str, Any]) -> list[Mart]:
-    """The models of the folder `marts`, sorted by name. Raises NoGrain and UnsupportedColumn."""
+    """The models of the folder `marts`, sorted by name. Raises NoGrain, UnsupportedColumn and BadIndex."""
     models = [
         node for node in manifest["nodes"].values() if node["resource_type"] == "model" and "marts" in node["fqn"][:-1]
     ]
@@ -72,7 +63,7 @@ def _mart(manifest: Mapping[str, Any], model: Mapping[str, Any]) -> Mart:
     return Mart(
         name,
         tuple(grain),
-        _INDEXES.get(name, ()),
+        indexes_of(model),
         model["schema"],
         model["description"],
         str(model["config"]["meta"].get("rows_of", "")),

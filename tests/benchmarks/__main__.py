@@ -39,8 +39,9 @@ def bench(items: tuple[str, ...], quick: bool, rounds: int | None, results: Path
                     click.echo(item)
                     kept.keep(item, ITEMS[item](servers, sizes, click.echo))
     tables = kept.tables(list(ITEMS))
-    text = report.markdown(tables, "make bench" + "".join(f" {each}" for each in (*items, *["--quick"] * quick)))
     page = docs / "benchmarks.md"
+    command = "make bench" + "".join(f" {each}" for each in (*items, *["--quick"] * quick))
+    text = report.markdown(tables, command, page.read_text() if page.exists() else "")
     page.write_text(text + migration.of(page))
     if charted := next((table for table in tables if table.bars), None):
         (docs / "benchmarks.svg").write_text(report.chart(charted))

@@ -1,9 +1,12 @@
 """The measurements by name, each as the tables that the report shows."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tests.benchmarks import before, drain, inserts, latency, publishers, queries, storage
+from tests.benchmarks.api import data as api_data
+from tests.benchmarks.api import item as api
+from tests.benchmarks.api import load as api_load
 from tests.benchmarks.bench import DEFAULT_TIMERS, Bench
 from tests.benchmarks.drain import Drained
 from tests.benchmarks.events import mean_bytes, mixed, posts
@@ -31,6 +34,8 @@ class Sizes:
     backlogs: tuple[int, ...] = (100_000, 1_000_000, 5_000_000)
     trickle: tuple[int, int] = (1_000, 30)
     asked: int = 5_000_000
+    served: api_data.Scale = field(default_factory=api_data.Scale)
+    api_times: api_load.Times = field(default_factory=api_load.Times)
 
 
 QUICK = Sizes(
@@ -46,6 +51,8 @@ QUICK = Sizes(
     backlogs=(5_000,),
     trickle=(500, 2),
     asked=200_000,
+    served=api_data.SMALL,
+    api_times=api_load.QUICK,
 )
 
 
@@ -252,6 +259,11 @@ def answered(bench: Bench, sizes: Sizes, say: Callable[[str], None]) -> Sequence
     return [Table("Questions", said, head, tuple(rows))]
 
 
+def api_answered(bench: Bench, sizes: Sizes, say: Callable[[str], None]) -> Sequence[Table]:
+    """The API's queries, by one client and by many."""
+    return api.answered(bench, sizes.served, sizes.api_times, sizes.rounds, say)
+
+
 ITEMS: Mapping[str, Callable[[Bench, Sizes, Callable[[str], None]], Sequence[Table]]] = {
     "drain": drained,
     "publish": published,
@@ -260,4 +272,5 @@ ITEMS: Mapping[str, Callable[[Bench, Sizes, Callable[[str], None]], Sequence[Tab
     "storage": stored,
     "queries": answered,
     "growth": grown,
+    "api": api_answered,
 }

@@ -14,8 +14,13 @@ from tests.benchmarks.results import Table
 _WIDTH, _BAR, _LABELS = 860, 26, 330
 
 
-def markdown(tables: Sequence[Table], command: str) -> str:
-    """The report."""
+def markdown(tables: Sequence[Table], command: str, before: str = "") -> str:
+    """The report; what was not measured now or since is as in the report before, with its head."""
+    kept = sections(before)
+    measured = {table.title: _section(table) for table in tables}
+    if kept.keys() - measured.keys():
+        head, _, _ = before.partition("\n## ")
+        return "\n\n".join([head.rstrip(), *(kept | measured).values()]) + "\n"
     parts = [
         "# Benchmarks",
         f"Written by `{command}` on {datetime.now(UTC):%Y-%m-%d}; do not edit. Medians, with the least and the most in "
@@ -24,9 +29,15 @@ def markdown(tables: Sequence[Table], command: str) -> str:
         "fsync is on.",
         f"Machine: {machine()}.",
         "![Events a second until durable](benchmarks.svg)",
-        *(_section(table) for table in tables),
+        *measured.values(),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def sections(report: str) -> dict[str, str]:
+    """The sections of a report by their titles."""
+    found = re.split(r"(?m)^## ", report.partition("<!-- ")[0])[1:]
+    return {each.partition("\n")[0]: f"## {each.strip()}" for each in found}
 
 
 def chart(table: Table) -> str:

@@ -15,6 +15,7 @@ _ITEMS = {
     "storage": "Storage",
     "queries": "Questions",
     "growth": "size of the backlog",
+    "api": "The API",
 }
 
 

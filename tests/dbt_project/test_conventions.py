@@ -86,13 +86,13 @@ def test_every_model_and_every_column_selected_is_described(models: list[Node]) 
 
 
 def selected_columns(model: Node) -> list[str]:
-    """The columns of the last CTE, which `select * from` hands on."""
+    """The columns of the last CTE, which `select * from` hands on; of a model without CTEs, those it selects."""
     code = without_comments(model["raw_code"])
-    last_cte = code[code.rindex("as (") :]
-    between = re.search(r"\bselect\b(.*?)\n    from\b", last_cte, re.DOTALL)
-    assert between, f"{model['name']}: its last CTE is not `select ... from ...`"
-    columns = re.split(r",\n", between[1].strip())
-    return [column.split()[-1] for column in columns]
+    selected = code[code.rindex("as (") :] if "as (" in code else code
+    between = re.search(r"\bselect\b(.*?)\n *from\b", selected, re.DOTALL)
+    assert between, f"{model['name']}: it does not end in `select ... from ...`"
+    columns = re.split(r",\s*\n", between[1].strip())
+    return [re.split(r"[\s.]", column)[-1] for column in columns]
 
 
 def test_a_view_of_the_api_names_the_columns_that_it_reads(models: list[Node]) -> None:
@@ -170,10 +170,12 @@ def test_every_model_says_its_grain_and_keeps_it(models: list[Node], manifests: 
 
 def grain_of(model: Node, manifests: dict[str, Node]) -> list[str]:
     tests = generic_tests(manifests, model, "unique_combination_of_columns")
-    if model["package_name"] == "serving":  # a view of one table, whose primary key is the mart's grain
-        assert keeps_rows(model), model["name"]
-        [source] = (manifests["serving"]["sources"][name] for name in model["depends_on"]["nodes"])
-        return grain_of(manifests["warehouse"]["nodes"][f"model.warehouse.{source['name']}"], manifests)
+    if model["package_name"] == "serving":  # a view of one table has its grain, and its primary key keeps it
+        grain = list(model["config"]["meta"]["grain"])
+        if keeps_rows(model):
+            [source] = (manifests["serving"]["sources"][name] for name in model["depends_on"]["nodes"])
+            assert grain == grain_of(manifests["warehouse"]["nodes"][f"model.warehouse.{source['name']}"], manifests)
+        return grain
     if model["config"]["materialized"] == "view":
         assert tests == [], f"{model['name']}: its grain is what it groups by; a test would aggregate it all again"
         if grain := model["config"]["meta"].get("grain"):  # a mart that is a view of the table of one other model
@@ -283,9 +285,11 @@ def test_the_api_reads_what_the_marts_hold(manifests: dict[str, Node]) -> None:
     nodes = {node["name"]: node for node in every(manifests, "nodes") if node["resource_type"] == "model"}
     sources = manifests["serving"]["sources"]
     for view in (node for node in nodes.values() if node["package_name"] == "serving"):
-        [source] = view["depends_on"]["nodes"]
-        mart = nodes[sources[source]["name"]]
-        assert view["columns"].keys() <= mart["columns"].keys(), view["name"]
+        marts = {sources[source]["name"] for source in view["depends_on"]["nodes"]} & nodes.keys()
+        held = {column for mart in marts for column in nodes[mart]["columns"]}
+        computed = set(re.findall(r"\bas (\w+)", view["raw_code"]))
+        if marts:
+            assert view["columns"].keys() <= held | computed, view["name"]
 
 
 def without_comments(sql: str) -> str:

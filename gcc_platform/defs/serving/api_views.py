@@ -1,7 +1,7 @@
 """The API's views. dbt builds them when their code, or a mart's columns, or the views themselves have changed."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import dagster as dg
@@ -9,6 +9,7 @@ from dagster_dbt import build_dbt_asset_specs
 
 from gcc_platform.defs import limits
 from gcc_platform.defs.resources import PostgresResource
+from gcc_platform.defs.serving.assets import MARTS, served
 from gcc_platform.defs.warehouse.translator import Translator
 from gcc_platform.resources.dbt import Dbt, build_all
 from gcc_platform.resources.dbt_project import dbt_project, fingerprint
@@ -16,10 +17,22 @@ from gcc_platform.sync import versions
 from gcc_platform.sync.api_views import Difference, differences, record
 
 _PROJECT = dbt_project("serving")
+_STATE = dg.AssetKey(["serving", "freshness"])
+"""The view of the sync's state, which each sync changes: it is not an asset of its own."""
+
+
+def _served(deps: Iterable[dg.AssetDep]) -> Iterator[dg.AssetKey]:
+    """What a view reads: marts. That which reads the sync's state has all of them upstream."""
+    for dep in deps:
+        yield from [served(mart) for mart in MARTS] if dep.asset_key == _STATE else [dep.asset_key]
+
+
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", dg.BetaWarning)  # of links to the code; pyproject.toml pins the version
     _SPECS = [
-        spec.replace_attributes(freshness_policy=limits.of_api_views(), kinds={"dbt", "postgres"})
+        spec.replace_attributes(
+            deps=[*_served(spec.deps)], freshness_policy=limits.of_api_views(), kinds={"dbt", "postgres"}
+        )
         for spec in build_dbt_asset_specs(
             manifest=_PROJECT.manifest_path, project=_PROJECT, dagster_dbt_translator=Translator(default_group="api")
         )

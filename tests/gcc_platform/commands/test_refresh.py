@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -15,7 +16,9 @@ from click.testing import CliRunner, Result
 
 from gcc_platform.cli import main
 from gcc_platform.defs import runs
+from gcc_platform.resources.dbt_project import manifest
 from ingest_service.schema.inventory import RAW_TABLES
+from tests.benchmarks.api.queries import queries_of
 from tests.dbt_project import dbt
 
 REPOSITORY = Path(__file__).parents[3]
@@ -119,7 +122,7 @@ def test_postgres_serves_the_marts_rows(
 ) -> None:
     with (
         clickhouse_connect.get_client(dsn=raw_tables["GCC_SYNC_CLICKHOUSE_URL"]) as clickhouse,
-        psycopg.connect(raw_tables["GCC_READER_POSTGRES_URL"]) as reader,
+        psycopg.connect(raw_tables["GCC_DBT_POSTGRES_URL"]) as reader,
     ):
         [names] = clickhouse.query(
             "SELECT groupArray(name) FROM system.columns WHERE database = 'warehouse' AND table = {mart:String}",
@@ -144,6 +147,9 @@ def _plain(row: tuple[object, ...]) -> tuple[object, ...]:
 def test_the_api_reads_its_views(raw_tables: Mapping[str, str], refreshed: subprocess.CompletedProcess[str]) -> None:
     with psycopg.connect(raw_tables["GCC_READER_POSTGRES_URL"]) as api:
         assert api.execute("SELECT count(*) FROM api.post_daily").fetchone() == (50,)
+        assert api.execute("SELECT count(*), count(as_of) FROM api.freshness").fetchone() == (12, 12)
+        for query in queries_of(manifest("serving")):
+            api.execute(re.sub(r"%\(\w+\)s", "NULL", query.sql).encode())
 
 
 def command(environment: Mapping[str, str], *arguments: str) -> Result:
@@ -207,7 +213,7 @@ def test_what_was_changed_in_postgres_by_hand_is_named_and_repaired_by_the_next_
         "  warning  api/leaderboard as_built: the view api.leaderboard was dropped. Built again.",
     ]
     with psycopg.connect(raw_tables["GCC_READER_POSTGRES_URL"]) as reader:
-        assert reader.execute("SELECT count(*) FROM serving.mart_profile_timeseries").fetchone() == (5,)
+        assert reader.execute("SELECT count(*) FROM api.profile_daily").fetchone() == (5,)
         assert reader.execute("SELECT count(*) FROM api.leaderboard").fetchone() != (0,)
 
 

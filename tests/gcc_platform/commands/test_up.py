@@ -139,7 +139,7 @@ def test_doctor_finds_nothing_wrong(everything: Everything) -> None:
         [GCC_PLATFORM, "doctor", "--json"], env=everything.environment, capture_output=True, check=False
     )
     findings = json.loads(done.stdout)
-    assert [finding for finding in findings if not finding["ok"]] == []
+    assert [finding for finding in findings if not finding["ok"] or finding["is_hint"]] == []
     assert len(findings) >= 12
     assert {"ingest service", "archive", "Dagster"} <= {finding["subject"] for finding in findings}
     assert done.returncode == 0

@@ -118,7 +118,7 @@ def postgres(stack: Mapping[str, str]) -> Iterator[dict[str, psycopg.Connection]
         connection.close()
 
 
-@pytest.mark.parametrize(("role", "view"), [("dbt", "serving"), ("api", "serving"), ("api", "api")])
+@pytest.mark.parametrize(("role", "view"), [("dbt", "serving"), ("api", "api")])
 def test_a_new_view_is_readable_downstream(postgres: dict[str, psycopg.Connection], role: str, view: str) -> None:
     assert postgres[role].execute(f"SELECT id FROM {view}.privileges").fetchall() == [(7,)]
 
@@ -131,7 +131,8 @@ def test_a_new_view_is_readable_downstream(postgres: dict[str, psycopg.Connectio
         ("dbt", "CREATE SCHEMA mine"),
         ("sync", "CREATE VIEW api.mine AS SELECT 1"),
         ("api", "SELECT * FROM serving_data.privileges"),
-        ("api", "DELETE FROM serving.privileges"),
+        ("api", "SELECT * FROM serving.privileges"),
+        ("api", "DELETE FROM api.privileges"),
         ("api", "CREATE TABLE api.mine (id int)"),
         ("api", "CREATE TEMPORARY TABLE mine (id int)"),
     ],
@@ -145,6 +146,38 @@ def test_a_postgres_role_may_not_do_more(postgres: dict[str, psycopg.Connection]
 def test_the_apis_transactions_are_read_only(postgres: dict[str, psycopg.Connection]) -> None:
     with pytest.raises(ReadOnlySqlTransaction):
         postgres["api"].execute("CREATE TABLE api.mine (id int)")
+
+
+def test_what_an_earlier_version_let_the_api_read_is_taken_from_it(old_server: str) -> None:
+    with psycopg.connect(old_server, autocommit=True) as admin:
+        admin.execute(_EARLIER)
+        assert admin.execute(_MAY_READ).fetchone() == (True, True, True)
+        admin.execute(grants.postgres_file().read_bytes())
+        admin.execute("SET ROLE sync; CREATE VIEW serving.later AS SELECT 1 AS id; RESET ROLE")
+        assert admin.execute(_MAY_READ).fetchone() == (False, False, True)
+        assert admin.execute("SELECT has_table_privilege('api', 'serving.later', 'SELECT')").fetchone() == (False,)
+        admin.execute("DROP VIEW serving.later, serving.earlier")
+
+
+_EARLIER = """
+CREATE VIEW serving.earlier AS SELECT 1 AS id;
+ALTER VIEW serving.earlier OWNER TO sync;
+GRANT USAGE ON SCHEMA serving TO api;
+GRANT SELECT ON ALL TABLES IN SCHEMA serving TO dbt, api;
+ALTER DEFAULT PRIVILEGES FOR ROLE sync IN SCHEMA serving GRANT SELECT ON TABLES TO dbt, api
+"""
+_MAY_READ = """
+SELECT has_schema_privilege('api', 'serving', 'USAGE'), has_table_privilege('api', 'serving.earlier', 'SELECT'),
+       has_table_privilege('dbt', 'serving.earlier', 'SELECT')
+"""
+
+
+def test_no_transaction_of_the_api_can_hold_a_view_for_long(postgres: dict[str, psycopg.Connection]) -> None:
+    shown = "SELECT current_setting(name) FROM unnest(%s::text[]) AS name"
+    limits = ["statement_timeout", "idle_in_transaction_session_timeout"]
+    assert postgres["api"].execute(shown, (limits,)).fetchall() == [("10s",), ("10s",)]
+    if postgres["api"].info.server_version >= 170000:
+        assert postgres["api"].execute(shown, (["transaction_timeout"],)).fetchall() == [("30s",)]
 
 
 def test_every_user_that_has_grants_is_a_user_of_the_stack() -> None:

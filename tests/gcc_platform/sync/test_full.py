@@ -15,6 +15,7 @@ from gcc_platform.resources import clickhouse, postgres
 from gcc_platform.resources.clickhouse import ClickHouse, ClickHouseFailed
 from gcc_platform.sync import state, versions, view
 from gcc_platform.sync.columns import NoSuchMart
+from gcc_platform.sync.declared_indexes import Index, Key
 from gcc_platform.sync.full import IncompleteCopy
 from gcc_platform.sync.layout import GrainBroken
 from gcc_platform.sync.marts import Mart
@@ -162,7 +163,7 @@ def test_the_version_has_primary_key_indexes_and_statistics(
     source: ClickHouse, target: psycopg.Connection, make_mart: Callable[..., Mart]
 ) -> None:
     made = make_mart("id UInt64, v Int64", f"number, number FROM numbers({ROWS})")
-    mart = Mart(made.name, ("id",), (("v", "id"),))
+    mart = Mart(made.name, ("id",), (Index((Key("v"), Key("id"))),))
 
     snapshot = sync(source, target, mart)
 

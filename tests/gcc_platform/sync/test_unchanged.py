@@ -9,6 +9,7 @@ from psycopg import sql
 
 from gcc_platform.resources.clickhouse import ClickHouse
 from gcc_platform.sync import state
+from gcc_platform.sync.declared_indexes import Index, Key
 from gcc_platform.sync.marts import Mart
 from gcc_platform.sync.mode import Mode
 from gcc_platform.sync.syncing import Synced, sync
@@ -98,9 +99,9 @@ def test_a_column_or_an_index_more_is_a_change(
     source: ClickHouse, target: psycopg.Connection, mart: Mart, warehouse: Client
 ) -> None:
     run(source, target, mart)
-    assert run(source, target, Mart(mart.name, mart.grain, (("v",),))).mode is Mode.FULL
+    assert run(source, target, Mart(mart.name, mart.grain, (Index((Key("v"),)),))).mode is Mode.FULL
     warehouse.command(f"ALTER TABLE warehouse.{mart.name} ADD COLUMN w Nullable(Int64)")
-    assert run(source, target, Mart(mart.name, mart.grain, (("v",),))).mode is Mode.FULL
+    assert run(source, target, Mart(mart.name, mart.grain, (Index((Key("v"),)),))).mode is Mode.FULL
 
 
 @pytest.mark.parametrize(
