@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from psycopg import sql
 
 from gcc_platform.resources.clickhouse import quoted
-from gcc_platform.sync import copying, key_ranges, source, state, upserting
+from gcc_platform.sync import copying, joined, key_ranges, source, state, upserting
 from gcc_platform.sync.checksum import in_clickhouse, in_postgres
 from gcc_platform.sync.ends import Ends, Found
 from gcc_platform.sync.key_ranges import KeyRanges
@@ -35,7 +35,7 @@ class Upserted:
 def apply(ends: Ends, found: Found, before: State, run_id: str) -> Upserted:
     """Upsert and delete in one transaction. Raises CountsDisagree, and then nothing has changed; GrainBroken."""
     condition = source.inserted_since(before.watermarks, found.rows.watermarks)
-    with ends.postgres.transaction():
+    with joined.transaction(ends.postgres):
         target = Target(
             found.mart,
             before.table_name,

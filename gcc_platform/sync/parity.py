@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 
 from gcc_platform.resources.clickhouse import quoted
-from gcc_platform.sync import copying, key_ranges, state, upserting
+from gcc_platform.sync import copying, joined, key_ranges, state, upserting
 from gcc_platform.sync.checksum import in_clickhouse, in_postgres
 from gcc_platform.sync.columns import Column
 from gcc_platform.sync.ends import Ends
@@ -102,7 +102,7 @@ def _in_clickhouse(
 
 def _remember(ends: Ends, served: State, ranges: KeyRanges, number: int, hashed: str) -> None:
     if ranges.ranges[number].hash != hashed:
-        with ends.postgres.transaction():
+        with joined.transaction(ends.postgres):
             key_ranges.record(ends.postgres, served.table_name, ranges.with_hashes({number: hashed}))
 
 
@@ -121,7 +121,7 @@ def _repaired(
     if known:
         cause = "the sync is wrong, or the mart was changed in place" if known == hashed else "somebody wrote to it"
     target = Target(mart, served.table_name, columns, ranges)
-    with ends.postgres.transaction():
+    with joined.transaction(ends.postgres):
         present = upserting.create_temporary(ends.postgres, "changed", columns)
         copying.copy(
             ends.rows,

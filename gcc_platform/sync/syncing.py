@@ -11,6 +11,7 @@ from gcc_platform.sync import (
     changed_rows,
     cleaning,
     full,
+    joined,
     json_times,
     key_ranges,
     layout,
@@ -196,12 +197,13 @@ def _done(
         return _copied(ends, found, choice, options)
     if odd or before.writes != state.present(ends.postgres, found.mart.name).writes:
         state.touch(ends.postgres, found.mart.name, before)
+    result = Synced(found.mart.name, choice.mode, choice.reason, before.rows, found.rows.count)
     try:
-        repaired = parity.compare(ends, found.mart, found.columns, before, odd)
-        before = state.present(ends.postgres, found.mart.name)
-        result = Synced(found.mart.name, choice.mode, choice.reason, before.rows, found.rows.count)
-        if choice.mode is Mode.CHANGED_ROWS:
-            result = _upserted(ends, found, before, choice, options)
+        # At once, for readers; and after the upsert a range differs only by what others wrote.
+        with joined.transaction(ends.postgres):
+            if choice.mode is Mode.CHANGED_ROWS:
+                result = _upserted(ends, found, before, choice, options)
+            repaired = parity.compare(ends, found.mart, found.columns, before, odd)
         return proving.proved(ends, found, result, repaired, options)
     except CountsDisagree as error:
         return _copied(ends, found, Choice(Mode.FULL, f"the changed rows did not add up: {error}"), options)

@@ -91,6 +91,8 @@ def create_temporary(postgres: psycopg.Connection, name: LiteralString, columns:
     listed = sql.SQL(", ").join(
         sql.SQL("{} " + column.postgres_type).format(sql.Identifier(column.name)) for column in columns
     )
+    # An earlier step of the transaction may have made one.
+    postgres.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier("pg_temp", name)))
     postgres.execute(sql.SQL("CREATE TEMPORARY TABLE {} ({}) ON COMMIT DROP").format(sql.Identifier(name), listed))
     return sql.Identifier("pg_temp", name)
 
