@@ -11,7 +11,7 @@ from psycopg import sql
 from tests.harness.running import eventually
 from tests.sync_proof import by_hand, changes, oracle
 from tests.sync_proof.killing import Way, sync_killed
-from tests.sync_proof.marts import ProofMart
+from tests.sync_proof.marts import GRAIN, ProofMart
 from tests.sync_proof.servers import LEAST_ROWS, Servers
 
 _ROWS = 600
@@ -155,3 +155,38 @@ def test_an_update_by_hand_in_a_transaction_older_than_a_sync(servers: Servers, 
     for _ in range(24):
         servers.sync(mart)
     assert not differences(servers, mart)
+
+
+def test_the_sync_after_one_that_was_killed_in_its_upsert_shows_no_mixture_and_reports_nothing(
+    servers: Servers, mart: ProofMart
+) -> None:
+    changes.rewritten(mart)
+    aim = _place_after_upsert(servers, mart)
+    before = servers.in_postgres(mart)
+    sync_killed(servers, mart.mart, LEAST_ROWS, Way.PROCESS_AFTER, aim)
+    assert not oracle.difference(before, servers.in_postgres(mart))
+    changes.rewritten(mart)
+    seen: list[oracle.Content] = []
+    stop = threading.Event()
+    reader = threading.Thread(target=_read, args=(servers, mart, stop, seen))
+    reader.start()
+    outcome = servers.sync(mart)
+    stop.set()
+    reader.join()
+    wanted = servers.in_clickhouse(mart)
+    mixtures = [each for each in seen if oracle.difference(before, each) and oracle.difference(wanted, each)]
+    assert not mixtures, f"{len(mixtures)} of {len(seen)} reads, e.g. {oracle.difference(wanted, mixtures[0])}"
+    assert outcome.found == ()
+
+
+def _place_after_upsert(servers: Servers, mart: ProofMart) -> int:
+    """The number of the statement after the upsert, in a sync like the next one."""
+    sent = sync_killed(servers, mart.mart, LEAST_ROWS, Way.PROCESS_BEFORE, 0).sent
+    changes.rewritten(mart)
+    return next(number for number, label in enumerate(sent, 1) if label.startswith("WITH upserted")) + 1
+
+
+def _read(servers: Servers, mart: ProofMart, stop: threading.Event, seen: list[oracle.Content]) -> None:
+    with psycopg.connect(servers.superuser_url, autocommit=True) as connection:
+        while not stop.is_set():
+            seen.append(oracle.in_postgres(connection, mart.name, GRAIN))
