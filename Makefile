@@ -5,10 +5,10 @@ BIN    := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help up test chaos oncall bench memory migration cost api-docs lint format types sql definitions unit setup lock audit clean
+.PHONY: help up test chaos oncall bench memory migration sync-proof cost api-docs lint format types sql definitions unit setup lock audit clean
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: setup  ## set everything up, then run the whole platform (ARGS="--simulate 50")
 	@gcc-platform up $(ARGS)
@@ -52,6 +52,9 @@ memory: setup  ## how much memory large messages take (ARGS="--bodies 500 --lett
 
 migration: setup  ## an old database of 20 million rows moved over and killed again and again, into docs/benchmarks.md
 	@python -m tests.benchmarks.migration $(ARGS)
+
+sync-proof: setup  ## the sync to PostgreSQL under random histories, kills, readers and changes by hand (ARGS="--steps kills")
+	@python -m tests.sync_proof $(ARGS)
 
 cost: setup  ## what a refresh of the warehouse costs, into docs/warehouse.md (ARGS="--events 1000000")
 	@python -m tests.benchmarks.warehouse $(ARGS)

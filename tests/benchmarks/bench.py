@@ -54,6 +54,10 @@ class Bench:
             _evict(file)
         server.start(threading.Event())
 
+    def server(self, name: str) -> Server:
+        """One of them."""
+        return self._servers()[name]
+
     def _servers(self) -> dict[str, Server]:
         return {server.name: server for server in self._stack._servers}
 

@@ -10,6 +10,7 @@ from typing import Any
 import click
 import msgspec
 
+from tests.benchmarks import sections
 from tests.benchmarks.migration import crawlers, filling, kills, nightly, proof, shown, speed
 from tests.benchmarks.migration.servers import Servers, opened
 
@@ -81,7 +82,7 @@ def migration(steps: str | None, folder: Path | None, docs: Path, fast: bool, **
                     click.echo(name)
                     figures.keep(name, STEPS[name](servers, all_sizes, click.echo))
         text, is_whole = shown.section(figures.read)
-        shown.write(docs / "benchmarks.md", text)
+        sections.write(docs / "benchmarks.md", "make migration", text)
         click.echo(text)
     raise SystemExit(0 if is_whole else 1)
 

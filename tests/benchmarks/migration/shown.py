@@ -1,9 +1,7 @@
 """The section of docs/benchmarks.md."""
 
-import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from tests.benchmarks import report
@@ -16,9 +14,6 @@ from tests.benchmarks.migration.proof import Proof
 from tests.benchmarks.migration.servers import CLICKHOUSE, OLD, STATE
 from tests.benchmarks.migration.speed import Speed
 from tests.benchmarks.migration.workers import CLIENT, Finished
-
-_BEGIN, _END = "<!-- make migration -->\n", "<!-- end -->\n"
-_SECTION = re.compile(f"{_BEGIN}.*{_END}", re.DOTALL)
 
 Read = Callable[[str, Any], Any]
 """What a step has found, as a type; None if it has not run."""
@@ -50,18 +45,6 @@ def section(read: Read) -> tuple[str, bool]:
     return "\n\n".join(parts) + "\n", is_whole and all(
         cost.code == 0 for cost in (night.checks if night else {}).values()
     )
-
-
-def write(page: Path, text: str) -> None:
-    """Replace the section, which is the last of the page."""
-    before = page.read_text() if page.exists() else "# Benchmarks\n"
-    page.write_text(_SECTION.sub("", before).rstrip("\n") + f"\n\n{_BEGIN}{text}{_END}")
-
-
-def of(page: Path) -> str:
-    """The section that a page has."""
-    found = _SECTION.search(page.read_text()) if page.exists() else None
-    return f"\n{found[0]}" if found else ""
 
 
 def _speeds(speeds: list[Speed] | None) -> list[str]:

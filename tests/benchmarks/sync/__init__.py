@@ -1,0 +1,1 @@
+"""make bench ARGS=sync: what the sync and a whole refresh cost."""
