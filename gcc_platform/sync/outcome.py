@@ -49,6 +49,7 @@ class Synced:
     wal_bytes: int = 0
     table_bytes: int = 0
     seconds: float = 0.0
+    """All of it; `compared.seconds` is the part that compares key ranges."""
     swap_attempts: int = 0
     cleaned: Mapping[str, int] = field(default_factory=dict)
     """The values that had to be changed for PostgreSQL, by column."""

@@ -5,6 +5,7 @@ compared, brought up to date with every change by a sync: if a range differs fro
 sync is wrong, or the mart was changed without an insert; if it has another, somebody wrote to the table.
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -47,11 +48,12 @@ class Compared:
     ranges: int
     rows: int
     differences: Sequence[Difference] = ()
+    seconds: float = 0.0
 
 
 def compare(ends: Ends, mart: Mart, columns: Sequence[Column], served: State, numbers: Sequence[int]) -> Compared:
     """Compare some key ranges of a table with its mart, as it was just synced, and repair those that differ."""
-    rows, differences = 0, []
+    started, rows, differences = time.monotonic(), 0, []
     for number in numbers:
         ranges = key_ranges.read(ends.postgres, served.table_name, columns)
         found, hashed = _in_postgres(ends, columns, served, ranges, number)
@@ -60,7 +62,7 @@ def compare(ends: Ends, mart: Mart, columns: Sequence[Column], served: State, nu
             _remember(ends, served, ranges, number, hashed)
             continue
         differences.append(_repaired(ends, mart, columns, served, ranges, number, hashed))
-    return Compared(len(numbers), rows, differences)
+    return Compared(len(numbers), rows, differences, time.monotonic() - started)
 
 
 def unlike_before(postgres: psycopg.Connection, table: str, ranges: KeyRanges) -> Sequence[int]:

@@ -44,7 +44,12 @@ def proved(ends: Ends, found: Found, result: Synced, repaired: Compared, options
         inserted=result.inserted + inserted,
         updated=result.updated + updated,
         deleted=result.deleted + deleted,
-        compared=Compared(repaired.ranges + compared.ranges, repaired.rows + compared.rows, differences),
+        compared=Compared(
+            repaired.ranges + compared.ranges,
+            repaired.rows + compared.rows,
+            differences,
+            repaired.seconds + compared.seconds,
+        ),
     )
 
 

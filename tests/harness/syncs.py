@@ -22,6 +22,8 @@ class Outcome:
     seconds: float
     changed: tuple[int, int, int]
     """Rows inserted, updated and deleted."""
+    compared_seconds: float = 0.0
+    """The part of the seconds in which it compared key ranges on both servers."""
     found: tuple[str, ...] = ()
     """What it found to be different from the mart without a reason: descriptions, which name keys."""
 
@@ -41,7 +43,16 @@ def run(
     options = Options(is_full=full, least_rows=least_rows, max_fall=max_fall, retry=retry, run_id="proof")
     done = syncing.sync(clickhouse, postgres, mart, options)
     changed = (done.inserted, done.updated, done.deleted)
-    return Outcome(str(done.mode), done.reason, done.rows, done.sent_bytes, done.seconds, changed, _found(done))
+    return Outcome(
+        str(done.mode),
+        done.reason,
+        done.rows,
+        done.sent_bytes,
+        done.seconds,
+        changed,
+        done.compared.seconds,
+        _found(done),
+    )
 
 
 def _found(done: Synced) -> tuple[str, ...]:

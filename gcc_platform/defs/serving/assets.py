@@ -110,6 +110,7 @@ def _metadata(synced: Synced) -> dict[str, Any]:
         "wal_bytes": synced.wal_bytes,
         "table_bytes": synced.table_bytes,
         "seconds": round(synced.seconds, 3),
+        "compared_seconds": round(synced.compared.seconds, 3),
         "swap_attempts": synced.swap_attempts,
         "values_cleaned": sum(synced.cleaned.values()),
     }

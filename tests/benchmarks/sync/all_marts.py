@@ -24,6 +24,8 @@ class MartSync(msgspec.Struct, frozen=True):
     sent_bytes: int
     seconds: float
     wal_bytes: int
+    compared_seconds: float = 0.0
+    """Of these, in which it compared a key range on both servers."""
 
 
 class Round(msgspec.Struct, frozen=True):
@@ -59,7 +61,15 @@ def sync_all(bench: Bench, wanted: Sequence[Mart]) -> Round:
 def _sync(bench: Bench, mart: Mart) -> MartSync:
     with measured(bench) as result:
         done = sync(bench, mart)
-    return MartSync(mart.name, done.mode, done.rows, done.sent_bytes, result.cost.seconds, result.cost.wal_bytes)
+    return MartSync(
+        mart.name,
+        done.mode,
+        done.rows,
+        done.sent_bytes,
+        result.cost.seconds,
+        result.cost.wal_bytes,
+        done.compared_seconds,
+    )
 
 
 def sync(bench: Bench, mart: Mart, *, full: bool = False) -> syncs.Outcome:

@@ -35,7 +35,7 @@ def section(found: Measurement) -> str:
         ),
         f"The syncs of all {len(found.idle_syncs.marts)} marts by themselves, one after the other:",
         report.grid(
-            ("syncs", "code", "s", *_COST),
+            ("syncs", "code", "s", "of which comparing", *_COST),
             [(name, _code(each, found), *_round(of(each))) for name, of in _ROUNDS.items() for each in states],
         ),
         "Each after the new events:",
@@ -73,7 +73,8 @@ def _refreshed(done: Refreshed) -> tuple[str, ...]:
 
 
 def _round(done: Round) -> tuple[str, ...]:
-    return f"{done.cost.seconds:.1f}", *_cost(done.cost)
+    comparing = sum(each.compared_seconds for each in done.marts)
+    return f"{done.cost.seconds:.1f}", f"{comparing:.1f}", *_cost(done.cost)
 
 
 def _cost(cost: Cost) -> tuple[str, ...]:
