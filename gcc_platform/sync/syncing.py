@@ -195,12 +195,13 @@ def _done(
     """Do what was chosen. If the changed rows do not add up, copy in full."""
     if before is None or choice.mode is Mode.FULL:
         return _copied(ends, found, choice, options)
-    if odd or before.writes != state.present(ends.postgres, found.mart.name).writes:
-        state.touch(ends.postgres, found.mart.name, before)
     result = Synced(found.mart.name, choice.mode, choice.reason, before.rows, found.rows.count)
     try:
         # At once, for readers; and after the upsert a range differs only by what others wrote.
         with joined.transaction(ends.postgres):
+            # The counters as they are now, with what explains them: a sync that is killed here finds it again.
+            if odd or before.writes != state.present(ends.postgres, found.mart.name).writes:
+                state.touch(ends.postgres, found.mart.name, before)
             if choice.mode is Mode.CHANGED_ROWS:
                 result = _upserted(ends, found, before, choice, options)
             repaired = parity.compare(ends, found.mart, found.columns, before, odd)

@@ -16,6 +16,8 @@ from gcc_platform.sync.layout import grain_broken
 from gcc_platform.sync.marts import Mart
 
 SHOWN_KEYS = 5
+_RETURNING_OLD = 180000
+"""The version of PostgreSQL from which on RETURNING has the row as it was before."""
 
 
 @dataclass(frozen=True)
@@ -105,18 +107,24 @@ def upsert(postgres: psycopg.Connection, target: Target, changed: sql.Identifier
     postgres.execute(sql.SQL("ANALYZE {}").format(changed))
     # Without this, the planner may read all of the table to find a few rows by a hash join.
     postgres.execute("SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off")
-    before = _hashes(postgres, target, changed)
+    has_old = postgres.info.server_version >= _RETURNING_OLD
+    before = {} if has_old else _hashes(postgres, target, changed)
     try:
-        rows = postgres.execute(_upsert(target, changed)).fetchall()
+        rows = postgres.execute(_upsert(target, changed, has_old)).fetchall()
     except (psycopg.errors.CardinalityViolation, psycopg.errors.NotNullViolation) as error:
         raise grain_broken(target.mart, error) from None
-    after = _hashes(postgres, target, changed) if rows else before
+    hashes: dict[int, int] = {}
+    for number, _, _, _, change in rows:
+        hashes[number] = hashes.get(number, 0) + int(change or 0)
+    if not has_old:
+        after = _hashes(postgres, target, changed) if rows else before
+        hashes = _sum(after, {number: -value for number, value in before.items()})
     return Changes(
-        {number: count for number, is_new, count, _ in rows if is_new},
-        {number: count for number, is_new, count, _ in rows if not is_new},
+        {number: count for number, is_new, count, _, _ in rows if is_new},
+        {number: count for number, is_new, count, _, _ in rows if not is_new},
         {},
-        _sum(after, {number: -value for number, value in before.items()}),
-        [key for _, _, _, keys in rows for key in keys][:SHOWN_KEYS],
+        hashes,
+        [key for _, _, _, keys, _ in rows for key in keys][:SHOWN_KEYS],
     )
 
 
@@ -154,7 +162,7 @@ def delete_missing(
     )
 
 
-def _upsert(target: Target, changed: sql.Identifier) -> sql.Composed:
+def _upsert(target: Target, changed: sql.Identifier, has_old: bool) -> sql.Composed:
     names = [column.name for column in target.columns]
     values = [name for name in names if name not in target.mart.grain]
     # *<> compares the bytes: 0.0 and -0.0 are equal, and not the same.
@@ -165,8 +173,9 @@ def _upsert(target: Target, changed: sql.Identifier) -> sql.Composed:
     return sql.SQL(
         "WITH upserted AS (INSERT INTO {table} AS t ({names}) SELECT {names} FROM {changed} "
         "ON CONFLICT ({grain}) DO {action} "
-        "RETURNING t.xmax = 0 AS is_new, {number} AS number, {key} AS key) "
-        "SELECT number, is_new, count(*), (array_agg(key))[1:{shown}] FROM upserted GROUP BY number, is_new"
+        "RETURNING t.xmax = 0 AS is_new, {number} AS number, {key} AS key, {change} AS change) "
+        "SELECT number, is_new, count(*), (array_agg(key))[1:{shown}], sum(change) FROM upserted "
+        "GROUP BY number, is_new"
     ).format(
         table=target.relation,
         names=_names(names),
@@ -176,6 +185,10 @@ def _upsert(target: Target, changed: sql.Identifier) -> sql.Composed:
         number=target.ranges.number_of("t"),
         key=target.shown_key,
         shown=sql.Literal(SHOWN_KEYS),
+        # Numeric, because the difference of two bigints may be none.
+        change=sql.SQL(
+            "hash_record_extended(new, 0)::numeric - coalesce(hash_record_extended(old, 0), 0)" if has_old else "NULL"
+        ),
     )
 
 
