@@ -9,7 +9,7 @@ import msgspec
 
 from gcc_platform.sync.view import ViewBusy
 from tests.harness import syncs
-from tests.sync_proof.kept import Views, user_url
+from tests.sync_proof.kept import USER, Views, user_url
 from tests.sync_proof.killing import Way, sync_killed
 from tests.sync_proof.reading import CONTROL, PREPARED_STAR, Place, Seen, reading
 from tests.sync_proof.servers import LEAST_ROWS, Servers
@@ -105,8 +105,8 @@ def run(
     _make_untouched(servers, mart)
     wanted = views.state(servers.superuser)
     steps = _steps(chance, refreshes, kills, changes)
-    reader_url = servers.environment["GCC_READER_POSTGRES_URL"]
-    place = Place(reader_url, user_url(servers), views.relations, _UNTOUCHED, long_seconds)
+    api_url = servers.environment["GCC_READER_POSTGRES_URL"]
+    place = Place(user_url(servers), api_url, views.relations, _UNTOUCHED, long_seconds)
     with reading(place) as seen:
         for number, step in enumerate(steps, 1):
             _do(busy, step)
@@ -199,4 +199,4 @@ def _make_untouched(servers: Servers, mart: SimpleMart) -> None:
     execute = partial(servers.superuser.execute)
     execute(f"DROP TABLE IF EXISTS {_UNTOUCHED}".encode())
     execute(f"CREATE TABLE {_UNTOUCHED} AS SELECT * FROM serving.{mart.name}".encode())
-    execute(f"GRANT SELECT ON {_UNTOUCHED} TO api".encode())
+    execute(f"GRANT SELECT ON {_UNTOUCHED} TO {USER}".encode())

@@ -38,8 +38,9 @@ class Place:
     """Where they read."""
 
     url: str
-    user_url: str
-    """As the user who owns a view."""
+    """As a user who may read all of it."""
+    api_url: str
+    """As the API, which may read its own view only."""
     relations: Sequence[str]
     """The served mart, the API's view and the user's view."""
     untouched: str
@@ -82,7 +83,7 @@ class _Readers:
             *[("prepared", self._prepared)] * 2,
             (PREPARED_STAR, self._prepared_star),
             (f"{self._place.long_seconds:g} s transactions", self._long),
-            ("the user's own", self._user),
+            ("the API's role", self._api),
             (CONTROL, self._control),
         ]
         each_seen = [(name, Seen()) for name, _ in kinds]
@@ -132,10 +133,10 @@ class _Readers:
                         raise psycopg.Rollback
                     self._stop.wait(self._place.long_seconds)
 
-    def _user(self, seen: Seen) -> None:
-        with psycopg.connect(self._place.user_url, autocommit=True) as connection:
+    def _api(self, seen: Seen) -> None:
+        with psycopg.connect(self._place.api_url, autocommit=True) as connection:
             while not self._stop.is_set():
-                self._read(seen, connection, self._place.relations[2], _totals)
+                self._read(seen, connection, self._place.relations[1], _totals)
 
     def _control(self, seen: Seen) -> None:
         with psycopg.connect(self._place.url, autocommit=True) as connection:

@@ -63,8 +63,9 @@ def _kills(found: list[Killed] | None) -> list[str]:
         return []
     rows = [(each.scenario, each.way, str(each.statements), str(each.kills), str(each.queries)) for each in found]
     return [
-        "Syncs stopped at their first, second, ... last statement to either server. After each, what was served was "
-        "what was before or what the mart had; the next sync made it what the mart had, and left one table:",
+        "Syncs stopped at each of their statements to either server by SIGKILL, at every third in the other ways. "
+        "After each, what was served was what was before or what the mart had; the next sync made it what the mart "
+        "had, and left one table:",
         report.grid(("sync", "stopped by", "statements", "syncs stopped", "queries killed"), rows),
     ]
 

@@ -190,3 +190,21 @@ def _read(servers: Servers, mart: ProofMart, stop: threading.Event, seen: list[o
     with psycopg.connect(servers.superuser_url, autocommit=True) as connection:
         while not stop.is_set():
             seen.append(oracle.in_postgres(connection, mart.name, GRAIN))
+
+
+def test_a_change_by_hand_is_still_found_after_the_sync_that_noticed_it_was_killed(
+    servers: Servers, mart: ProofMart
+) -> None:
+    _update_by_hand(servers, mart, 1)
+    sent = sync_killed(servers, mart.mart, LEAST_ROWS, Way.PROCESS_BEFORE, 0).sent
+    for place in [number for number, label in enumerate(sent, 1) if label.startswith("UPDATE serving_data.syncs")]:
+        _update_by_hand(servers, mart, place + 1)
+        sync_killed(servers, mart.mart, LEAST_ROWS, Way.PROCESS_AFTER, place)
+        servers.sync(mart)
+        assert not differences(servers, mart), f"killed after {place}. {sent[place - 1]}"
+
+
+def _update_by_hand(servers: Servers, mart: ProofMart, value: int) -> None:
+    table = by_hand.table_of(servers.superuser, mart.name)
+    servers.superuser.execute(sql.SQL("UPDATE {} SET views = {} WHERE platform = 'YOUTUBE'").format(table, value))
+    servers.superuser.execute("SELECT pg_stat_force_next_flush()")
