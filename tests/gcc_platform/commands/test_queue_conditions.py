@@ -85,7 +85,13 @@ def test_a_policy_that_loses_messages_is_named(broker: Mapping[str, str]) -> Non
     policy = {"pattern": "^(order|trace)_log_events_q$", "definition": definition, "apply-to": "queues"}
     management(broker, "PUT", f"policies/{HOST}/{escaped('small ones')}", policy)
     names = f"{QUEUE} and 1 more"
-    assert eventually(lambda: failed(findings(broker)), what="the API shows the policy") == [
+
+    def shown() -> list[tuple[str, str]]:
+        """It shows a policy on one queue before it does so on the other."""
+        found = failed(findings(broker))
+        return found if all(names in message for message, _ in found) else []
+
+    assert eventually(shown, what="the API shows the policy on both queues") == [
         (
             f"max-length-bytes = 1000000 (policy small ones) on {names}, gcc-ingest init declares none: beyond it the"
             " oldest messages are deleted",
