@@ -12,7 +12,7 @@ from psycopg import sql
 
 from gcc_platform.resources.clickhouse import quoted
 from gcc_platform.sync import copying, joined, key_ranges, source, state, upserting
-from gcc_platform.sync.checksum import in_clickhouse, in_postgres
+from gcc_platform.sync.checksum import sum_in_clickhouse, sum_in_postgres
 from gcc_platform.sync.ends import Ends, Found
 from gcc_platform.sync.key_ranges import KeyRanges
 from gcc_platform.sync.state import State
@@ -69,18 +69,13 @@ def _upserted(ends: Ends, found: Found, target: Target, condition: str) -> tuple
 
 def _compare(ends: Ends, found: Found, target: Target, condition: str, changed: sql.Identifier) -> None:
     """Compare the rows that were sent with those that are in the table now, by checksum."""
-    [[count, checksum]] = ends.clickhouse.rows(
-        f"SELECT count(), toString(sum({in_clickhouse(found.columns)})) FROM {found.mart.source} "  # noqa: S608
-        f"WHERE {condition}"
-    )
-    row = ends.postgres.execute(
-        sql.SQL("SELECT count(*), coalesce(sum({}), 0)::text FROM {} JOIN {} AS t USING ({})").format(
-            in_postgres(found.columns, "t"), changed, target.relation, target.grain
-        )
-    ).fetchone()
-    if row != (int(count), str(checksum)):
+    there = sum_in_clickhouse(ends.clickhouse, found.columns, f"FROM {found.mart.source} WHERE {condition}")
+    joined_rows = sql.SQL("FROM {} JOIN {} AS t USING ({})").format(changed, target.relation, target.grain)
+    here = sum_in_postgres(ends.postgres, found.columns, joined_rows)
+    if here != there:
         raise CountsDisagree(
-            f"of {count} rows inserted since the last sync, PostgreSQL has {row and row[0]} as they are"
+            f"{there[0]} rows were inserted since the last sync, with the checksum {there[1]}; "
+            f"PostgreSQL has {here[0]} of them, with {here[1]}"
         )
 
 

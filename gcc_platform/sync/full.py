@@ -13,7 +13,7 @@ from psycopg import sql
 
 from gcc_platform.resources.clickhouse import quoted
 from gcc_platform.sync import copying, key_ranges, layout, state, versions, view, written_by_others
-from gcc_platform.sync.checksum import in_clickhouse, in_postgres
+from gcc_platform.sync.checksum import sum_in_clickhouse, sum_in_postgres
 from gcc_platform.sync.ends import Ends, Found
 from gcc_platform.sync.key_ranges import KeyRange, KeyRanges
 from gcc_platform.sync.state import State
@@ -123,16 +123,12 @@ def _ranges(postgres: psycopg.Connection, found: Found, sent: copying.Sent) -> K
 
 def _compare(ends: Ends, found: Found, table: str) -> None:
     """Compare all rows with ClickHouse's by checksum."""
-    [[checksum]] = ends.clickhouse.rows(
-        f"SELECT toString(sum({in_clickhouse(found.columns)})) FROM {found.mart.source}"  # noqa: S608  quoted
-    )
-    [(served,)] = ends.postgres.execute(
-        sql.SQL("SELECT coalesce(sum({}), 0)::text FROM {} AS t").format(
-            in_postgres(found.columns, "t"), sql.Identifier("serving_data", table)
-        )
-    ).fetchall()
-    if served != str(checksum):
+    there = sum_in_clickhouse(ends.clickhouse, found.columns, f"FROM {found.mart.source}")
+    rows = sql.SQL("FROM {} AS t").format(sql.Identifier("serving_data", table))
+    here = sum_in_postgres(ends.postgres, found.columns, rows)
+    if here != there:
         raise IncompleteCopy(
-            f"{found.mart.name}: the rows that arrived have the checksum {served}, those of the mart {checksum}. "
+            f"{found.mart.name}: {here[0]} rows with the checksum {here[1]} arrived, the mart has {there[0]} with "
+            f"{there[1]}. "
             "The rows before are still served. If the mart changed during the copy, sync again."
         )

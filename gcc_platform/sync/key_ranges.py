@@ -183,3 +183,10 @@ def record(postgres: psycopg.Connection, table: str, ranges: KeyRanges) -> None:
             "VALUES (%s, %s, %s, %s, %s, %s)",
             [(table, each.number, names, list(each.lower), each.rows, each.hash) for each in ranges.ranges],
         )
+
+
+def record_hash(postgres: psycopg.Connection, table: str, number: int, hashed: str) -> None:
+    """Replace the hash of one range, whose rows are as they were."""
+    postgres.execute(
+        "UPDATE serving_data.key_ranges SET hash = %s WHERE table_name = %s AND number = %s", (hashed, table, number)
+    )

@@ -14,7 +14,7 @@ from psycopg import sql
 
 from gcc_platform.resources.clickhouse import quoted
 from gcc_platform.sync import copying, joined, key_ranges, state, upserting
-from gcc_platform.sync.checksum import in_clickhouse, in_postgres
+from gcc_platform.sync.checksum import in_postgres, sum_in_clickhouse
 from gcc_platform.sync.columns import Column
 from gcc_platform.sync.ends import Ends
 from gcc_platform.sync.key_ranges import KeyRanges
@@ -95,17 +95,12 @@ def _in_postgres(
 def _in_clickhouse(
     ends: Ends, mart: Mart, columns: Sequence[Column], ranges: KeyRanges, number: int
 ) -> tuple[int, str]:
-    [[count, checksum]] = ends.clickhouse.rows(
-        f"SELECT count(), toString(sum({in_clickhouse(columns)})) FROM {_mart(mart)} "  # noqa: S608  quoted
-        f"WHERE {ranges.in_clickhouse(number)}"
-    )
-    return int(count), str(checksum)
+    return sum_in_clickhouse(ends.clickhouse, columns, f"FROM {_mart(mart)} WHERE {ranges.in_clickhouse(number)}")
 
 
 def _remember(ends: Ends, served: State, ranges: KeyRanges, number: int, hashed: str) -> None:
     if ranges.ranges[number].hash != hashed:
-        with joined.transaction(ends.postgres):
-            key_ranges.record(ends.postgres, served.table_name, ranges.with_hashes({number: hashed}))
+        key_ranges.record_hash(ends.postgres, served.table_name, number, hashed)
 
 
 def _repaired(

@@ -83,9 +83,12 @@ class Target:
     @property
     def shown_key(self) -> sql.Composed:
         """A row's key as text."""
-        return sql.SQL("concat_ws(', ', {})").format(
-            sql.SQL(", ").join(sql.Identifier("t", name) for name in self.mart.grain)
-        )
+        return key_as_text(self.mart)
+
+
+def key_as_text(mart: Mart) -> sql.Composed:
+    """The key of a row of table `t`, as a message shows it."""
+    return sql.SQL("concat_ws(', ', {})").format(sql.SQL(", ").join(sql.Identifier("t", name) for name in mart.grain))
 
 
 def create_temporary(postgres: psycopg.Connection, name: LiteralString, columns: Sequence[Column]) -> sql.Identifier:

@@ -15,7 +15,7 @@ from psycopg import sql
 from gcc_platform.sync.key_ranges import KeyRanges
 from gcc_platform.sync.marts import Mart
 from gcc_platform.sync.state import State
-from gcc_platform.sync.upserting import SHOWN_KEYS
+from gcc_platform.sync.upserting import SHOWN_KEYS, key_as_text
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,7 @@ def written(postgres: psycopg.Connection, mart: Mart, served: State, ranges: Key
             number=ranges.number_of("t"),
             # Numbers of transactions wrap around; their age does not.
             later=sql.SQL("age(t.xmin) < age({}::xid8::xid)").format(sql.Literal(served.written_by)),
-            key=sql.SQL("concat_ws(', ', {})").format(
-                sql.SQL(", ").join(sql.Identifier("t", name) for name in mart.grain)
-            ),
+            key=key_as_text(mart),
             shown=sql.Literal(SHOWN_KEYS),
             table=sql.Identifier("serving_data", served.table_name),
         )
