@@ -205,7 +205,7 @@ def _done(
             if choice.mode is Mode.CHANGED_ROWS:
                 result = _upserted(ends, found, before, choice, options)
             repaired = parity.compare(ends, found.mart, found.columns, before, odd)
-        return proving.proved(ends, found, result, repaired, options)
+        return proving.proved(ends, found, result, odd, repaired, options)
     except CountsDisagree as error:
         return _copied(ends, found, Choice(Mode.FULL, f"the changed rows did not add up: {error}"), options)
 
