@@ -33,6 +33,8 @@ class KeyRange:
     rows: int
     hash: str = ""
     """The sum of hash_record_extended of its rows, when they were last compared; empty if they never were."""
+    compared_with: str = ""
+    """What the mart's table in ClickHouse was then (Table.contents); empty if that was not known."""
 
 
 @dataclass(frozen=True)
@@ -136,21 +138,32 @@ CREATE TABLE serving_data.key_ranges (
     lower_bound text[] NOT NULL,
     rows bigint NOT NULL,
     hash text NOT NULL,
+    compared_with text NOT NULL DEFAULT '',
     PRIMARY KEY (table_name, number)
 )
 """
 
+_HAS_COMPARED_WITH = """
+SELECT FROM pg_attribute WHERE attrelid = 'serving_data.key_ranges'::regclass AND attname = 'compared_with'
+"""
+_ADD_COMPARED_WITH = """
+ALTER TABLE serving_data.key_ranges ADD COLUMN IF NOT EXISTS compared_with text NOT NULL DEFAULT ''
+"""
+
 
 def create(postgres: psycopg.Connection) -> None:
-    """Create the table of ranges if it is missing."""
+    """Create the table of ranges if it is missing, or add the column that it had not at first."""
     if postgres.execute("SELECT to_regclass('serving_data.key_ranges')").fetchone() == (None,):
         postgres.execute(_CREATE)
+    elif not postgres.execute(_HAS_COMPARED_WITH).rowcount:
+        postgres.execute(_ADD_COMPARED_WITH)
 
 
 def read(postgres: psycopg.Connection, table: str, columns: Sequence[Column]) -> KeyRanges:
     """The ranges of a table, of which there are some. Raises LookupError if there are none."""
     rows = postgres.execute(
-        "SELECT columns, number, lower_bound, rows, hash FROM serving_data.key_ranges WHERE table_name = %s "
+        "SELECT columns, number, lower_bound, rows, hash, compared_with FROM serving_data.key_ranges "
+        "WHERE table_name = %s "
         "ORDER BY number",
         (table,),
     ).fetchall()
@@ -159,7 +172,7 @@ def read(postgres: psycopg.Connection, table: str, columns: Sequence[Column]) ->
     by_name = {column.name: column for column in columns}
     return KeyRanges(
         [by_name[name] for name in rows[0][0]],
-        [KeyRange(number, tuple(lower), count, known) for _, number, lower, count, known in rows],
+        [KeyRange(number, tuple(lower), *known) for _, number, lower, *known in rows],
         is_bytewise(postgres),
     )
 
@@ -179,14 +192,18 @@ def record(postgres: psycopg.Connection, table: str, ranges: KeyRanges) -> None:
     names = [column.name for column in ranges.columns]
     with postgres.cursor() as cursor:
         cursor.executemany(
-            "INSERT INTO serving_data.key_ranges (table_name, number, columns, lower_bound, rows, hash) "
-            "VALUES (%s, %s, %s, %s, %s, %s)",
-            [(table, each.number, names, list(each.lower), each.rows, each.hash) for each in ranges.ranges],
+            "INSERT INTO serving_data.key_ranges "
+            "(table_name, number, columns, lower_bound, rows, hash, compared_with) VALUES (%s, %s, %s, %s, %s, %s, %s)",
+            [
+                (table, each.number, names, list(each.lower), each.rows, each.hash, each.compared_with)
+                for each in ranges.ranges
+            ],
         )
 
 
-def record_hash(postgres: psycopg.Connection, table: str, number: int, hashed: str) -> None:
-    """Replace the hash of one range, whose rows are as they were."""
+def record_comparison(postgres: psycopg.Connection, table: str, compared: KeyRange) -> None:
+    """Record that a range was compared, with the hash that it has and the contents of the mart's table."""
     postgres.execute(
-        "UPDATE serving_data.key_ranges SET hash = %s WHERE table_name = %s AND number = %s", (hashed, table, number)
+        "UPDATE serving_data.key_ranges SET hash = %s, compared_with = %s WHERE table_name = %s AND number = %s",
+        (compared.hash, compared.compared_with, table, compared.number),
     )

@@ -2,7 +2,9 @@
 
 Both servers compute the same checksum of every row. PostgreSQL also has the hash that a range had when it was last
 compared, brought up to date with every change by a sync: if a range differs from the mart and still has that hash, the
-sync is wrong, or the mart was changed without an insert; if it has another, somebody wrote to the table.
+sync is wrong, or the mart was changed without an insert; if it has another, somebody wrote to the table. While the
+mart's table has the parts that it had when the range was last compared, that hash is enough: it takes a tenth of the
+time.
 """
 
 import time
@@ -15,8 +17,7 @@ from psycopg import sql
 from gcc_platform.resources.clickhouse import quoted
 from gcc_platform.sync import copying, joined, key_ranges, state, upserting
 from gcc_platform.sync.checksum import in_postgres, sum_in_clickhouse
-from gcc_platform.sync.columns import Column
-from gcc_platform.sync.ends import Ends
+from gcc_platform.sync.ends import Ends, Found
 from gcc_platform.sync.key_ranges import KeyRanges
 from gcc_platform.sync.marts import Mart
 from gcc_platform.sync.state import State
@@ -51,17 +52,26 @@ class Compared:
     seconds: float = 0.0
 
 
-def compare(ends: Ends, mart: Mart, columns: Sequence[Column], served: State, numbers: Sequence[int]) -> Compared:
-    """Compare some key ranges of a table with its mart, as it was just synced, and repair those that differ."""
+def compare(
+    ends: Ends, found: Found, served: State, numbers: Sequence[int], *, trusts_hashes: bool = False
+) -> Compared:
+    """Compare some key ranges of a table with its mart, as it was just synced, and repair those that differ.
+
+    With `trusts_hashes`, a range is not compared again with the parts that it was compared with before, if its hash in
+    PostgreSQL is as it was then.
+    """
     started, rows, differences = time.monotonic(), 0, []
     for number in numbers:
-        ranges = key_ranges.read(ends.postgres, served.table_name, columns)
-        found, hashed = _in_postgres(ends, columns, served, ranges, number)
-        rows += found[0]
-        if found == _in_clickhouse(ends, mart, columns, ranges, number):
-            _remember(ends, served, ranges, number, hashed)
+        ranges = key_ranges.read(ends.postgres, served.table_name, found.columns)
+        if trusts_hashes and _is_as_compared(ends, found, served, ranges, number):
+            rows += ranges.ranges[number].rows
             continue
-        differences.append(_repaired(ends, mart, columns, served, ranges, number, hashed))
+        present, hashed = _in_postgres(ends, found, served, ranges, number)
+        rows += present[0]
+        if present == _in_clickhouse(ends, found, ranges, number):
+            _remember(ends, found, served, ranges, number, hashed)
+            continue
+        differences.append(_repaired(ends, found, served, ranges, number, hashed))
     return Compared(len(numbers), rows, differences, time.monotonic() - started)
 
 
@@ -76,15 +86,31 @@ def unlike_before(postgres: psycopg.Connection, table: str, ranges: KeyRanges) -
     return [each.number for each in ranges.ranges if hashes.get(each.number, "0") != each.hash]
 
 
+def _is_as_compared(ends: Ends, found: Found, served: State, ranges: KeyRanges, number: int) -> bool:
+    contents, known = found.table.contents, ranges.ranges[number]
+    if not contents or known.compared_with != contents:
+        return False
+    return _counted_and_hashed(ends, served, ranges, number) == (known.rows, known.hash)
+
+
+def _counted_and_hashed(ends: Ends, served: State, ranges: KeyRanges, number: int) -> tuple[int, str]:
+    [(count, hashed)] = ends.postgres.execute(
+        sql.SQL("SELECT count(*), coalesce(sum(hash_record_extended(t, 0)), 0)::text FROM {} AS t WHERE {}").format(
+            sql.Identifier("serving_data", served.table_name), ranges.in_postgres(number, "t")
+        )
+    ).fetchall()
+    return int(count), str(hashed)
+
+
 def _in_postgres(
-    ends: Ends, columns: Sequence[Column], served: State, ranges: KeyRanges, number: int
+    ends: Ends, found: Found, served: State, ranges: KeyRanges, number: int
 ) -> tuple[tuple[int, str], str]:
     [(count, checksum, hashed)] = ends.postgres.execute(
         sql.SQL(
             "SELECT count(*), coalesce(sum({checksum}), 0)::text, coalesce(sum(hash_record_extended(t, 0)), 0)::text "
             "FROM {table} AS t WHERE {in_range}"
         ).format(
-            checksum=in_postgres(columns, "t"),
+            checksum=in_postgres(found.columns, "t"),
             table=sql.Identifier("serving_data", served.table_name),
             in_range=ranges.in_postgres(number, "t"),
         )
@@ -92,31 +118,25 @@ def _in_postgres(
     return (int(count), str(checksum)), str(hashed)
 
 
-def _in_clickhouse(
-    ends: Ends, mart: Mart, columns: Sequence[Column], ranges: KeyRanges, number: int
-) -> tuple[int, str]:
-    return sum_in_clickhouse(ends.clickhouse, columns, f"FROM {_mart(mart)} WHERE {ranges.in_clickhouse(number)}")
+def _in_clickhouse(ends: Ends, found: Found, ranges: KeyRanges, number: int) -> tuple[int, str]:
+    rows = f"FROM {_mart(found.mart)} WHERE {ranges.in_clickhouse(number)}"
+    return sum_in_clickhouse(ends.clickhouse, found.columns, rows)
 
 
-def _remember(ends: Ends, served: State, ranges: KeyRanges, number: int, hashed: str) -> None:
-    if ranges.ranges[number].hash != hashed:
-        key_ranges.record_hash(ends.postgres, served.table_name, number, hashed)
+def _remember(ends: Ends, found: Found, served: State, ranges: KeyRanges, number: int, hashed: str) -> None:
+    known = ranges.ranges[number]
+    compared = replace(known, hash=hashed, compared_with=found.table.contents)
+    if compared != known:
+        key_ranges.record_comparison(ends.postgres, served.table_name, compared)
 
 
-def _repaired(
-    ends: Ends,
-    mart: Mart,
-    columns: Sequence[Column],
-    served: State,
-    ranges: KeyRanges,
-    number: int,
-    hashed: str,
-) -> Difference:
+def _repaired(ends: Ends, found: Found, served: State, ranges: KeyRanges, number: int, hashed: str) -> Difference:
     """Copy the range again, into a temporary table, and change the rows that differ."""
     known = ranges.ranges[number].hash
     cause = "it differs since the last full copy, or somebody wrote to it"
     if known:
         cause = "the sync is wrong, or the mart was changed in place" if known == hashed else "somebody wrote to it"
+    mart, columns = found.mart, found.columns
     target = Target(mart, served.table_name, columns, ranges)
     with joined.transaction(ends.postgres):
         present = upserting.create_temporary(ends.postgres, "changed", columns)
@@ -135,11 +155,7 @@ def _repaired(
 
 def _record(ends: Ends, mart: Mart, served: State, ranges: KeyRanges, number: int, changes: Changes) -> None:
     """What is in the range now is counted and hashed: what it was before is not known."""
-    [(rows, hashed)] = ends.postgres.execute(
-        sql.SQL("SELECT count(*), coalesce(sum(hash_record_extended(t, 0)), 0)::text FROM {} AS t WHERE {}").format(
-            sql.Identifier("serving_data", served.table_name), ranges.in_postgres(number, "t")
-        )
-    ).fetchall()
+    rows, hashed = _counted_and_hashed(ends, served, ranges, number)
     repaired = ranges.with_hashes({number: hashed}).with_rows({number: rows - ranges.ranges[number].rows})
     key_ranges.record(ends.postgres, served.table_name, repaired)
     latest = state.present(ends.postgres, mart.name)

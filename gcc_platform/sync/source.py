@@ -32,6 +32,10 @@ SELECT
     (
         SELECT max(max_block_number) FROM system.parts
         WHERE active AND database = {database:String} AND table = {table:String} AND startsWith(partition_id, 'patch-')
+    ),
+    (
+        SELECT toString(cityHash64(create_table_query)) FROM system.tables
+        WHERE database = {database:String} AND name = {mart:String}
     )
 FROM system.tables AS tables
 WHERE database = {database:String} AND name = {table:String} AND engine LIKE '%MergeTree'
@@ -51,6 +55,14 @@ class Table:
     is_changing: bool = False
     """Whether rows are being changed in place, or merged with such changes: then nothing is known of single rows."""
 
+    mart_query: str = ""
+    """The definition of the mart: of this table, or of a view over it."""
+
+    @property
+    def contents(self) -> str:
+        """The same as long as the mart has the same rows; empty if that is not known."""
+        return f"{self.uuid} {self.parts} {self.mart_query}" if self.parts else ""
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -65,11 +77,18 @@ class Rows:
 
 def table(clickhouse: ClickHouse, mart: Mart) -> Table:
     """The table of a mart; of a view an empty one."""
-    rows = clickhouse.rows(_TABLE, {"database": mart.database, "table": mart.table})
+    rows = clickhouse.rows(_TABLE, {"database": mart.database, "table": mart.table, "mart": mart.name})
     if not rows:
         return Table()
-    [[uuid, parts, has_block_numbers, (mutation, running), patch]] = rows
-    return Table(str(uuid), str(parts), bool(has_block_numbers), max(int(mutation), int(patch)), bool(running or patch))
+    [[uuid, parts, has_block_numbers, (mutation, running), patch, query]] = rows
+    return Table(
+        str(uuid),
+        str(parts),
+        bool(has_block_numbers),
+        max(int(mutation), int(patch)),
+        bool(running or patch),
+        str(query),
+    )
 
 
 def rows(clickhouse: ClickHouse, mart: Mart, columns: Sequence[Column], found: Table) -> Rows:

@@ -120,7 +120,7 @@ def _synced(ends: Ends, mart: Mart, columns: Sequence[Column], options: Options)
         )
     cleaned = _cleaned(ends, found, before, choice)
     result = _done(ends, found, before, choice, odd, options)
-    return proving.counted(ends, replace(result, written=written, cleaned=cleaned))
+    return proving.counted(ends, replace(result, written=written or result.written, cleaned=cleaned))
 
 
 def _cleaned(ends: Ends, found: Found, before: State | None, choice: Choice) -> Mapping[str, int]:
@@ -204,10 +204,14 @@ def _done(
                 state.touch(ends.postgres, found.mart.name, before)
             if choice.mode is Mode.CHANGED_ROWS:
                 result = _upserted(ends, found, before, choice, options)
-            repaired = parity.compare(ends, found.mart, found.columns, before, odd)
+            repaired = parity.compare(ends, found, before, odd)
         return proving.proved(ends, found, result, odd, repaired, options)
     except CountsDisagree as error:
-        return _copied(ends, found, Choice(Mode.FULL, f"the changed rows did not add up: {error}"), options)
+        # Before the copy replaces what somebody wrote: PostgreSQL's counters may not have shown it yet.
+        ranges = key_ranges.read(ends.postgres, before.table_name, found.columns)
+        written = others.written(ends.postgres, found.mart, before, ranges)
+        copied = _copied(ends, found, Choice(Mode.FULL, f"the changed rows did not add up: {error}"), options)
+        return replace(copied, written=written)
 
 
 def _upserted(ends: Ends, found: Found, before: State, choice: Choice, options: Options) -> Synced:

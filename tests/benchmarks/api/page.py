@@ -47,9 +47,9 @@ def generated(serving: Node, marts: Sequence[Mart], milliseconds: Mapping[str, s
 
 
 def _section(view: Node, serving: Node, marts: Mapping[str, Mart], milliseconds: Mapping[str, str]) -> Iterator[str]:
-    reads = [
-        marts[name] for source in view["depends_on"]["nodes"] if (name := serving["sources"][source]["name"]) in marts
-    ]
+    # Sorted: dbt lists them in another order from one parse to the next.
+    names = sorted(serving["sources"][source]["name"] for source in view["depends_on"]["nodes"])
+    reads = [marts[name] for name in names if name in marts]
     yield f"### api.{view['name']}\n"
     yield f"{' '.join(view['description'].split())}\n"
     yield f"- Grain: {_code(view['config']['meta']['grain'])}"

@@ -50,7 +50,7 @@ def survive(servers: Servers, kills: int, seed: int, chunk_rows: int, say: Calla
             now = progress()
             for worker in workers:
                 if worker.process.poll():
-                    say(f"  a worker gave up with exit code {worker.process.returncode}")
+                    say(f"  a worker gave up with exit code {worker.process.returncode}:\n{worker.last_lines}")
                     gave_up += 1
                     worker.restart()
             return now.is_done or now.done >= done

@@ -19,6 +19,7 @@ CLIENT = "client"
 
 _PROGRAM = Path(sys.executable).with_name("gcc-platform")
 _LATEST_SECONDS = 7200
+_LAST_LINES = 30
 
 
 class Worker:
@@ -40,6 +41,11 @@ class Worker:
                 stdout=log,
                 stderr=log,
             )
+
+    @property
+    def last_lines(self) -> str:
+        """What the workers have written last."""
+        return "\n".join(self._log.read_text().splitlines()[-_LAST_LINES:])
 
     def kill(self) -> None:
         """SIGKILL."""

@@ -1,13 +1,17 @@
 """All marts synced one after the other, each measured by itself, and what is served compared with a full copy of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import msgspec
 import psycopg
 from psycopg import sql
 
 from gcc_platform.resources import clickhouse, postgres
+from gcc_platform.resources.clickhouse import ClickHouse
+from gcc_platform.sync import syncing
 from gcc_platform.sync.marts import Mart, marts_of
+from gcc_platform.sync.outcome import Options
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.sync.cost import Cost, measured
 from tests.harness import syncs
@@ -74,11 +78,32 @@ def _sync(bench: Bench, mart: Mart) -> MartSync:
 
 def sync(bench: Bench, mart: Mart, *, full: bool = False) -> syncs.Outcome:
     """Sync a mart over connections of its own, as Dagster does."""
+    with _connected(bench, mart) as (source, target):
+        return syncs.run(source, target, mart, full=full)
+
+
+@contextmanager
+def _connected(bench: Bench, mart: Mart) -> Iterator[tuple[ClickHouse, psycopg.Connection]]:
     with (
         clickhouse.connect(bench.environment["GCC_SYNC_CLICKHOUSE_URL"], {"mart": mart.name}) as source,
         postgres.connect(bench.environment["POSTGRES_URL"], f"bench {mart.name}") as target,
     ):
-        return syncs.run(source, target, mart, full=full)
+        yield source, target
+
+
+def prove_all(bench: Bench, wanted: Sequence[Mart], say: Callable[[str], None]) -> None:
+    """Compare all key ranges of each, as `gcc-platform parity --all` does."""
+    with measured(bench) as result:
+        rows = sum(_proved(bench, mart) for mart in wanted)
+    say(f"  all {rows:,} rows compared: {result.cost.seconds:.1f} s")
+
+
+def _proved(bench: Bench, mart: Mart) -> int:
+    with _connected(bench, mart) as (source, target):
+        done = syncing.prove(source, target, mart, Options(compares_all=True))
+    if done.findings:
+        raise RuntimeError(f"{mart.name} differs: {done.findings}")
+    return done.compared.rows
 
 
 def compare(bench: Bench, wanted: Sequence[Mart], say: Callable[[str], None]) -> list[Equality]:

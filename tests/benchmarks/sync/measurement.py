@@ -43,6 +43,7 @@ class Measurement(msgspec.Struct, frozen=True):
     later: Refreshed
     """After the new events."""
     idle_syncs: Round
+    """Each key range was compared before, as six hours after a full copy."""
     later_syncs: Round
     """After as many new events again, and dbt."""
     equality: list[Equality]
@@ -61,6 +62,7 @@ def measure(bench: Bench, sizes: Sizes, code: str, say: Callable[[str], None]) -
     first_refresh = _refreshed(bench, "the first refresh", say)
     idle = _refreshed(bench, "a refresh with nothing new", say)
     marts = all_marts.marts()
+    all_marts.prove_all(bench, marts, say)
     idle_syncs = _synced(bench, "all syncs with nothing new", say)
     crawls.insert(bench, sizes.history, sizes.new, sizes.history, now=True)
     later = _refreshed(bench, f"a refresh after {sizes.new:,} events", say)

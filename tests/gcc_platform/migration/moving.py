@@ -49,7 +49,7 @@ class Moving:
         with psycopg.connect(self.state_url, autocommit=True) as own:
             tables = own.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'migration'").fetchall()
             for (name,) in tables:
-                own.execute(f"DROP TABLE migration.{name}".encode())
+                own.execute(f"TRUNCATE migration.{name}".encode())
         for each in LEGACY_TABLES.values():
             query(self.ingest_url, f"TRUNCATE TABLE {each.raw_table}")
         query(self.ingest_url, "TRUNCATE TABLE _e.dead_letter_events")

@@ -6,9 +6,11 @@ from collections.abc import Callable
 import psycopg
 import pytest
 from clickhouse_connect.driver.client import Client
+from psycopg import sql
 
 from gcc_platform.resources.clickhouse import ClickHouse
-from gcc_platform.sync import key_ranges, state
+from gcc_platform.sync import key_ranges, parity, state
+from gcc_platform.sync.columns import columns_of
 from gcc_platform.sync.marts import Mart
 from gcc_platform.sync.mode import Mode
 from gcc_platform.sync.outcome import Options, Synced
@@ -198,6 +200,62 @@ def test_rows_that_nobody_counted_are_found_within_24_syncs(
     assert all(result.written is None for result in results)
     assert sum(difference.changes.counts[1] for difference in found) == 3
     assert {difference.cause for difference in found} == {"somebody wrote to it"}
+    assert_equal(warehouse, target, mart)
+
+
+def test_a_range_is_compared_with_the_same_parts_once_and_then_hashed_until_the_mart_changes(
+    source: ClickHouse, target: psycopg.Connection, warehouse: Client, mart: Mart
+) -> None:
+    """A row differs, but its range has the hash that PostgreSQL is known to have had: only comparing shows it."""
+    for _ in range(key_ranges.MOST + 1):
+        run(source, target, mart)
+    served = state.read(target, mart.name)
+    assert served is not None
+    target.execute(f"UPDATE serving_data.{served.table_name} SET v = 5 WHERE id = 9000 AND platform = 'X'")
+    target.execute(
+        "UPDATE serving_data.syncs SET writes[2] = writes[2] + 1, written_by = pg_current_xact_id() WHERE mart = %s",
+        (mart.name,),
+    )
+    target.execute("SELECT pg_stat_force_next_flush()")
+    ranges = key_ranges.read(target, served.table_name, columns_of(source, mart.database, mart.name))
+    [number] = parity.unlike_before(target, served.table_name, ranges)
+    target.execute(
+        sql.SQL(
+            "UPDATE serving_data.key_ranges SET hash = (SELECT sum(hash_record_extended(t, 0)) FROM {} AS t WHERE {}) "
+            "WHERE table_name = %s AND number = %s"
+        ).format(sql.Identifier("serving_data", served.table_name), ranges.in_postgres(number, "t")),
+        (served.table_name, number),
+    )
+
+    trusted = [run(source, target, mart) for _ in range(key_ranges.MOST)]
+    assert sum(each.compared.ranges for each in trusted) == len(ranges.ranges)
+    assert not any(each.findings for each in trusted)
+    warehouse.command(f"INSERT INTO {mart.source} VALUES ('new', 7, '2026-01-05', 1, 2, '3')")
+    compared = [run(source, target, mart) for _ in range(key_ranges.MOST)]
+    [difference] = [difference for each in compared for difference in each.compared.differences]
+    assert (difference.number, difference.changes.counts) == (number, (0, 1, 0))
+    assert_equal(warehouse, target, mart)
+
+
+def test_rows_written_by_hand_because_of_which_the_counts_disagree_are_named_before_the_full_copy(
+    source: ClickHouse, target: psycopg.Connection, warehouse: Client, mart: Mart
+) -> None:
+    """PostgreSQL's counters agree, as while the writer's session has not reported what it did."""
+    run(source, target, mart)
+    served = state.read(target, mart.name)
+    assert served is not None
+    relation = f"serving_data.{served.table_name}"
+    target.execute(f"INSERT INTO {relation} VALUES ('X', 1, '2025-01-01', 1, 1, '')")
+    target.execute("UPDATE serving_data.syncs SET writes[1] = writes[1] + 1 WHERE mart = %s", (mart.name,))
+    target.execute("SELECT pg_stat_force_next_flush()")
+    warehouse.command(f"DELETE FROM {mart.source} WHERE id = 11 AND platform = 'X'")
+
+    second = run(source, target, mart)
+
+    assert second.mode is Mode.FULL
+    assert "the changed rows did not add up" in second.reason
+    assert second.written is not None
+    assert (second.written.rows, second.written.keys) == (1, ["X, 1, 2025-01-01"])
     assert_equal(warehouse, target, mart)
 
 
