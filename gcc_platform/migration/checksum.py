@@ -19,7 +19,7 @@ from msgspec.inspect import (
 )
 
 from gcc_platform.migration.legacy_table import LegacyTable
-from gcc_platform.sync import md5_bits
+from gcc_platform.sync.checksums import md5_bits
 from ingest_service.events.registry import EVENT_TYPES
 
 _SEPARATOR = "\\x1f"

@@ -12,7 +12,7 @@ from psycopg import sql
 
 from gcc_platform.resources.clickhouse import quoted
 from gcc_platform.sync import copying, joined, key_ranges, source, state, upserting
-from gcc_platform.sync.checksum import sum_in_clickhouse, sum_in_postgres
+from gcc_platform.sync.checksums.checksum import sum_in_clickhouse, sum_in_postgres
 from gcc_platform.sync.ends import Ends, Found
 from gcc_platform.sync.key_ranges import KeyRanges
 from gcc_platform.sync.state import State

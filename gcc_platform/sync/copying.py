@@ -8,7 +8,7 @@ from typing import Protocol
 import psycopg
 from psycopg import sql
 
-from gcc_platform.sync.columns import Column
+from gcc_platform.sync.column_types.columns import Column
 
 
 class RowSource(Protocol):

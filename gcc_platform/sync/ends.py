@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import psycopg
 
 from gcc_platform.resources.clickhouse import ClickHouse
-from gcc_platform.sync.columns import Column
+from gcc_platform.sync.column_types.columns import Column
 from gcc_platform.sync.copying import RowSource
 from gcc_platform.sync.marts import Mart
 from gcc_platform.sync.source import Rows, Table

@@ -12,11 +12,12 @@ import psycopg
 from psycopg import sql
 
 from gcc_platform.resources.clickhouse import quoted
-from gcc_platform.sync import copying, key_ranges, layout, state, versions, view, written_by_others
-from gcc_platform.sync.checksum import sum_in_clickhouse, sum_in_postgres
+from gcc_platform.sync import copying, key_ranges, layout, state, versions, written_by_others
+from gcc_platform.sync.checksums.checksum import sum_in_clickhouse, sum_in_postgres
 from gcc_platform.sync.ends import Ends, Found
 from gcc_platform.sync.key_ranges import KeyRange, KeyRanges
 from gcc_platform.sync.state import State
+from gcc_platform.sync.views import view
 from ingest_service.errors import UserError
 
 _COMPARED_ROWS = 1_000_000

@@ -11,7 +11,7 @@ import psycopg
 from psycopg import sql
 
 from gcc_platform.resources.clickhouse import quoted
-from gcc_platform.sync.columns import Column
+from gcc_platform.sync.column_types.columns import Column
 from gcc_platform.sync.marts import Mart
 
 MOST = 24

@@ -7,7 +7,7 @@ import psycopg
 from psycopg import sql
 
 from gcc_platform.sync import indexes
-from gcc_platform.sync.columns import Column
+from gcc_platform.sync.column_types.columns import Column
 from gcc_platform.sync.marts import Mart
 from ingest_service.errors import UserError
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gcc_platform.resources.clickhouse import quoted
-from gcc_platform.sync import declared
+from gcc_platform.sync.column_types import declared
 from gcc_platform.sync.declared_indexes import Index, indexes_of
 from ingest_service.errors import UserError
 

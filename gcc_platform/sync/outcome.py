@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gcc_platform.sync import layout, view
+from gcc_platform.sync import layout
 from gcc_platform.sync.mode import Mode
 from gcc_platform.sync.parity import Compared
+from gcc_platform.sync.views import view
 from gcc_platform.sync.written_by_others import Written
 
 

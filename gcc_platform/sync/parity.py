@@ -16,7 +16,7 @@ from psycopg import sql
 
 from gcc_platform.resources.clickhouse import quoted
 from gcc_platform.sync import copying, joined, key_ranges, state, upserting
-from gcc_platform.sync.checksum import in_postgres, sum_in_clickhouse
+from gcc_platform.sync.checksums.checksum import in_postgres, sum_in_clickhouse
 from gcc_platform.sync.ends import Ends, Found
 from gcc_platform.sync.key_ranges import KeyRanges
 from gcc_platform.sync.marts import Mart

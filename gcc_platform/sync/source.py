@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gcc_platform.resources.clickhouse import ClickHouse, quoted
-from gcc_platform.sync.columns import Column
+from gcc_platform.sync.column_types.columns import Column
 from gcc_platform.sync.marts import Mart
 
 # A table's uuid changes when it is created again, its query when a column or its default changes, its parts when rows

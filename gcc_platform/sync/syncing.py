@@ -7,30 +7,18 @@ from dataclasses import replace
 import psycopg
 
 from gcc_platform.resources.clickhouse import ClickHouse
-from gcc_platform.sync import (
-    changed_rows,
-    cleaning,
-    full,
-    joined,
-    json_times,
-    key_ranges,
-    layout,
-    parity,
-    proving,
-    source,
-    state,
-    versions,
-    view,
-)
+from gcc_platform.sync import changed_rows, full, joined, key_ranges, layout, parity, proving, source, state, versions
 from gcc_platform.sync import written_by_others as others
 from gcc_platform.sync.changed_rows import CountsDisagree
-from gcc_platform.sync.columns import Column, columns_of
+from gcc_platform.sync.column_types import cleaning, json_times
+from gcc_platform.sync.column_types.columns import Column, columns_of
 from gcc_platform.sync.copying import RowSource
 from gcc_platform.sync.ends import Ends, Found
 from gcc_platform.sync.marts import Mart
 from gcc_platform.sync.mode import Choice, Mode, choose, is_unchanged
 from gcc_platform.sync.outcome import DEFAULTS, Options, Synced
 from gcc_platform.sync.state import State
+from gcc_platform.sync.views import view
 from gcc_platform.sync.written_by_others import Written
 from ingest_service.errors import UserError
 

@@ -10,7 +10,7 @@ from typing import LiteralString
 import psycopg
 from psycopg import sql
 
-from gcc_platform.sync.columns import Column
+from gcc_platform.sync.column_types.columns import Column
 from gcc_platform.sync.key_ranges import KeyRanges
 from gcc_platform.sync.layout import grain_broken
 from gcc_platform.sync.marts import Mart

@@ -10,7 +10,7 @@ from typing import LiteralString
 import psycopg
 from psycopg import sql
 
-from gcc_platform.sync import replace_view
+from gcc_platform.sync.views import replace_view
 from ingest_service.errors import UserError
 
 _DROP_LOCK_TIMEOUT = "100ms"

@@ -8,7 +8,7 @@ from gcc_platform.resources.clickhouse import ClickHouse
 from gcc_platform.sync import layout, syncing
 from gcc_platform.sync.marts import Mart
 from gcc_platform.sync.outcome import Options, Synced
-from gcc_platform.sync.view import SwapRetry
+from gcc_platform.sync.views.view import SwapRetry
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from functools import partial
 
 import msgspec
 
-from gcc_platform.sync.view import ViewBusy
+from gcc_platform.sync.views.view import ViewBusy
 from tests.harness import syncs
 from tests.sync_proof.kept import USER, Views, user_url
 from tests.sync_proof.killing import Way, sync_killed

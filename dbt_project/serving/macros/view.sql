@@ -1,5 +1,5 @@
 {#- Views that stay. dbt-postgres would rename the old one and drop it with everything that depends on it.
-    serving.replace_view, which the sync creates (gcc_platform/sync/replace_view.sql), does nothing where the
+    serving.replace_view, which the sync creates (gcc_platform/sync/views/replace_view.sql), does nothing where the
     definition is equal, and otherwise keeps the views over it, grants, comments and options. -#}
 {%- materialization view, adapter='postgres' -%}
 {%- set view = this.incorporate(type='view') -%}

@@ -14,7 +14,7 @@ from gcc_platform.defs.warehouse.translator import Translator
 from gcc_platform.resources.dbt import Dbt, build_all
 from gcc_platform.resources.dbt_project import dbt_project, fingerprint
 from gcc_platform.sync import versions
-from gcc_platform.sync.api_views import Difference, differences, record
+from gcc_platform.sync.views.api_views import Difference, differences, record
 
 _PROJECT = dbt_project("serving")
 _STATE = dg.AssetKey(["serving", "freshness"])

@@ -5,8 +5,9 @@ from typing import Any
 
 import psycopg
 
-from gcc_platform.sync import versions, view
-from gcc_platform.sync.view import Swapped, SwapRetry
+from gcc_platform.sync import versions
+from gcc_platform.sync.views import view
+from gcc_platform.sync.views.view import Swapped, SwapRetry
 
 BRIEF = SwapRetry(pause_seconds=0.01, attempts=3)
 

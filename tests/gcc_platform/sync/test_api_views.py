@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from gcc_platform.sync import versions
-from gcc_platform.sync.api_views import Difference, differences, record
+from gcc_platform.sync.views.api_views import Difference, differences, record
 
 _VIEW = "api_views_test"
 

@@ -10,7 +10,7 @@ from psycopg import sql
 
 from gcc_platform.resources.clickhouse import ClickHouse
 from gcc_platform.sync import key_ranges, parity, state
-from gcc_platform.sync.columns import columns_of
+from gcc_platform.sync.column_types.columns import columns_of
 from gcc_platform.sync.marts import Mart
 from gcc_platform.sync.mode import Mode
 from gcc_platform.sync.outcome import Options, Synced

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from psycopg import sql
 
 from gcc_platform.resources.clickhouse import ClickHouse
-from gcc_platform.sync import checksum
-from gcc_platform.sync.columns import Column, column
+from gcc_platform.sync.checksums import checksum
+from gcc_platform.sync.column_types.columns import Column, column
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -6,10 +6,10 @@ import psycopg
 import pytest
 
 from gcc_platform.resources.clickhouse import ClickHouse
-from gcc_platform.sync.cleaning import cleaned
-from gcc_platform.sync.columns import column, columns_of
+from gcc_platform.sync.column_types.cleaning import cleaned
+from gcc_platform.sync.column_types.columns import column, columns_of
+from gcc_platform.sync.column_types.refusals import UnsupportedColumn
 from gcc_platform.sync.marts import Mart
-from gcc_platform.sync.refusals import UnsupportedColumn
 from gcc_platform.sync.syncing import sync
 
 

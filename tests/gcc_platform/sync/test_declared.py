@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from gcc_platform.sync.column_types.refusals import UnsupportedColumn
 from gcc_platform.sync.marts import marts_of
-from gcc_platform.sync.refusals import UnsupportedColumn
 
 
 def _manifest(jsonb: object = None, **types: str | None) -> dict[str, Any]:

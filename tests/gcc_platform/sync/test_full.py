@@ -13,8 +13,8 @@ from clickhouse_connect.driver.client import Client
 
 from gcc_platform.resources import clickhouse, postgres
 from gcc_platform.resources.clickhouse import ClickHouse, ClickHouseFailed
-from gcc_platform.sync import state, versions, view
-from gcc_platform.sync.columns import NoSuchMart
+from gcc_platform.sync import state, versions
+from gcc_platform.sync.column_types.columns import NoSuchMart
 from gcc_platform.sync.declared_indexes import Index, Key
 from gcc_platform.sync.full import IncompleteCopy
 from gcc_platform.sync.layout import GrainBroken
@@ -22,6 +22,7 @@ from gcc_platform.sync.marts import Mart
 from gcc_platform.sync.outcome import Options
 from gcc_platform.sync.syncing import sync
 from gcc_platform.sync.versions import AlreadySyncing
+from gcc_platform.sync.views import view
 
 ROWS = 20_000
 BRIEF = view.SwapRetry(lock_milliseconds=20, pause_seconds=0.01, attempts=3)

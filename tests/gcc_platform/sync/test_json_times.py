@@ -9,8 +9,8 @@ from clickhouse_connect.driver.client import Client
 
 from gcc_platform import project
 from gcc_platform.resources.clickhouse import ClickHouse
-from gcc_platform.sync import json_times
-from gcc_platform.sync.columns import columns_of
+from gcc_platform.sync.column_types import json_times
+from gcc_platform.sync.column_types.columns import columns_of
 from gcc_platform.sync.marts import Mart
 from gcc_platform.sync.syncing import sync
 

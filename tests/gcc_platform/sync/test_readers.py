@@ -6,7 +6,7 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from gcc_platform.sync.view import SwapRetry
+from gcc_platform.sync.views.view import SwapRetry
 from tests.gcc_platform.sync import readers
 from tests.gcc_platform.sync.served import Served
 

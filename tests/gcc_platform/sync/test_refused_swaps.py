@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from gcc_platform.resources import postgres
-from gcc_platform.sync.view import SwapRefused, ViewBusy
+from gcc_platform.sync.views.view import SwapRefused, ViewBusy
 from tests.gcc_platform.sync.served import Served
 
 _DEPENDENT = {

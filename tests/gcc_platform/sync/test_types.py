@@ -10,9 +10,9 @@ from clickhouse_connect.driver.client import Client
 from psycopg import sql
 
 from gcc_platform.resources.clickhouse import ClickHouse
-from gcc_platform.sync import checksum
-from gcc_platform.sync.cleaning import cleaned
-from gcc_platform.sync.columns import Column, columns_of
+from gcc_platform.sync.checksums import checksum
+from gcc_platform.sync.column_types.cleaning import cleaned
+from gcc_platform.sync.column_types.columns import Column, columns_of
 from gcc_platform.sync.marts import Mart
 from gcc_platform.sync.syncing import sync
 from tests.gcc_platform.sync.conformance import CASES

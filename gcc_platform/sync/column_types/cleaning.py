@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gcc_platform.resources.clickhouse import ClickHouse
-from gcc_platform.sync.columns import Column
+from gcc_platform.sync.column_types.columns import Column
 
 
 def cleaned(

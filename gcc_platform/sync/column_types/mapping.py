@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from gcc_platform.sync.clickhouse_types import ClickHouseType, bare
+from gcc_platform.sync.column_types.clickhouse_types import ClickHouseType, bare
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from gcc_platform.resources.clickhouse import ClickHouse, quoted
-from gcc_platform.sync import json_text
-from gcc_platform.sync.clickhouse_types import bare
-from gcc_platform.sync.copy_text import array_text, scalar_text
-from gcc_platform.sync.mapping import Mapped, scalar
-from gcc_platform.sync.refusals import UnsupportedColumn, refusals
+from gcc_platform.sync.column_types import json_text
+from gcc_platform.sync.column_types.clickhouse_types import bare
+from gcc_platform.sync.column_types.copy_text import array_text, scalar_text
+from gcc_platform.sync.column_types.mapping import Mapped, scalar
+from gcc_platform.sync.column_types.refusals import UnsupportedColumn, refusals
 from ingest_service.errors import UserError
 
 

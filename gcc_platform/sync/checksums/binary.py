@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from gcc_platform.sync.columns import Column
+from gcc_platform.sync.column_types.columns import Column
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Iterator, Sequence
 
-from gcc_platform.sync.clickhouse_types import bare
-from gcc_platform.sync.mapping import scalar
+from gcc_platform.sync.column_types.clickhouse_types import bare
+from gcc_platform.sync.column_types.mapping import scalar
 from ingest_service.errors import UserError
 
 NAME_BYTES = 63

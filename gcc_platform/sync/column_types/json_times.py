@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gcc_platform.resources.clickhouse import ClickHouse, quoted
-from gcc_platform.sync.clickhouse_types import bare
-from gcc_platform.sync.columns import Column
+from gcc_platform.sync.column_types.clickhouse_types import bare
+from gcc_platform.sync.column_types.columns import Column
 from ingest_service.errors import UserError
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from gcc_platform.sync.refusals import UnsupportedColumn, refusals
+from gcc_platform.sync.column_types.refusals import UnsupportedColumn, refusals
 
 
 def jsonb_columns(model: Mapping[str, Any]) -> tuple[str, ...]:

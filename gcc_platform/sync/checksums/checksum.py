@@ -9,8 +9,8 @@ import psycopg
 from psycopg import sql
 
 from gcc_platform.resources.clickhouse import ClickHouse
-from gcc_platform.sync import binary, md5_bits
-from gcc_platform.sync.columns import Column
+from gcc_platform.sync.checksums import binary, md5_bits
+from gcc_platform.sync.column_types.columns import Column
 
 
 def in_clickhouse(columns: Sequence[Column]) -> str:

@@ -51,7 +51,7 @@ def _create(postgres: psycopg.Connection) -> None:
 
 @cache
 def _source() -> bytes:
-    folder = files("gcc_platform.sync")
+    folder = files("gcc_platform.sync.views")
     return b"".join(folder.joinpath(name).read_bytes() for name in _FILES)
 
 

@@ -1,0 +1,1 @@
+"""The same checksum of a row on both servers."""

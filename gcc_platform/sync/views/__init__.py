@@ -1,0 +1,1 @@
+"""Views in PostgreSQL: those over the served tables, and replacing any view under its readers and dependents."""
