@@ -38,7 +38,7 @@ def _serving() -> Mapping[str, str]:
         "max_connections": "200",
         "shared_buffers": f"{max(available() // 16, _LEAST_BUFFERS) >> 10}kB",  # a quarter of its quarter
         "max_wal_size": "4GB",
-        "wal_compression": "on",  # after a checkpoint, a sync writes whole pages of indexes that it touches at random
+        "checkpoint_timeout": "30min",  # the first sync after a checkpoint logs each page that it touches as a whole
     }
 
 

@@ -35,6 +35,8 @@ class KeyRange:
     """The sum of hash_record_extended of its rows, when they were last compared; empty if they never were."""
     compared_with: str = ""
     """What the mart's table in ClickHouse was then (Table.contents); empty if that was not known."""
+    written_by: str = ""
+    """The sum of a hash of the transactions that had written its rows then."""
 
 
 @dataclass(frozen=True)
@@ -139,30 +141,33 @@ CREATE TABLE serving_data.key_ranges (
     rows bigint NOT NULL,
     hash text NOT NULL,
     compared_with text NOT NULL DEFAULT '',
+    written_by text NOT NULL DEFAULT '',
     PRIMARY KEY (table_name, number)
 )
 """
 
-_HAS_COMPARED_WITH = """
-SELECT FROM pg_attribute WHERE attrelid = 'serving_data.key_ranges'::regclass AND attname = 'compared_with'
+_HAS_NEWEST_COLUMN = """
+SELECT FROM pg_attribute WHERE attrelid = 'serving_data.key_ranges'::regclass AND attname = 'written_by'
 """
-_ADD_COMPARED_WITH = """
-ALTER TABLE serving_data.key_ranges ADD COLUMN IF NOT EXISTS compared_with text NOT NULL DEFAULT ''
+_ADD_COLUMNS = """
+ALTER TABLE serving_data.key_ranges
+    ADD COLUMN IF NOT EXISTS compared_with text NOT NULL DEFAULT '',
+    ADD COLUMN IF NOT EXISTS written_by text NOT NULL DEFAULT ''
 """
 
 
 def create(postgres: psycopg.Connection) -> None:
-    """Create the table of ranges if it is missing, or add the column that it had not at first."""
+    """Create the table of ranges if it is missing, or add the columns that it had not at first."""
     if postgres.execute("SELECT to_regclass('serving_data.key_ranges')").fetchone() == (None,):
         postgres.execute(_CREATE)
-    elif not postgres.execute(_HAS_COMPARED_WITH).rowcount:
-        postgres.execute(_ADD_COMPARED_WITH)
+    elif not postgres.execute(_HAS_NEWEST_COLUMN).rowcount:
+        postgres.execute(_ADD_COLUMNS)
 
 
 def read(postgres: psycopg.Connection, table: str, columns: Sequence[Column]) -> KeyRanges:
     """The ranges of a table, of which there are some. Raises LookupError if there are none."""
     rows = postgres.execute(
-        "SELECT columns, number, lower_bound, rows, hash, compared_with FROM serving_data.key_ranges "
+        "SELECT columns, number, lower_bound, rows, hash, compared_with, written_by FROM serving_data.key_ranges "
         "WHERE table_name = %s "
         "ORDER BY number",
         (table,),
@@ -193,17 +198,19 @@ def record(postgres: psycopg.Connection, table: str, ranges: KeyRanges) -> None:
     with postgres.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO serving_data.key_ranges "
-            "(table_name, number, columns, lower_bound, rows, hash, compared_with) VALUES (%s, %s, %s, %s, %s, %s, %s)",
+            "(table_name, number, columns, lower_bound, rows, hash, compared_with, written_by) "
+            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
             [
-                (table, each.number, names, list(each.lower), each.rows, each.hash, each.compared_with)
+                (table, each.number, names, list(each.lower), each.rows, each.hash, each.compared_with, each.written_by)
                 for each in ranges.ranges
             ],
         )
 
 
 def record_comparison(postgres: psycopg.Connection, table: str, compared: KeyRange) -> None:
-    """Record that a range was compared, with the hash that it has and the contents of the mart's table."""
+    """Record that a range was compared: what it was then, and what the mart's table was."""
     postgres.execute(
-        "UPDATE serving_data.key_ranges SET hash = %s, compared_with = %s WHERE table_name = %s AND number = %s",
-        (compared.hash, compared.compared_with, table, compared.number),
+        "UPDATE serving_data.key_ranges SET hash = %s, compared_with = %s, written_by = %s "
+        "WHERE table_name = %s AND number = %s",
+        (compared.hash, compared.compared_with, compared.written_by, table, compared.number),
     )

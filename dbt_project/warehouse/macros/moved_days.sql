@@ -12,9 +12,10 @@
 {%- endmacro -%}
 
 {#- The pre-hook of these marts. If the run is killed after it, these days are missing until the next run, which begins
-    with the same days: the watermark is recorded at the end of a run only. -#}
+    with the same days: the watermark is recorded at the end of a run only. Nothing where no day has moved: a DELETE that
+    deletes nothing is a mutation all the same, which renames every part. -#}
 {%- macro delete_moved_days(entities) -%}
-    {%- if execute and is_incremental() -%}
+    {%- if execute and is_incremental() and run_query(moved_days(entities) ~ " limit 1").rows | length -%}
         delete from {{ this }} where (platform, date) in ({{ moved_days(entities) }})
     {%- endif -%}
 {%- endmacro -%}
