@@ -6,6 +6,7 @@ both sort it alike: text by its bytes, numbers and dates by value. A mart with a
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import LiteralString
 
 import psycopg
 from psycopg import sql
@@ -35,8 +36,6 @@ class KeyRange:
     """The sum of hash_record_extended of its rows, when they were last compared; empty if they never were."""
     compared_with: str = ""
     """What the mart's table in ClickHouse was then (Table.contents); empty if that was not known."""
-    written_by: str = ""
-    """The sum of a hash of the transactions that had written its rows then."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class KeyRanges:
     def number_of(self, alias: str) -> sql.Composable:
         """SQL for PostgreSQL: the number of the range of a row."""
         cases = [
-            sql.SQL("WHEN {} THEN {}").format(self._from(each, alias), sql.Literal(each.number))
+            sql.SQL("WHEN {} THEN {}").format(self._compared(each, ">=", alias), sql.Literal(each.number))
             for each in reversed(self.ranges)
             if each.lower
         ]
@@ -64,9 +63,10 @@ class KeyRanges:
         """SQL for PostgreSQL: whether a row is in a range."""
         conditions = []
         if self.ranges[number].lower:
-            conditions.append(self._from(self.ranges[number], alias))
+            conditions.append(self._compared(self.ranges[number], ">=", alias))
         if number + 1 < len(self.ranges):
-            conditions.append(sql.SQL("NOT {}").format(self._from(self.ranges[number + 1], alias)))
+            # Not NOT (... >= ...): the index would be read to its end.
+            conditions.append(self._compared(self.ranges[number + 1], "<", alias))
         return sql.SQL(" AND ").join(conditions) if conditions else sql.SQL("true")
 
     def in_clickhouse(self, number: int) -> str:
@@ -93,17 +93,17 @@ class KeyRanges:
         """The ranges with these hashes; the others keep theirs."""
         return replace(self, ranges=[replace(each, hash=hashes.get(each.number, each.hash)) for each in self.ranges])
 
-    def _from(self, each: KeyRange, alias: str) -> sql.Composed:
+    def _compared(self, each: KeyRange, operator: LiteralString, alias: str) -> sql.Composed:
         # A comparison of rows, which an index on these columns serves.
-        return sql.SQL("(({}) >= ({}))").format(
-            sql.SQL(", ").join(self._compared(column, alias) for column in self.columns),
+        return sql.SQL("(({}) " + operator + " ({}))").format(
+            sql.SQL(", ").join(self._collated(column, alias) for column in self.columns),
             sql.SQL(", ").join(
                 sql.SQL("{}::" + column.postgres_type).format(sql.Literal(value))
                 for column, value in zip(self.columns, each.lower, strict=True)
             ),
         )
 
-    def _compared(self, column: Column, alias: str) -> sql.Composable:
+    def _collated(self, column: Column, alias: str) -> sql.Composable:
         collation = "" if self.is_bytewise or column.postgres_type != "text" else ' COLLATE "C"'
         return sql.SQL("{}" + collation).format(sql.Identifier(alias, column.name))
 
@@ -141,33 +141,30 @@ CREATE TABLE serving_data.key_ranges (
     rows bigint NOT NULL,
     hash text NOT NULL,
     compared_with text NOT NULL DEFAULT '',
-    written_by text NOT NULL DEFAULT '',
     PRIMARY KEY (table_name, number)
 )
 """
 
-_HAS_NEWEST_COLUMN = """
-SELECT FROM pg_attribute WHERE attrelid = 'serving_data.key_ranges'::regclass AND attname = 'written_by'
+_HAS_COMPARED_WITH = """
+SELECT FROM pg_attribute WHERE attrelid = 'serving_data.key_ranges'::regclass AND attname = 'compared_with'
 """
-_ADD_COLUMNS = """
-ALTER TABLE serving_data.key_ranges
-    ADD COLUMN IF NOT EXISTS compared_with text NOT NULL DEFAULT '',
-    ADD COLUMN IF NOT EXISTS written_by text NOT NULL DEFAULT ''
+_ADD_COMPARED_WITH = """
+ALTER TABLE serving_data.key_ranges ADD COLUMN IF NOT EXISTS compared_with text NOT NULL DEFAULT ''
 """
 
 
 def create(postgres: psycopg.Connection) -> None:
-    """Create the table of ranges if it is missing, or add the columns that it had not at first."""
+    """Create the table of ranges if it is missing, or add the column that it had not at first."""
     if postgres.execute("SELECT to_regclass('serving_data.key_ranges')").fetchone() == (None,):
         postgres.execute(_CREATE)
-    elif not postgres.execute(_HAS_NEWEST_COLUMN).rowcount:
-        postgres.execute(_ADD_COLUMNS)
+    elif not postgres.execute(_HAS_COMPARED_WITH).rowcount:
+        postgres.execute(_ADD_COMPARED_WITH)
 
 
 def read(postgres: psycopg.Connection, table: str, columns: Sequence[Column]) -> KeyRanges:
     """The ranges of a table, of which there are some. Raises LookupError if there are none."""
     rows = postgres.execute(
-        "SELECT columns, number, lower_bound, rows, hash, compared_with, written_by FROM serving_data.key_ranges "
+        "SELECT columns, number, lower_bound, rows, hash, compared_with FROM serving_data.key_ranges "
         "WHERE table_name = %s "
         "ORDER BY number",
         (table,),
@@ -198,10 +195,9 @@ def record(postgres: psycopg.Connection, table: str, ranges: KeyRanges) -> None:
     with postgres.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO serving_data.key_ranges "
-            "(table_name, number, columns, lower_bound, rows, hash, compared_with, written_by) "
-            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+            "(table_name, number, columns, lower_bound, rows, hash, compared_with) VALUES (%s, %s, %s, %s, %s, %s, %s)",
             [
-                (table, each.number, names, list(each.lower), each.rows, each.hash, each.compared_with, each.written_by)
+                (table, each.number, names, list(each.lower), each.rows, each.hash, each.compared_with)
                 for each in ranges.ranges
             ],
         )
@@ -210,7 +206,6 @@ def record(postgres: psycopg.Connection, table: str, ranges: KeyRanges) -> None:
 def record_comparison(postgres: psycopg.Connection, table: str, compared: KeyRange) -> None:
     """Record that a range was compared: what it was then, and what the mart's table was."""
     postgres.execute(
-        "UPDATE serving_data.key_ranges SET hash = %s, compared_with = %s, written_by = %s "
-        "WHERE table_name = %s AND number = %s",
-        (compared.hash, compared.compared_with, compared.written_by, table, compared.number),
+        "UPDATE serving_data.key_ranges SET hash = %s, compared_with = %s WHERE table_name = %s AND number = %s",
+        (compared.hash, compared.compared_with, table, compared.number),
     )

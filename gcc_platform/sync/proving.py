@@ -22,7 +22,7 @@ def proved(
         for number in set(range(ranges)).difference(odd)
         if options.compares_all or number * key_ranges.MOST // ranges == slot
     ]
-    compared = parity.compare(ends, found, present, due, trusts_rows=not options.compares_all)
+    compared = parity.compare(ends, found, present, due, trusts_hashes=not options.compares_all)
     present = state.present(ends.postgres, found.mart.name)
     state.touch(
         ends.postgres,
