@@ -1,8 +1,11 @@
-"""Parses servers' URLs, for both packages. Without dependencies, so that crawlers need not import the settings."""
+"""Parses servers' URLs, for both packages. Without dependencies, so that crawlers need not import the settings.
+
+A URL may list the hosts of a cluster, as libpq's do: `amqp://user:password@one:5672,two:5672/`.
+"""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit, urlunsplit
 
 from ingest_service.errors import UserError
 
@@ -57,15 +60,36 @@ class ServerUrl:
         return self.scheme in {"https", "amqps"}
 
 
+def each_host(url: str) -> tuple[str, ...]:
+    """The same URL for each of its hosts."""
+    parts = urlsplit(url)
+    user, at, hosts = parts.netloc.rpartition("@")
+    if "," not in hosts:
+        return (url,)
+    return tuple(urlunsplit(parts._replace(netloc=f"{user}{at}{host}")) for host in hosts.split(","))
+
+
 def parse(url: str, name: str, schemes: Collection[str]) -> ServerUrl:
-    """Parse a URL. `name` is the variable that holds it, `schemes` are those allowed. Raises BadUrl."""
+    """Parse a URL, of several hosts the first one's. `name` is the variable that holds it, `schemes` are those allowed.
+
+    Raises BadUrl, whichever host is wrong.
+    """
+    try:
+        hosts = each_host(url)
+    except ValueError:
+        raise _bad(name, schemes) from None
+    first, *_ = [_parsed(host, name, schemes) for host in hosts]  # all of them: each may be wrong
+    return first
+
+
+def _parsed(url: str, name: str, schemes: Collection[str]) -> ServerUrl:
     try:
         parts = urlsplit(url)
         usable = parts.scheme in schemes and parts.hostname and parts.port != 0
     except ValueError:
         usable = False
     if not usable or parts.hostname is None:
-        raise BadUrl(f"{name} is not a URL of the form {next(iter(schemes))}://user:password@host:port")
+        raise _bad(name, schemes)
     return ServerUrl(
         scheme=parts.scheme,
         host=parts.hostname,
@@ -77,11 +101,15 @@ def parse(url: str, name: str, schemes: Collection[str]) -> ServerUrl:
     )
 
 
+def _bad(name: str, schemes: Collection[str]) -> BadUrl:
+    return BadUrl(f"{name} is not a URL of the form {next(iter(schemes))}://user:password@host:port")
+
+
 def redacted(url: str) -> str:
-    """The URL for logs and errors: scheme, user, host and port, without password, path and query."""
-    parts = urlsplit(url)
-    user = f"{parts.username}@" if parts.username else ""
-    return f"{parts.scheme}://{user}{_host_and_port(parts)}"
+    """The URL for logs and errors: scheme, user, hosts and ports, without password, path and query."""
+    hosts = [urlsplit(each) for each in each_host(url)]
+    user = f"{hosts[0].username}@" if hosts[0].username else ""
+    return f"{hosts[0].scheme}://{user}{','.join(map(_host_and_port, hosts))}"
 
 
 def _host_and_port(parts: SplitResult) -> str:

@@ -1,6 +1,7 @@
 """Queries to ClickHouse: small results as rows, whole tables as a stream of bytes."""
 
 import json
+import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import Any, BinaryIO, cast
@@ -99,11 +100,30 @@ class ClickHouse:
 
 @contextmanager
 def connect(url: str, comment: Mapping[str, str]) -> Iterator[ClickHouse]:
-    """A connection to the server at a URL, closed at the end. Raises ClickHouseFailed and BadUrl."""
-    server = urls.parse(url, "CLICKHOUSE_URL", urls.CLICKHOUSE)
+    """A connection to the server at a URL, of several hosts to one that answers; closed at the end.
+
+    Raises ClickHouseFailed and BadUrl.
+    """
+    urls.parse(url, "CLICKHOUSE_URL", urls.CLICKHOUSE)
+    with closing(_client(url)) as client:
+        yield ClickHouse(client, comment)
+
+
+def _client(url: str) -> Client:
+    failures = []
+    hosts = urls.each_host(url)
+    for host in random.sample(hosts, len(hosts)):
+        try:
+            return _client_of(urls.parse(host, "CLICKHOUSE_URL", urls.CLICKHOUSE))
+        except ClickHouseFailed as error:
+            failures.append(str(error))
+    raise ClickHouseFailed("; ".join(failures))
+
+
+def _client_of(server: urls.ServerUrl) -> Client:
     user = server.user or "default"
     try:
-        client = clickhouse_connect.get_client(
+        return clickhouse_connect.get_client(
             host=server.host,
             port=server.port,
             username=user,
@@ -116,8 +136,6 @@ def connect(url: str, comment: Mapping[str, str]) -> Iterator[ClickHouse]:
         )
     except (ClickHouseError, urllib3.exceptions.HTTPError, OSError) as error:
         raise ClickHouseFailed(f"cannot connect to ClickHouse at {server.origin} as {user}: {error}") from None
-    with closing(client):
-        yield ClickHouse(client, comment)
 
 
 def table_uri(settings: Settings, table: str) -> str:

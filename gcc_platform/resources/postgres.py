@@ -18,9 +18,18 @@ class PostgresUnavailable(UserError):
     """PostgreSQL refuses the connection or does not answer. The message has the reason and no password."""
 
 
+def primary(url: str) -> dict[str, str]:
+    """What libpq needs to find the primary among several hosts, unless the URL says what it wants."""
+    is_chosen = "," not in url or "target_session_attrs" in url
+    return {} if is_chosen else {"target_session_attrs": "read-write"}
+
+
 @contextmanager
 def connect(url: str, application_name: str) -> Iterator[psycopg.Connection]:
-    """A connection in autocommit mode, on which callers open transactions. Raises PostgresUnavailable and BadUrl."""
+    """A connection in autocommit mode, on which callers open transactions; of several hosts to the one that writes.
+
+    Raises PostgresUnavailable and BadUrl.
+    """
     try:
         connection = psycopg.connect(
             url,
@@ -28,6 +37,7 @@ def connect(url: str, application_name: str) -> Iterator[psycopg.Connection]:
             connect_timeout=_CONNECT_SECONDS,
             application_name=application_name[:_NAME_BYTES],
             options=_OPTIONS,
+            **primary(url),
         )
     except psycopg.OperationalError as error:
         raise PostgresUnavailable(f"cannot connect to PostgreSQL at {redacted(url)}: {str(error).strip()}") from None

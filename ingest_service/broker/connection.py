@@ -1,6 +1,7 @@
 """Opens and closes connections to the broker; errors name the setting and the way out."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
@@ -19,7 +20,7 @@ from yarl import URL
 
 from ingest_service.broker.transport import ReadConnection, Reader, Unread
 from ingest_service.errors import UserError
-from ingest_service.urls import redacted
+from ingest_service.urls import each_host, redacted
 
 CONNECT_SECONDS = 10
 HEARTBEAT_SECONDS = 20
@@ -53,8 +54,20 @@ def cancellations_are_losses() -> Iterator[None]:
 async def connect(url: str, name: str, reader: Reader | None = None) -> ReadConnection:
     """Open a connection that does not reconnect by itself; `name` is shown in the broker's management UI.
 
-    Frames that `reader` consumes bypass aio-pika (transport.py). Raises BrokerUnavailable.
+    Of several hosts, the first one that answers, in random order: so clients share the nodes of a cluster. Frames that
+    `reader` consumes bypass aio-pika (transport.py). Raises BrokerUnavailable.
     """
+    failures = []
+    hosts = each_host(url)
+    for host in random.sample(hosts, len(hosts)):
+        try:
+            return await _connect(host, name, reader)
+        except BrokerUnavailable as error:
+            failures.append(str(error))
+    raise BrokerUnavailable("; ".join(failures))
+
+
+async def _connect(url: str, name: str, reader: Reader | None) -> ReadConnection:
     shown = redacted(url)
     try:
         with cancellations_are_losses():

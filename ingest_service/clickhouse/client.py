@@ -1,57 +1,48 @@
-"""The service's client of ClickHouse: commands, queries, and inserts with a deduplication token."""
+"""The service's client of ClickHouse, which goes on with the next host of its URL when one fails."""
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
-
-import aiohttp
-import clickhouse_connect
-from clickhouse_connect.driver.asyncclient import AsyncClient
-from clickhouse_connect.driver.exceptions import ClickHouseError, Error
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import TypeVar
 
 from ingest_service import urls
-from ingest_service.clickhouse.errors import InsertFailed
-from ingest_service.clickhouse.inserts import CONNECT_SECONDS, DEFAULT_USER, Inserter, RowFormat, Settings
-from ingest_service.clickhouse.unavailable import ClickHouseUnavailable, no_answer, refusal
+from ingest_service.clickhouse.errors import ErrorClass, InsertFailed, classify
+from ingest_service.clickhouse.inserts import NO_SETTINGS, RowFormat, Settings
+from ingest_service.clickhouse.server import Server
+from ingest_service.clickhouse.unavailable import ClickHouseUnavailable, NotConnected
 
-NO_SETTINGS: Settings = {}
-_QUERY_SETTINGS: Settings = {
-    "date_time_output_format": "iso",
-    "output_format_json_quote_64bit_integers": 0,
-}
+_Answer = TypeVar("_Answer")
+_OF_THE_SERVER = (ErrorClass.TRANSIENT, ErrorClass.PRESSURE)
 
 
 class ClickHouse:
-    """A client that connects on first use and again after a failure."""
+    """A client that connects on first use and again after a failure.
+
+    Of several hosts it uses one until that fails. They must be servers of one cluster, on which a repeated insert is
+    recognized by its token wherever it is sent: replicas of one shard, or tables of the engine Distributed.
+    """
 
     def __init__(self, url: str, timeout_seconds: float) -> None:
-        self._url = url
-        self._timeout = timeout_seconds
-        self._client: AsyncClient | None = None
-        self._connecting = asyncio.Lock()
+        hosts = urls.each_host(url)
+        # In random order: so services share the servers.
+        self._servers = [Server(host, timeout_seconds) for host in random.sample(hosts, len(hosts))]
+        self._present = 0
         self.shown = urls.redacted(url)
-        self._inserter = Inserter(url, self.shown, timeout_seconds, self.column)
 
     async def command(self, statement: str, parameters: dict[str, object] | None = None) -> None:
         """Run one statement. Raises ClickHouseUnavailable with the server's message."""
-        with self._explained():
-            await (await self._connected()).command(statement, parameters)
+        await self._ask(lambda server: server.command(statement, parameters))
 
     async def column(self, query: str) -> list[str]:
         """The first column of a query's result. Raises ClickHouseUnavailable with the server's message."""
-        with self._explained():
-            result = await (await self._connected()).query(query)
-            return [str(row[0]) for row in result.result_rows]
+        return await self._ask(lambda server: server.column(query))
 
     async def rows(self, query: str, parameters: dict[str, object] | None = None) -> list[bytes]:
         """A query's rows as JSON objects, with times in ISO 8601. Raises ClickHouseUnavailable."""
-        with self._explained():
-            client = await self._connected()
-            answer = await client.raw_query(query, parameters, settings=dict(_QUERY_SETTINGS), fmt="JSONEachRow")
-            return answer.splitlines()
+        return await self._ask(lambda server: server.rows(query, parameters))
 
     async def ping(self) -> None:
-        """Check that the server answers this user. Raises ClickHouseUnavailable."""
+        """Check that a server answers this user. Raises ClickHouseUnavailable."""
         await self.command("SELECT 1")
 
     async def insert(
@@ -68,52 +59,37 @@ class ClickHouse:
 
         Returns when ClickHouse's own answer to this insert states that all rows are written. `columns` is required for
         a table with ephemeral columns. `comment` identifies the insert in system.query_log; `settings` override the
-        pinned ones. Raises InsertFailed.
+        pinned ones. Raises InsertFailed: repeat it with the same token, which then goes to another host.
         """
-        try:
-            await self._inserter.insert(table, rows, token, comment, columns, settings, row_format)
-        except ClickHouseUnavailable as error:
-            raise InsertFailed(None, str(error)) from None
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise InsertFailed(None, no_answer(self.shown, error)) from None
+        await self._ask(lambda server: server.insert(table, rows, token, comment, columns, settings, row_format))
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._inserter.close()
-        if self._client is not None:
-            await self._client.close()
+        for server in self._servers:
+            await server.close()
 
-    async def _connected(self) -> AsyncClient:
-        async with self._connecting:
-            if self._client is None:
-                self._client = await self._connect()
-            return self._client
+    async def _ask(self, request: Callable[[Server], Awaitable[_Answer]]) -> _Answer:
+        """Send a request to the present server, and to the others only while none has received it."""
+        for _ in self._servers[1:]:
+            asked = self._present
+            try:
+                return await self._ask_one(asked, request)
+            except NotConnected:
+                continue
+        return await self._ask_one(self._present, request)
 
-    async def _connect(self) -> AsyncClient:
-        server = urls.parse(self._url, "CLICKHOUSE_URL", urls.CLICKHOUSE)
-        return await clickhouse_connect.get_async_client(
-            host=server.host,
-            port=server.port,
-            username=server.user or DEFAULT_USER,
-            password=server.password,
-            secure=server.is_tls,
-            connect_timeout=CONNECT_SECONDS,
-            send_receive_timeout=self._timeout,
-            autogenerate_session_id=False,  # a session allows one query at a time
-            client_name="gcc-ingest",
-        )
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
+    async def _ask_one(self, number: int, request: Callable[[Server], Awaitable[_Answer]]) -> _Answer:
         try:
-            yield
-        except (ClickHouseError, aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise ClickHouseUnavailable(self._explain(error)) from None
+            return await request(self._servers[number])
+        except (ClickHouseUnavailable, InsertFailed) as error:
+            if number == self._present and _is_of_the_server(error):  # else another request has moved on already
+                self._present = (number + 1) % len(self._servers)
+            raise
 
-    def _explain(self, error: BaseException) -> str:
-        if isinstance(error, Error) and error.code is not None:
-            return refusal(self.shown, error.code, str(error))
-        return no_answer(self.shown, error)
+
+def _is_of_the_server(error: ClickHouseUnavailable | InsertFailed) -> bool:
+    """Whether another server may do better."""
+    return isinstance(error, ClickHouseUnavailable) or classify(error).error_class in _OF_THE_SERVER
 
 
 @asynccontextmanager

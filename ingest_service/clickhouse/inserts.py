@@ -26,6 +26,7 @@ _UNKNOWN_SETTING = 115
 _OF_ROWS = (ErrorClass.ROW_FAULT, ErrorClass.TIME_FAULT)
 
 Settings = Mapping[str, str | int]
+NO_SETTINGS: Settings = {}
 RowFormat = Literal["JSONEachRow", "TabSeparated"]
 """ClickHouse's name of a format with one row per line."""
 

@@ -10,6 +10,10 @@ class ClickHouseUnavailable(UserError):
     """ClickHouse cannot be used at present; the message gives the reason and the URL without its password."""
 
 
+class NotConnected(ClickHouseUnavailable):
+    """No connection could be opened: the server has received nothing."""
+
+
 def refusal(shown: str, code: int, text: str) -> str:
     """The message for a server's error code and text, with a way out if there is one; `shown` is its URL."""
     if code == _AUTHENTICATION_FAILED:

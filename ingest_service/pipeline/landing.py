@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import structlog
 
-from ingest_service.clickhouse.client import NO_SETTINGS, ClickHouse
+from ingest_service.clickhouse.client import ClickHouse
 from ingest_service.clickhouse.errors import (
     OUT_OF_MEMORY,
     VIEW_FAILED,
@@ -19,6 +19,7 @@ from ingest_service.clickhouse.errors import (
     blamed_row,
     classify,
 )
+from ingest_service.clickhouse.inserts import NO_SETTINGS
 from ingest_service.events.contract import EventType
 from ingest_service.events.validation import Reason, Rejection, Validator
 from ingest_service.observability.metrics import Metrics

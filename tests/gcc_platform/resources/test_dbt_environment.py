@@ -1,5 +1,7 @@
 """URLs become what dbt's profiles read, defaults and special characters included."""
 
+import socket
+
 import pytest
 import yaml
 
@@ -102,3 +104,20 @@ def test_an_unusable_url_is_refused_without_repeating_its_password(clickhouse: s
         environment(clickhouse, postgres)
     assert "hush" not in str(refusal.value)
     assert "GCC_DBT_" in str(refusal.value)
+
+
+def test_of_several_hosts_dbt_is_given_one_of_clickhouse_that_answers_and_all_of_postgres() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as answering, socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        ports = [each.getsockname()[1] for each in (silent, answering)]
+        hosts = ",".join(f"127.0.0.1:{port}" for port in ports)
+        for _ in range(8):
+            found = environment(f"http://dbt:secret@{hosts}", "postgresql://dbt:secret@one:5433,two:5433/gcc")
+            assert found["DBT_CLICKHOUSE_PORT"] == str(ports[1])
+    assert (found["DBT_POSTGRES_HOST"], found["DBT_POSTGRES_PORT"]) == ("one,two", "5433")
+    assert found["PGTARGETSESSIONATTRS"] == "read-write"
+
+
+def test_dbt_has_one_port_for_all_hosts_of_postgres() -> None:
+    with pytest.raises(BadUrl, match="different ports"):
+        environment(postgres="postgresql://dbt:secret@one:5433,two:5434/gcc")

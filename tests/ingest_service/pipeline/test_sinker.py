@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from ingest_service.backoff import Backoff
 from ingest_service.broker.lease import LeaseLost
 from ingest_service.broker.published import Message, Outcome, PublishResult
-from ingest_service.clickhouse.client import NO_SETTINGS, ClickHouse
+from ingest_service.clickhouse.client import ClickHouse
 from ingest_service.clickhouse.errors import InsertFailed
+from ingest_service.clickhouse.inserts import NO_SETTINGS
 from ingest_service.dead_letters.queue import DeadLetterQueue
 from ingest_service.events.registry import EVENT_TYPES
 from ingest_service.events.validation import Bounds
