@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 
 from ingest_service.errors import UserError
 from ingest_service.urls import BadUrl, redacted
@@ -18,10 +19,11 @@ class PostgresUnavailable(UserError):
     """PostgreSQL refuses the connection or does not answer. The message has the reason and no password."""
 
 
-def primary(url: str) -> dict[str, str]:
-    """What libpq needs to find the primary among several hosts, unless the URL says what it wants."""
-    is_chosen = "," not in url or "target_session_attrs" in url
-    return {} if is_chosen else {"target_session_attrs": "read-write"}
+def _to_primary(url: str) -> str:
+    """What libpq needs to find the primary among several hosts, unless the URL says which one it wants."""
+    if "," not in url or "target_session_attrs" in url:
+        return url
+    return make_conninfo(url, target_session_attrs="read-write")
 
 
 @contextmanager
@@ -32,12 +34,11 @@ def connect(url: str, application_name: str) -> Iterator[psycopg.Connection]:
     """
     try:
         connection = psycopg.connect(
-            url,
+            _to_primary(url),
             autocommit=True,
             connect_timeout=_CONNECT_SECONDS,
             application_name=application_name[:_NAME_BYTES],
             options=_OPTIONS,
-            **primary(url),
         )
     except psycopg.OperationalError as error:
         raise PostgresUnavailable(f"cannot connect to PostgreSQL at {redacted(url)}: {str(error).strip()}") from None
