@@ -7,7 +7,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from ingest_service.errors import UserError
-from ingest_service.urls import BadUrl, redacted
+from ingest_service.urls import BadUrl, each_host, redacted
 
 _CONNECT_SECONDS = 5
 _NAME_BYTES = 63
@@ -21,7 +21,7 @@ class PostgresUnavailable(UserError):
 
 def _to_primary(url: str) -> str:
     """What libpq needs to find the primary among several hosts, unless the URL says which one it wants."""
-    if "," not in url or "target_session_attrs" in url:
+    if len(each_host(url)) == 1 or "target_session_attrs" in url:
         return url
     return make_conninfo(url, target_session_attrs="read-write")
 
