@@ -43,6 +43,7 @@ def test_what_a_killed_backend_has_left_is_counted_and_a_table_that_is_being_bui
         building.execute("CREATE TABLE built AS SELECT repeat('x', 1000) FROM generate_series(1, 5000)")
         assert found(other)[1].message == before
         os.kill(building.info.backend_pid, signal.SIGKILL)
+        eventually(lambda: _is_lost(other))  # until the server has noticed, it takes connections, and then ends them
     building.close()
     _wait_until_recovered(old_server)
     with psycopg.connect(old_server, autocommit=True) as other:
@@ -53,6 +54,14 @@ def test_what_a_killed_backend_has_left_is_counted_and_a_table_that_is_being_bui
     assert (files.ok, files.is_hint) == (True, True)
     assert int(files.message.partition(" bytes")[0].replace(",", "")) >= 5_000_000
     assert "belong to no relation, e.g. base/" in files.message
+
+
+def _is_lost(connection: psycopg.Connection) -> bool:
+    try:
+        connection.execute("SELECT 1")
+    except psycopg.OperationalError:
+        return True
+    return False
 
 
 def _wait_until_recovered(url: str) -> None:
