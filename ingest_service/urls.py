@@ -3,6 +3,7 @@
 A URL may list the hosts of a cluster, as libpq's do: `amqp://user:password@one:5672,two:5672/`.
 """
 
+import random
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit, urlunsplit
@@ -67,6 +68,12 @@ def each_host(url: str) -> tuple[str, ...]:
     if "," not in hosts:
         return (url,)
     return tuple(urlunsplit(parts._replace(netloc=f"{user}{at}{host}")) for host in hosts.split(","))
+
+
+def hosts_at_random(url: str) -> list[str]:
+    """The same in random order: clients that go to the first one that answers share the hosts."""
+    hosts = each_host(url)
+    return random.sample(hosts, len(hosts))
 
 
 def parse(url: str, name: str, schemes: Collection[str]) -> ServerUrl:

@@ -1,7 +1,6 @@
 """Queries to ClickHouse: small results as rows, whole tables as a stream of bytes."""
 
 import json
-import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import Any, BinaryIO, cast
@@ -111,8 +110,7 @@ def connect(url: str, comment: Mapping[str, str]) -> Iterator[ClickHouse]:
 
 def _client(url: str) -> Client:
     failures = []
-    hosts = urls.each_host(url)
-    for host in random.sample(hosts, len(hosts)):
+    for host in urls.hosts_at_random(url):
         try:
             return _client_of(urls.parse(host, "CLICKHOUSE_URL", urls.CLICKHOUSE))
         except ClickHouseFailed as error:

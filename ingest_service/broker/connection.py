@@ -1,7 +1,6 @@
 """Opens and closes connections to the broker; errors name the setting and the way out."""
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
@@ -20,7 +19,7 @@ from yarl import URL
 
 from ingest_service.broker.transport import ReadConnection, Reader, Unread
 from ingest_service.errors import UserError
-from ingest_service.urls import each_host, redacted
+from ingest_service.urls import hosts_at_random, redacted
 
 CONNECT_SECONDS = 10
 HEARTBEAT_SECONDS = 20
@@ -58,8 +57,7 @@ async def connect(url: str, name: str, reader: Reader | None = None) -> ReadConn
     `reader` consumes bypass aio-pika (transport.py). Raises BrokerUnavailable.
     """
     failures = []
-    hosts = each_host(url)
-    for host in random.sample(hosts, len(hosts)):
+    for host in hosts_at_random(url):
         try:
             return await _connect(host, name, reader)
         except BrokerUnavailable as error:

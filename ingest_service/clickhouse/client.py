@@ -1,6 +1,5 @@
 """The service's client of ClickHouse, which goes on with the next host of its URL when one fails."""
 
-import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
@@ -23,9 +22,7 @@ class ClickHouse:
     """
 
     def __init__(self, url: str, timeout_seconds: float) -> None:
-        hosts = urls.each_host(url)
-        # In random order: so services share the servers.
-        self._servers = [Server(host, timeout_seconds) for host in random.sample(hosts, len(hosts))]
+        self._servers = [Server(host, timeout_seconds) for host in urls.hosts_at_random(url)]
         self._present = 0
         self.shown = urls.redacted(url)
 

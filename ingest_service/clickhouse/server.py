@@ -24,7 +24,7 @@ _ERRORS = (ClickHouseError, aiohttp.ClientError, OSError, TimeoutError)
 
 
 class Server:
-    """A client that connects on first use and again after a failure."""
+    """One server, to which it connects on first use and again after a failure. ClickHouse (client.py) uses several."""
 
     def __init__(self, url: str, timeout_seconds: float) -> None:
         self._url = url

@@ -154,8 +154,7 @@ def test_rows_written_by_hand_are_named_and_repaired_in_place(
     source: ClickHouse, target: psycopg.Connection, warehouse: Client, mart: Mart
 ) -> None:
     run(source, target, mart)
-    served = state.read(target, mart.name)
-    assert served is not None
+    served = state.present(target, mart.name)
     relation = f"serving_data.{served.table_name}"
     target.execute(f"UPDATE {relation} SET v = 5, s = NULL WHERE id = 11 AND platform = 'X'")
     target.execute(f"DELETE FROM {relation} WHERE id = 15000")
@@ -178,21 +177,24 @@ def test_rows_written_by_hand_are_named_and_repaired_in_place(
     assert (third.mode, third.written, third.differences) == (Mode.UNCHANGED, None, 0)
 
 
+def count_as_updated_by_a_sync(target: psycopg.Connection, mart: Mart, rows: int) -> None:
+    """Make PostgreSQL's counters agree with an update by hand, as after a crash that comes at the wrong time."""
+    target.execute(
+        "UPDATE serving_data.syncs SET writes[2] = writes[2] + %s, written_by = pg_current_xact_id() WHERE mart = %s",
+        (rows, mart.name),
+    )
+    target.execute("SELECT pg_stat_force_next_flush()")
+
+
 def test_rows_that_nobody_counted_are_found_within_24_syncs(
     source: ClickHouse, target: psycopg.Connection, warehouse: Client, mart: Mart
 ) -> None:
-    """PostgreSQL's counters are made to agree, as after a crash that comes at the wrong time."""
     run(source, target, mart)
     for _ in range(key_ranges.MOST):  # every range has a hash now
         run(source, target, mart)
-    served = state.read(target, mart.name)
-    assert served is not None
+    served = state.present(target, mart.name)
     target.execute(f"UPDATE serving_data.{served.table_name} SET v = 5 WHERE id = 9000")
-    target.execute(
-        "UPDATE serving_data.syncs SET writes[2] = writes[2] + 3, written_by = pg_current_xact_id() WHERE mart = %s",
-        (mart.name,),
-    )
-    target.execute("SELECT pg_stat_force_next_flush()")
+    count_as_updated_by_a_sync(target, mart, 3)
 
     results = [run(source, target, mart) for _ in range(key_ranges.MOST)]
 
@@ -209,14 +211,9 @@ def test_a_range_is_compared_with_the_same_parts_once_and_then_hashed_until_the_
     """A row differs, but its range has the hash that PostgreSQL is known to have had: only comparing shows it."""
     for _ in range(key_ranges.MOST + 1):
         run(source, target, mart)
-    served = state.read(target, mart.name)
-    assert served is not None
+    served = state.present(target, mart.name)
     target.execute(f"UPDATE serving_data.{served.table_name} SET v = 5 WHERE id = 9000 AND platform = 'X'")
-    target.execute(
-        "UPDATE serving_data.syncs SET writes[2] = writes[2] + 1, written_by = pg_current_xact_id() WHERE mart = %s",
-        (mart.name,),
-    )
-    target.execute("SELECT pg_stat_force_next_flush()")
+    count_as_updated_by_a_sync(target, mart, 1)
     ranges = key_ranges.read(target, served.table_name, columns_of(source, mart.database, mart.name))
     [number] = parity.unlike_before(target, served.table_name, ranges)
     target.execute(
@@ -259,8 +256,7 @@ def test_rows_written_by_hand_because_of_which_the_counts_disagree_are_named_bef
 ) -> None:
     """PostgreSQL's counters agree, as while the writer's session has not reported what it did."""
     run(source, target, mart)
-    served = state.read(target, mart.name)
-    assert served is not None
+    served = state.present(target, mart.name)
     relation = f"serving_data.{served.table_name}"
     target.execute(f"INSERT INTO {relation} VALUES ('X', 1, '2025-01-01', 1, 1, '')")
     target.execute("UPDATE serving_data.syncs SET writes[1] = writes[1] + 1 WHERE mart = %s", (mart.name,))
